@@ -1,0 +1,73 @@
+"""Facts of this machine, read once at the edge: defaults < file < environment < flags."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path, user_config_path
+from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+
+from soundreel.errors import InputError
+
+ENV_PREFIX = "SOUNDREEL_"
+
+
+class Settings(BaseModel):
+    """url: ComfyUI servers, comma-separated; token: bearer token for them (never logged or stored).
+    models_dir: where weight files are looked for first; timeout: seconds for a whole job, None is
+    no limit; work_dir: unfinished jobs; output_dir: finished videos without `-o`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = "http://127.0.0.1:8188"
+    token: SecretStr | None = None
+    timeout: float | None = None
+    models_dir: tuple[Path, ...] = ()
+    work_dir: Path = user_cache_path("soundreel") / "work"
+    output_dir: Path = Path("output/video")
+
+
+def default_config_path() -> Path:
+    return user_config_path("soundreel") / "config.toml"
+
+
+def load_settings(
+    flags: Mapping[str, Any],
+    config: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Merge the sources; a flag of None was not given. Raises InputError naming the bad value."""
+    values: dict[str, Any] = _from_file(config)
+    for field in Settings.model_fields:
+        text = environ.get(ENV_PREFIX + field.upper())
+        if text:
+            values[field] = text.split(os.pathsep) if field == "models_dir" else text
+    values.update({key: value for key, value in flags.items() if value is not None})
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as err:
+        first = err.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"setting {name!r}: {first['msg']}",
+            hint=f"known settings: {', '.join(Settings.model_fields)}",
+        ) from err
+
+
+def _from_file(config: Path | None) -> dict[str, Any]:
+    path = config or default_config_path()
+    if config is None and not path.exists():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise InputError(
+            f"cannot read the config file {path}: {err.strerror}",
+            hint="give a TOML file with --config, or leave the option out",
+        ) from err
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
+        raise InputError(f"{path} is not valid TOML: {err}", hint="see docs/quickstart.md") from err

@@ -1,0 +1,74 @@
+"""The protocol that every engine follows.
+
+An engine is made with the machine's Settings (`Engine(settings)`), costs nothing until it is
+opened, and keeps its heavy imports inside the methods that need them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from soundreel.events import RunControl
+from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
+
+
+class Session(Protocol):
+    """An opened engine: renders the chunks of one plan in order."""
+
+    def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
+        """Yield the chunk's pictures in order: `num_frames` kept ones, then `lookahead_frames`.
+
+        The first chunk of a shot resets the state. Calls `control.raise_if_cancelled()` at every
+        sampling step and every frame. With `plan.interpolation.by_engine` the pictures are the
+        interpolated ones, in the order that `post.interpolate` gives: the pictures between the
+        last chunk's end and this chunk's first picture come first.
+        """
+        ...
+
+    def snapshot(self) -> bytes:
+        """What the next chunk needs, after `render` is exhausted (motion frames, as floats)."""
+        ...
+
+    def restore(self, state: bytes) -> None:
+        """Take up a snapshot: the next chunk renders as if this session had made all before it."""
+        ...
+
+
+class Engine(Protocol):
+    """A way to make pictures from sound."""
+
+    name: str
+    deterministic: bool
+    """Whether a whole second run gives equal bytes."""
+    interpolations: frozenset[str]
+    """Interpolation methods that the engine performs itself."""
+
+    def preflight(self, request: Request) -> None:
+        """Check within about a second that this request can run here.
+
+        Raises EngineUnavailable (something is missing) or InputError (an option is wrong).
+        """
+        ...
+
+    def geometry(self, request: Request) -> ChunkGeometry:
+        """How this request is cut into chunks. Pure: no weights, no server."""
+        ...
+
+    def identity(self, request: Request) -> Mapping[str, str]:
+        """What else decides the pictures (weights, model names, versions), for the digest and the
+        sidecar. No times, absolute paths or addresses."""
+        ...
+
+    def estimate(self, plan: Plan) -> Estimate:
+        """What the plan will cost."""
+        ...
+
+    def diagnose(self) -> Sequence[Check]:
+        """What `soundreel doctor` shows for this engine."""
+        ...
+
+    def open(self, plan: Plan, control: RunControl) -> AbstractContextManager[Session]:
+        """Load what the plan needs; the context manager frees it."""
+        ...

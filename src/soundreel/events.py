@@ -1,0 +1,110 @@
+"""What a job says while it runs, and how it is told to stop."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from soundreel.errors import Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all progress events."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted(Event):
+    """A stage of the flow begins, e.g. "sound", "load model", "render", "finish"."""
+
+    stage: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageFinished(Event):
+    """The stage ended after `seconds` of wall time."""
+
+    stage: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkStarted(Event):
+    """Chunk `index` (from 0) of `count` begins; `num_frames` pictures are kept of it."""
+
+    index: int
+    count: int
+    num_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSealed(Event):
+    """Chunk `index` of `count` lies finished on disk; `resumed` if an earlier run made it."""
+
+    index: int
+    count: int
+    resumed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StepDone(Event):
+    """Sampling step `step` (from 1) of `steps` in chunk `chunk` is done."""
+
+    chunk: int
+    step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDone(Event):
+    """`done` of `total` output pictures are encoded."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepPreview(Event):
+    """A small picture of the state of sampling: encoded image bytes (`image/jpeg`, `image/png`)."""
+
+    chunk: int
+    step: int
+    image: bytes
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """One sentence the user should read: a choice made, a fallback taken, something resumed."""
+
+    message: str
+
+
+@dataclass(slots=True)
+class RunControl:
+    """Carries events out of a job and cancellation into it. Thread-safe."""
+
+    on_event: Callable[[Event], None] | None = None
+    _stop: threading.Event = field(default_factory=threading.Event)
+
+    def emit(self, event: Event) -> None:
+        if self.on_event is not None:
+            self.on_event(event)
+
+    def cancel(self) -> None:
+        """Ask the job to stop at the next frame or sampling step."""
+        self._stop.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._stop.is_set()
+
+    def raise_if_cancelled(self) -> None:
+        if self._stop.is_set():
+            raise Cancelled("stopped on request")
+
+    def wait(self, seconds: float) -> None:
+        """Sleep for `seconds`; raises Cancelled at once when the job is stopped meanwhile."""
+        self._stop.wait(seconds)
+        self.raise_if_cancelled()

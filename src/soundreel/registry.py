@@ -1,0 +1,78 @@
+"""Engine name -> engine class, imported on demand (`--help` never imports torch).
+
+Engines of other packages register under the entry point group `soundreel.engines`:
+`name = "package.module:EngineClass"`; the class takes a Settings and names its options model
+(pydantic) in the class attribute `Options`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import cast
+
+from pydantic import BaseModel
+
+from soundreel.config import Settings
+from soundreel.engines.base import Engine
+from soundreel.errors import EngineUnavailable, InputError
+
+ENTRY_POINT_GROUP = "soundreel.engines"
+
+AUTO_ORDER = ("wan", "comfyui", "preview")
+"""Best first: `--engine auto` takes the first whose preflight passes."""
+
+_BUILT_IN: Mapping[str, tuple[str, str]] = {
+    # name: (module with the engine class, module with the light Options model)
+    "wan": ("soundreel.engines.wan.engine:WanEngine", "soundreel.engines.wan.options:WanOptions"),
+    "comfyui": (
+        "soundreel.engines.comfyui.engine:ComfyUIEngine",
+        "soundreel.engines.comfyui.options:ComfyUIOptions",
+    ),
+    "preview": (
+        "soundreel.engines.preview.engine:PreviewEngine",
+        "soundreel.engines.preview.options:PreviewOptions",
+    ),
+}
+
+
+def engine_names() -> tuple[str, ...]:
+    return (*AUTO_ORDER, *sorted(set(_plugins()) - set(_BUILT_IN)))
+
+
+def create(name: str, settings: Settings) -> Engine:
+    """Make the engine. Raises InputError (unknown) or EngineUnavailable (an extra is missing)."""
+    if name not in engine_names():
+        raise InputError(
+            f"unknown engine {name!r}", hint=f"choose one of: auto, {', '.join(engine_names())}"
+        )
+    try:
+        factory = _factory(name)
+    except ImportError as err:
+        raise EngineUnavailable(
+            f"engine {name} cannot be imported: {err}",
+            hint=f"install what it needs: pip install 'soundreel[{name}]'",
+        ) from err
+    return factory(settings)
+
+
+def options_model(name: str) -> type[BaseModel]:
+    """The pydantic model of an engine's options: light, no engine import for the built-in ones."""
+    if name in _BUILT_IN:
+        return cast(type[BaseModel], _load(_BUILT_IN[name][1]))
+    return cast(type[BaseModel], _plugins()[name].load().Options)
+
+
+def _factory(name: str) -> Callable[[Settings], Engine]:
+    found = _load(_BUILT_IN[name][0]) if name in _BUILT_IN else _plugins()[name].load()
+    return cast(Callable[[Settings], Engine], found)
+
+
+def _load(target: str) -> object:
+    module, _, attribute = target.partition(":")
+    return getattr(import_module(module), attribute)
+
+
+def _plugins() -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}

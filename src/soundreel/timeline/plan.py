@@ -1,0 +1,100 @@
+"""From a request and its sound to shots and chunks. Pure: the same input, the same plan."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from fractions import Fraction
+
+from soundreel.errors import InputError
+from soundreel.timeline.grid import ceil_to, frames_for
+from soundreel.types import AudioClip, Chunk, ChunkGeometry, Interpolation, Plan, Request, Shot
+
+
+def count_frames(request: Request, available: Fraction, fps: Fraction) -> int:
+    """Pictures to make: the frame count asked for, else enough for the whole segment.
+
+    available: seconds of sound from `request.start` to the end of the file (> 0).
+    """
+    if request.num_frames is not None:
+        return request.num_frames
+    duration = available if request.duration is None else min(request.duration, available)
+    return frames_for(duration, fps)
+
+
+def make_plan(
+    request: Request,
+    geometry: ChunkGeometry,
+    audio: AudioClip,
+    num_frames: int,
+    interpolation: Interpolation = Interpolation(),  # noqa: B008  (frozen)
+) -> Plan:
+    """One shot over the whole clip, cut into chunks. `audio` is the sound of `num_frames`."""
+    shots = (Shot(0, 0, num_frames),)
+    lookahead = interpolation.factor > 1
+    chunks: list[Chunk] = []
+    for shot in shots:
+        chunks += cut_shot(shot, geometry, len(chunks), lookahead=lookahead)
+    return Plan(request, geometry, audio, num_frames, shots, tuple(chunks), interpolation)
+
+
+def cut_shot(
+    shot: Shot, geometry: ChunkGeometry, first_index: int = 0, *, lookahead: bool = False
+) -> list[Chunk]:
+    """Cut a shot into chunks: every kept frame lies in exactly one of them."""
+    chunks: list[Chunk] = []
+    slot, frame, end = 0, shot.start_frame, shot.start_frame + shot.num_frames
+    for generated in chunk_lengths(geometry.dropped_frames + shot.num_frames, geometry):
+        dropped = geometry.dropped_frames if slot == 0 else 0
+        kept = min(generated - dropped, end - frame)
+        chunks.append(
+            Chunk(first_index + len(chunks), shot.index, slot, generated, dropped, frame, kept)
+        )
+        slot += generated
+        frame += kept
+    if lookahead and chunks[-1].trimmed_frames > 0:
+        chunks[-1] = replace(chunks[-1], lookahead_frames=1)
+    return chunks
+
+
+def chunk_lengths(slots: int, geometry: ChunkGeometry) -> list[int]:
+    """Generated frames of each chunk for `slots` frames, dropped ones included.
+
+    The first is full where the length allows (a short one would leave motion frames blank); the
+    rest is balanced, longer ones first, so that none is a stub: 164 -> 80, 44, 40.
+    """
+    slots = ceil_to(slots, geometry.grid)
+    first = min(slots, geometry.chunk_frames)
+    rest = (slots - first) // geometry.grid
+    if rest == 0:
+        return [first]
+    count = math.ceil(rest * geometry.grid / geometry.chunk_frames)
+    share, longer = divmod(rest, count)
+    return [first] + [(share + (i < longer)) * geometry.grid for i in range(count)]
+
+
+def choose_interpolation(
+    request: Request, engine_fps: Fraction, by_engine: frozenset[str], local: frozenset[str]
+) -> Interpolation:
+    """How the engine's rate becomes the rate asked for. Raises InputError where it cannot."""
+    method = request.interpolate
+    target = request.fps if request.fps is not None else engine_fps * (1 if method == "none" else 2)
+    factor = target / engine_fps
+    if method == "none":
+        if factor != 1:
+            raise InputError(
+                f"--fps {target}: this engine makes {engine_fps} pictures a second",
+                hint=f"leave --fps out, or add --interpolate with a multiple of {engine_fps}",
+            )
+        return Interpolation()
+    if method not in by_engine | local:
+        raise InputError(
+            f"--interpolate {method}: engine {request.engine} cannot do that",
+            hint=f"choose one of: {', '.join(sorted({'none'} | by_engine | local))}",
+        )
+    if factor.denominator != 1 or factor < 2:
+        raise InputError(
+            f"--interpolate {method} cannot turn {engine_fps} into {target} pictures a second",
+            hint=f"--fps must be a whole multiple: {engine_fps * 2}, {engine_fps * 3}, ...",
+        )
+    return Interpolation(method, int(factor), by_engine=method in by_engine)

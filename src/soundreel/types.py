@@ -1,0 +1,233 @@
+"""The values that travel through the flow. All frozen; times are Fraction seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Rgb = NDArray[np.uint8]
+"""One picture: (height, width, 3), uint8, RGB."""
+
+DEFAULT_PROMPT = (
+    "A lively, natural performance that follows the sound: expressive face, fluid body movement, "
+    "steady camera, rich detail, soft cinematic light"
+)
+
+# The negative prompt that Wan 2.2 publishes with the S2V model (Wan-Video/Wan2.2,
+# wan/configs/shared_config.py, `sample_neg_prompt`).
+DEFAULT_NEGATIVE_PROMPT = (
+    "画面模糊，最差质量，画面模糊，细节模糊不清，情绪激动剧烈，手快速抖动，字幕，丑陋的，残缺的，"
+    "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，"
+    "静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How pictures become H.264: `crf` 0 (lossless) to 51, 10-23 advised; an x264 `preset`."""
+
+    crf: int = 18
+    preset: str = "veryfast"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What one person asks for. The same request gives the same video (with a seed >= 0).
+
+    start, duration: seconds in the sound file; duration None is all of the rest.
+    num_frames: pictures that the engine makes (before interpolation); None follows duration.
+    fps: of the output; None is the engine's own rate.
+    seed: -1 draws one when the job starts.
+    interpolate: "none", "flow" (optical flow, here) or "film" (where the engine has it).
+    options: options of the engine, by name; None values are left out.
+    tag: short word in the file name.
+    output: the file to write; None makes a name in the output folder.
+    """
+
+    audio: Path
+    image: Path | None = None
+    prompt: str = DEFAULT_PROMPT
+    negative_prompt: str = DEFAULT_NEGATIVE_PROMPT
+    start: Fraction = Fraction(0)
+    duration: Fraction | None = None
+    num_frames: int | None = None
+    width: int = 832
+    height: int = 1216
+    fps: Fraction | None = None
+    interpolate: str = "none"
+    seed: int = -1
+    engine: str = "auto"
+    options: Mapping[str, object] = field(default_factory=dict)
+    encoding: Encoding = Encoding()
+    tag: str = "s2v"
+    output: Path | None = None
+    allow_truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AudioClip:
+    """The stretch of sound that a clip shows: [start, start + duration) of the file.
+
+    duration is exact and always num_frames / fps of the picture. Silence stands where the file
+    has no sound. `rate` and `channels` are the file's own.
+    """
+
+    path: Path
+    start: Fraction
+    duration: Fraction
+    rate: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkGeometry:
+    """How an engine cuts time into inference passes. Frames are counted at the engine's rate.
+
+    fps: the rate of generated pictures.
+    chunk_frames: most generated frames in one chunk.
+    grid: generated frames of a chunk are a multiple of this (a latent frame is 4 pictures in Wan).
+    dropped_frames: slots at the head of a shot that give no kept picture.
+    lead_in_frames: how much earlier than the shot its driving sound starts.
+    size_multiple: width and height are multiples of this.
+    """
+
+    fps: Fraction
+    chunk_frames: int
+    grid: int = 1
+    dropped_frames: int = 0
+    lead_in_frames: int = 0
+    size_multiple: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One inference pass.
+
+    index: position in the clip, from 0.          shot: index of its shot.
+    first_slot: first generated frame, counted from the shot's first generated frame.
+    generated_frames: slots that the engine makes, dropped and trimmed ones included.
+    dropped_frames: slots at the head that are thrown away (first chunk of a shot only).
+    start_frame: first kept picture, counted in the clip.
+    num_frames: kept pictures.
+    lookahead_frames: 0 or 1 trimmed picture that `render` yields after the kept ones, for the
+        interpolator.
+    """
+
+    index: int
+    shot: int
+    first_slot: int
+    generated_frames: int
+    dropped_frames: int
+    start_frame: int
+    num_frames: int
+    lookahead_frames: int = 0
+
+    @property
+    def end_frame(self) -> int:
+        return self.start_frame + self.num_frames
+
+    @property
+    def trimmed_frames(self) -> int:
+        """Generated frames after the last kept one."""
+        return self.generated_frames - self.dropped_frames - self.num_frames
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A continuous span of pictures [start_frame, start_frame + num_frames); engine state resets
+    at its border."""
+
+    index: int
+    start_frame: int
+    num_frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolation:
+    """`factor` output pictures for every generated one; done by the engine if `by_engine`."""
+
+    method: str = "none"
+    factor: int = 1
+    by_engine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides the pictures: resolved, exact, the same on every run.
+
+    request.seed is resolved (>= 0) and request.engine names the engine.
+    num_frames counts generated (kept) pictures; output_frames those of the file.
+    """
+
+    request: Request
+    geometry: ChunkGeometry
+    audio: AudioClip
+    num_frames: int
+    shots: tuple[Shot, ...]
+    chunks: tuple[Chunk, ...]
+    interpolation: Interpolation = Interpolation()
+
+    @property
+    def fps(self) -> Fraction:
+        """Rate of the generated pictures."""
+        return self.geometry.fps
+
+    @property
+    def output_fps(self) -> Fraction:
+        return self.geometry.fps * self.interpolation.factor
+
+    @property
+    def output_frames(self) -> int:
+        return self.num_frames * self.interpolation.factor
+
+    def sound_start(self, chunk: Chunk) -> Fraction:
+        """Second in the sound file that drives the chunk's first generated slot; negative means
+        silence before the file begins."""
+        shot = self.shots[chunk.shot]
+        slot = shot.start_frame + chunk.first_slot - self.geometry.lead_in_frames
+        return self.audio.start + slot / self.fps
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Picture `index` of the clip, counted at the rate of the generated pictures."""
+
+    index: int
+    rgb: Rgb
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a plan will cost. None is unknown. `source` says where the figures come from, e.g.
+    "measured here", "predicted", "reported by others"."""
+
+    seconds: float | None = None
+    memory_bytes: int | None = None
+    source: str = ""
+    details: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of `soundreel doctor`: what was looked at, whether it is there, and the mend."""
+
+    name: str
+    ok: bool
+    found: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A finished job: the video, its sidecar, and what it took (seconds of wall time by stage)."""
+
+    path: Path
+    sidecar: Path
+    plan: Plan
+    timings: Mapping[str, float]
+    resumed_chunks: int = 0
