@@ -1,0 +1,92 @@
+"""What a server's /object_info says: node classes, their inputs and the choices of each input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class InputInfo:
+    """type: "INT", "IMAGE", ... and "COMBO" for a choice, whose `options` are then not None."""
+
+    name: str
+    type: str
+    required: bool
+    options: tuple[str, ...] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeInfo:
+    """A node class: its inputs by name in order, its output types, and where it comes from."""
+
+    name: str
+    inputs: Mapping[str, InputInfo]
+    outputs: tuple[str, ...]
+    is_output: bool
+    module: str
+
+
+class NodeCatalog:
+    """All node classes that a server knows."""
+
+    def __init__(self, nodes: Mapping[str, NodeInfo]) -> None:
+        self._nodes = dict(nodes)
+
+    def __contains__(self, class_type: object) -> bool:
+        return class_type in self._nodes
+
+    def __getitem__(self, class_type: str) -> NodeInfo:
+        return self._nodes[class_type]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def has_input(self, class_type: str, name: str) -> bool:
+        return class_type in self and name in self[class_type].inputs
+
+    def options(self, class_type: str, name: str) -> tuple[str, ...] | None:
+        """The choices of a combo input; None if there is no such input or it is not a combo."""
+        return self[class_type].inputs[name].options if self.has_input(class_type, name) else None
+
+
+def parse_object_info(raw: Mapping[str, Any]) -> NodeCatalog:
+    """Read GET /object_info; entries that are no node descriptions are left out."""
+    nodes = {
+        name: _parse_node(name, entry)
+        for name, entry in raw.items()
+        if isinstance(entry, Mapping) and "input" in entry
+    }
+    return NodeCatalog(nodes)
+
+
+def _parse_node(name: str, entry: Mapping[str, Any]) -> NodeInfo:
+    inputs: dict[str, InputInfo] = {}
+    for group in ("required", "optional"):
+        for input_name, spec in (entry["input"].get(group) or {}).items():
+            inputs[input_name] = _parse_input(input_name, spec, required=group == "required")
+    return NodeInfo(
+        name=name,
+        inputs=inputs,
+        outputs=tuple(str(output) for output in entry.get("output") or ()),
+        is_output=bool(entry.get("output_node")),
+        module=str(entry.get("python_module", "")),
+    )
+
+
+def _parse_input(name: str, spec: Any, *, required: bool) -> InputInfo:
+    """Two shapes of a choice coexist: [["a", "b"], {...}] and ["COMBO", {"options": [...]}]."""
+    parts = list(spec) if isinstance(spec, list | tuple) else [spec]
+    kind = parts[0] if parts else "*"
+    settings = parts[1] if len(parts) > 1 and isinstance(parts[1], Mapping) else {}
+    if isinstance(kind, list | tuple):
+        return InputInfo(name, "COMBO", required, tuple(map(str, kind)), settings)
+    if kind == "COMBO":
+        choices = settings.get("options") or ()
+        return InputInfo(name, "COMBO", required, tuple(map(str, choices)), settings)
+    return InputInfo(name, str(kind), required, None, settings)
