@@ -1,0 +1,125 @@
+"""Pieces and sound into the finished file, and the check that it is right."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from soundreel.errors import WorkError
+from soundreel.events import RunControl
+from soundreel.types import AudioClip
+from soundreel.video import sound
+from soundreel.video.storage import reading, sync, url, writing
+from soundreel.video.verify import verify as verify
+
+_DECODE_DELAY = 2
+"""x264 shows a picture at most two later than it decodes it (B-pyramid); pieces of one or two
+pictures say 0, so the decoding times are counted anew with this constant delay."""
+
+_PIECE_HINT = "remove the work folder of this job, then run the same command again"
+
+
+def finish(
+    segments: Sequence[Path],
+    audio: AudioClip,
+    output: Path,
+    fps: Fraction,
+    tags: Mapping[str, str],
+    control: RunControl,
+) -> None:
+    """Join the pieces as they are, add the clip's sound as AAC and the tags, in one MP4 that
+    starts to play before it is loaded. Raises WorkError; a file cut short is removed."""
+    try:
+        with writing(output):
+            _join(segments, audio, output, fps, tags, control)
+            sync(output)
+    except BaseException:
+        output.unlink(missing_ok=True)
+        raise
+
+
+def _join(
+    segments: Sequence[Path],
+    audio: AudioClip,
+    output: Path,
+    fps: Fraction,
+    tags: Mapping[str, str],
+    control: RunControl,
+) -> None:
+    container = av.open(url(output), "w", format="mp4", options=_options(fps, audio))
+    try:
+        container.metadata.update(tags)
+        video = _add_video(container, segments[0])
+        aac = sound.add_stream(container, audio)
+        tracks: list[Iterator[Packet[Any]]] = [
+            _pictures(segments, video, fps),
+            sound.packets(aac, audio, control),
+        ]
+        for packet in heapq.merge(*tracks, key=_decode_time):
+            control.raise_if_cancelled()
+            container.mux(packet)
+    except BaseException:
+        with suppress(av.FFmpegError, OSError):
+            container.close()
+        raise
+    container.close()
+
+
+def _options(fps: Fraction, audio: AudioClip) -> dict[str, str]:
+    """Edit lists count in the movie timescale: one that holds frames and samples is exact."""
+    timescale = math.lcm(fps.numerator, sound.aac_rate(audio.rate))
+    return {
+        "fflags": "+bitexact",
+        "movflags": "+faststart+use_metadata_tags",
+        "movie_timescale": str(timescale if timescale < 1 << 24 else 705_600),
+    }
+
+
+def _add_video(container: OutputContainer, first: Path) -> VideoStream:
+    with reading(first, WorkError, _PIECE_HINT) as piece:
+        return container.add_stream_from_template(piece.streams.video[0])
+
+
+def _pictures(
+    segments: Sequence[Path], stream: VideoStream, fps: Fraction
+) -> Iterator[Packet[VideoStream]]:
+    """The packets of all pieces, timed in frames of the whole clip."""
+    first_frame = decoded = 0
+    extradata = stream.codec_context.extradata
+    for path in segments:
+        with reading(path, WorkError, _PIECE_HINT) as piece:
+            source = piece.streams.video[0]
+            if source.codec_context.extradata != extradata:
+                raise WorkError(
+                    f"{path.name} was encoded otherwise than the pieces before it",
+                    hint=_PIECE_HINT,
+                )
+            count = 0
+            for packet in piece.demux(source):
+                if packet.pts is None or packet.time_base is None:
+                    continue
+                frame = packet.pts * packet.time_base * fps
+                packet.pts = first_frame + int(frame)
+                packet.dts = decoded - _DECODE_DELAY
+                packet.duration = 1
+                packet.time_base = 1 / fps
+                packet.stream = stream
+                count += 1
+                decoded += 1
+                yield packet
+            first_frame += count
+
+
+def _decode_time(packet: Packet[Any]) -> Fraction:
+    assert packet.dts is not None
+    return packet.dts * packet.time_base

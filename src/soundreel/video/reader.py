@@ -1,0 +1,120 @@
+"""Reading videos: what they are, their pictures in right colours, their tags."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from av.container import InputContainer
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from soundreel.errors import InputError
+from soundreel.types import Rgb
+from soundreel.video.storage import reading
+
+_HINT = "give a video that plays, e.g. an MP4 or a WebM"
+
+_UNSPECIFIED = 2
+_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
+"""Matrix of the stream (ITU-T H.273) to swscale's number for it."""
+
+_HD_HEIGHT = 720
+"""From here on an untagged stream is taken as BT.709, below as BT.601, as players do."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a video file holds. width, height: as shown (a phone's rotation applied). fps: the
+    average rate. audio_*: of the first sound track; None, 0 and 0 without one."""
+
+    path: Path
+    container: str
+    codec: str
+    width: int
+    height: int
+    fps: Fraction
+    num_frames: int
+    duration: Fraction
+    audio_codec: str | None
+    audio_rate: int
+    audio_channels: int
+    tags: Mapping[str, str]
+
+
+def probe_video(path: Path) -> VideoInfo:
+    """Look at the file; decodes one picture. Raises InputError if there is no video in it."""
+    with reading(path, InputError, _HINT) as container:
+        stream = _video_stream(container, path)
+        first = next(container.decode(stream), None)
+        if first is None:
+            raise InputError(f"no picture can be decoded from {path}", hint=_HINT)
+        turned = first.rotation % 180 != 0
+        num_frames, duration = _length(path, stream)
+        sound = container.streams.audio[0] if container.streams.audio else None
+        return VideoInfo(
+            path=path,
+            container=container.format.name,
+            codec=stream.codec_context.name,
+            width=first.height if turned else first.width,
+            height=first.width if turned else first.height,
+            fps=stream.average_rate or num_frames / duration,
+            num_frames=num_frames,
+            duration=duration,
+            audio_codec=sound.codec_context.name if sound else None,
+            audio_rate=sound.rate if sound else 0,
+            audio_channels=sound.channels if sound else 0,
+            tags=dict(container.metadata),
+        )
+
+
+def read_frames(path: Path) -> Iterator[Rgb]:
+    """The pictures in the order of showing, upright, converted with the stream's own colour
+    matrix. Raises InputError where the file is not a video or breaks off."""
+    with reading(path, InputError, _HINT) as container:
+        for frame in container.decode(_video_stream(container, path)):
+            yield _to_rgb(frame)
+
+
+def read_tags(path: Path) -> dict[str, str]:
+    """The container's tags. Raises InputError if it is no media file."""
+    with reading(path, InputError, _HINT) as container:
+        return dict(container.metadata)
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    if not container.streams.video:
+        raise InputError(f"{path} has no picture track", hint=_HINT)
+    stream = container.streams.video[0]
+    stream.thread_type = "AUTO"
+    return stream
+
+
+def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
+    """Pictures and seconds: from the header where it has them, else counted."""
+    if stream.frames and stream.duration and stream.time_base:
+        return stream.frames, stream.duration * stream.time_base
+    count, end = 0, Fraction(0)
+    with reading(path, InputError, _HINT) as container:
+        for packet in container.demux(container.streams.video[0]):
+            if packet.pts is not None and packet.time_base is not None:
+                count += 1
+                end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
+    if count == 0 or end <= 0:
+        raise InputError(f"{path} has no pictures", hint=_HINT)
+    return count, end
+
+
+def _to_rgb(frame: VideoFrame) -> Rgb:
+    converted = frame.reformat(format="rgb24", src_colorspace=_matrix(frame))
+    rgb = np.asarray(converted.to_ndarray(), dtype=np.uint8)
+    turns = frame.rotation // 90 % 4
+    return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
+
+
+def _matrix(frame: VideoFrame) -> int:
+    guess = 1 if frame.height >= _HD_HEIGHT else 5
+    return _MATRICES.get(frame.colorspace, guess)

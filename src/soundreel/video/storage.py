@@ -1,0 +1,65 @@
+"""Opening, writing and syncing media files: FFmpeg's failures become our own errors here."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+
+from soundreel.errors import SoundreelError, WorkError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+def url(path: Path) -> str:
+    """The path as FFmpeg takes it: a name with a colon or a leading dash is no protocol."""
+    return f"file:{path}"
+
+
+@contextmanager
+def reading(path: Path, error: type[SoundreelError], hint: str) -> Iterator[InputContainer]:
+    """The opened file; what FFmpeg says against it, then or later, is raised as `error`."""
+    try:
+        with av.open(url(path), metadata_errors="replace") as container:
+            yield container
+    except (av.FFmpegError, OSError) as err:
+        raise error(f"cannot read {path}: {_reason(err)}", hint=hint) from err
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn a failure to write `path` into a WorkError that says what to do."""
+    try:
+        yield
+    except (av.FFmpegError, OSError) as err:
+        raise _write_failure(path, err) from err
+
+
+def sync(path: Path) -> None:
+    """Wait until the file's bytes are on the disk, so that a seal written later can be trusted."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_failure(path: Path, err: Exception) -> SoundreelError:
+    if getattr(err, "errno", None) in _FULL:
+        return WorkError(
+            f"no room left while writing {path}: {_reason(err)}",
+            hint="free some space, then run the same command again: finished chunks are kept",
+        )
+    return WorkError(
+        f"cannot write {path}: {_reason(err)}",
+        hint="check that the folder exists and can be written, then run the same command again",
+    )
+
+
+def _reason(err: Exception) -> str:
+    return str(getattr(err, "strerror", None) or err)
