@@ -1,0 +1,154 @@
+"""What the sound does at each video frame: level, bands, onsets, beats. No lag, flat memory.
+
+Frame i is described by exactly the samples in [start + i/fps, start + (i+1)/fps).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundreel.audio.beats import track_beats
+from soundreel.audio.load import probe
+from soundreel.audio.onsets import normalise_onsets, spectral_flux
+from soundreel.audio.segment import stream
+from soundreel.timeline.grid import first_sample
+
+BAND_EDGES_HZ = tuple(40.0 * 400.0 ** (i / 8) for i in range(9))
+"""Eight bands, each 1.08 octaves wide, from 40 Hz to 16 kHz."""
+
+FLOOR_DB = 80.0
+"""Bands are 0 at this much below full scale."""
+
+ONSET_RATE = 100
+"""Onsets and beats are looked for on about this many blocks a second, whatever the frame rate."""
+
+_BATCH = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """All on the frame grid, N frames, float32 where nothing else is said.
+
+    rms: (N,) root mean square of the averaged channels, 0..1.
+    bands: (N, 8) level of each of `BAND_EDGES_HZ`, 0 (80 dB below full scale) .. 1.
+    onset: (N,) how much new sound begins in the frame, 0..1; exactly 0 in silence.
+    tempo: beats a minute; None where there is no steady pulse.
+    beat_frames: (K,) int64, the frames that contain a beat; empty without a tempo.
+    beat_phase: (N,) 0 on a beat, rising towards 1 at the next; all 0 without a tempo.
+    """
+
+    rms: NDArray[np.float32]
+    bands: NDArray[np.float32]
+    onset: NDArray[np.float32]
+    tempo: float | None
+    beat_frames: NDArray[np.int64]
+    beat_phase: NDArray[np.float32]
+
+
+def analyse(
+    path: Path,
+    start: Fraction,
+    fps: Fraction,
+    num_frames: int,
+    *,
+    allow_truncated: bool = False,
+) -> Features:
+    """Decode `num_frames` frames from `start` on, once, and describe them. Raises InputError."""
+    rate = probe(path, allow_truncated=allow_truncated).rate
+    blocks_per_frame = max(1, round(ONSET_RATE / fps))
+    sound = stream(path, start, num_frames / fps, mono=True, allow_truncated=allow_truncated)
+    parts: list[tuple[NDArray[np.float32], ...]] = []
+    previous = np.zeros((0, 0), np.float32)
+    for samples, edges in _frame_batches(sound, start, fps, num_frames, rate):
+        inner = _subdivide(edges, blocks_per_frame)
+        piece, previous = spectral_flux(samples, inner, rate, previous)
+        parts.append((_rms(samples, edges), _bands(samples, edges, rate), piece))
+    rms, bands, flux = (np.concatenate(kind) for kind in zip(*parts, strict=True))
+    onset = normalise_onsets(flux)
+    tempo, beats = track_beats(onset, float(blocks_per_frame * fps))
+    beat_frames = np.unique(beats // blocks_per_frame)
+    return Features(
+        rms,
+        bands,
+        onset.reshape(num_frames, blocks_per_frame).max(axis=1),
+        tempo,
+        beat_frames,
+        _phase(beats / blocks_per_frame, num_frames),
+    )
+
+
+def _frame_batches(
+    sound: Iterator[NDArray[np.float32]], start: Fraction, fps: Fraction, num_frames: int, rate: int
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+    """(samples of some frames, edges of these frames within them)."""
+    origin = first_sample(start, rate)
+    pending = np.zeros(0, np.float32)
+    for begin in range(0, num_frames, _BATCH):
+        frames = range(begin, min(begin + _BATCH, num_frames) + 1)
+        edges = np.array([first_sample(start + i / fps, rate) for i in frames]) - origin
+        edges -= edges[0]
+        got = [pending]
+        while sum(map(len, got)) < edges[-1]:
+            got.append(next(sound)[0])
+        samples = np.concatenate(got)
+        pending = samples[edges[-1] :]
+        yield samples[: edges[-1]], edges
+
+
+def _subdivide(edges: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
+    """Edges of `parts` blocks in each frame; no block crosses a frame's edge."""
+    steps = np.arange(parts)
+    inner = edges[:-1, None] + np.diff(edges)[:, None] * steps // parts
+    return np.append(inner.ravel(), edges[-1])
+
+
+def cut(samples: NDArray[np.float32], edges: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows of samples[edges[k]:edges[k + 1]], filled up with zeros to the longest."""
+    lengths = np.diff(edges)
+    columns = np.arange(lengths.max(initial=1))
+    index = np.minimum(edges[:-1, None] + columns, max(0, len(samples) - 1))
+    rows = samples[index] if len(samples) else np.zeros(index.shape, np.float32)
+    return np.where(columns < lengths[:, None], rows, np.float32(0))
+
+
+def _rms(samples: NDArray[np.float32], edges: NDArray[np.int64]) -> NDArray[np.float32]:
+    rows = cut(samples, edges)
+    count = np.maximum(1, np.diff(edges))
+    return np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1) / count).astype(np.float32)
+
+
+def _bands(
+    samples: NDArray[np.float32], edges: NDArray[np.int64], rate: int
+) -> NDArray[np.float32]:
+    """(frames, 8) log levels from a zero-padded FFT of the frame's own samples."""
+    rows = cut(samples, edges)
+    length = rows.shape[1]
+    size = 1 << max(11, math.ceil(math.log2(length)) + 1)
+    taper = np.hanning(length + 2)[1:-1].astype(np.float32)
+    power = np.abs(np.fft.rfft(rows * taper, size)) ** 2 * (2 / (size * (taper**2).sum()))
+    hertz = np.fft.rfftfreq(size, 1 / rate)
+    places = np.searchsorted(hertz, BAND_EDGES_HZ)
+    total = np.concatenate([np.zeros((len(rows), 1)), power.cumsum(axis=1)], axis=1)
+    level = 10 * np.log10(np.diff(total[:, places], axis=1).clip(1e-12) * 2)
+    return (level / FLOOR_DB + 1).clip(0, 1).astype(np.float32)
+
+
+def _phase(beats: NDArray[np.float64], num_frames: int) -> NDArray[np.float32]:
+    """0 at each beat (in frames), rising to 1 at the next; carried on beyond the outer beats."""
+    if len(beats) < 2:
+        return np.zeros(num_frames, np.float32)
+    beats = np.floor(beats)
+    frames = np.arange(num_frames, dtype=np.float64)
+    count = np.interp(frames, beats, np.arange(len(beats)))
+    period = (beats[-1] - beats[0]) / (len(beats) - 1)
+    count = np.where(frames < beats[0], (frames - beats[0]) / period, count)
+    last = len(beats) - 1
+    count = np.where(frames > beats[-1], last + (frames - beats[-1]) / period, count)
+    return (count % 1).astype(np.float32)

@@ -1,0 +1,121 @@
+"""A stretch of a sound file, exact to the sample, as a stream of blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundreel.audio.decode import Decoder, Samples, open_container
+from soundreel.audio.resample import resample
+from soundreel.timeline.grid import first_sample, samples_between
+from soundreel.types import AudioClip
+
+_BLOCK = 16384
+
+
+def stream(
+    path: Path,
+    start: Fraction,
+    duration: Fraction,
+    *,
+    rate: int | None = None,
+    mono: bool = False,
+    allow_truncated: bool = False,
+) -> Iterator[NDArray[np.float32]]:
+    """Blocks (channels, n) of the sound in [start, start + duration), -1..1.
+
+    All samples j with start <= j / rate < start + duration, j counted from the beginning of the
+    file (`grid.samples_between` of them), so adjoining segments join without a seam. Zeros before
+    and after the file's sound. rate None keeps the file's own; mono averages the channels.
+    Raises InputError.
+    """
+    with open_container(path) as container:
+        decoder = Decoder(container, path, tolerant=allow_truncated)
+        wanted = rate or decoder.rate
+        first, last = first_sample(start, wanted), first_sample(start + duration, wanted)
+
+        def native(begin: int, end: int) -> Iterator[Samples]:
+            return _native(decoder, begin, end, mono)
+
+        if wanted == decoder.rate:
+            yield from native(first, last)
+        else:
+            ratio = Fraction(wanted, decoder.rate)
+            yield from resample(native, ratio.numerator, ratio.denominator, first, last)
+
+
+def read(
+    path: Path,
+    start: Fraction,
+    duration: Fraction,
+    *,
+    rate: int | None = None,
+    mono: bool = False,
+    allow_truncated: bool = False,
+) -> NDArray[np.float32]:
+    """The blocks of `stream` as one array (channels, n); mono gives (1, n)."""
+    blocks = stream(path, start, duration, rate=rate, mono=mono, allow_truncated=allow_truncated)
+    return np.concatenate(list(blocks), axis=1)
+
+
+def stream_clip(
+    clip: AudioClip,
+    start: Fraction | None = None,
+    duration: Fraction | None = None,
+    *,
+    rate: int | None = None,
+    mono: bool = False,
+) -> Iterator[NDArray[np.float32]]:
+    """`stream` of a clip's sound: silent from the clip's `sound_end` on.
+
+    start, duration: another window of the file, in its seconds (a lead-in reaches before the clip);
+    without them the whole clip.
+    """
+    begin = clip.start if start is None else start
+    end = begin + (clip.duration if duration is None else duration)
+    heard = min(max(clip.sound_end, begin), end)
+    wanted = rate or clip.rate
+    yield from stream(
+        clip.path, begin, heard - begin, rate=rate, mono=mono, allow_truncated=clip.allow_truncated
+    )
+    channels = 1 if mono else clip.channels
+    yield from _silence(channels, samples_between(heard, end, wanted))
+
+
+def read_clip(
+    clip: AudioClip,
+    start: Fraction | None = None,
+    duration: Fraction | None = None,
+    *,
+    rate: int | None = None,
+    mono: bool = False,
+) -> NDArray[np.float32]:
+    """The blocks of `stream_clip` as one array (channels, n)."""
+    return np.concatenate(list(stream_clip(clip, start, duration, rate=rate, mono=mono)), axis=1)
+
+
+def _native(decoder: Decoder, begin: int, end: int, mono: bool) -> Iterator[Samples]:
+    """Samples [begin, end) at the file's own rate, silence outside the file; never empty."""
+    channels = 1 if mono else decoder.channels
+    yield np.zeros((channels, 0), np.float32)
+    done = begin
+    if end > 0:
+        for position, block in decoder.blocks(max(0, begin)):
+            if position >= end:
+                break
+            yield from _silence(channels, position - done)
+            block = block[:, : end - position]
+            yield block.mean(axis=0, keepdims=True) if mono else block
+            done = position + block.shape[1]
+            if done == end:
+                return
+    yield from _silence(channels, end - done)
+
+
+def _silence(channels: int, count: int) -> Iterator[Samples]:
+    for begin in range(0, count, _BLOCK):
+        yield np.zeros((channels, min(_BLOCK, count - begin)), np.float32)
