@@ -6,26 +6,29 @@ import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from platformdirs import user_cache_path, user_config_path
-from pydantic import BaseModel, ConfigDict, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from soundreel.errors import InputError
 
 ENV_PREFIX = "SOUNDREEL_"
+OPTIONS_TABLE = "options"
 
 
 class Settings(BaseModel):
     """url: ComfyUI servers, comma-separated; token: bearer token for them (never logged or stored).
-    models_dir: where weight files are looked for first; timeout: seconds for a whole job, None is
-    no limit; work_dir: unfinished jobs; output_dir: finished videos without `-o`."""
+    models_dir: where weight files are looked for first; gpu: the card to plan for, by name, None is
+    this machine's; timeout: seconds for a whole job, None is no limit; work_dir: unfinished jobs;
+    output_dir: finished videos without `-o`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = "http://127.0.0.1:8188"
     token: SecretStr | None = None
-    timeout: float | None = None
+    timeout: Annotated[float, Field(gt=0)] | None = None
+    gpu: str | None = None
     models_dir: tuple[Path, ...] = ()
     work_dir: Path = user_cache_path("soundreel") / "work"
     output_dir: Path = Path("output/video")
@@ -41,7 +44,7 @@ def load_settings(
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
     """Merge the sources; a flag of None was not given. Raises InputError naming the bad value."""
-    values: dict[str, Any] = _from_file(config)
+    values = {key: value for key, value in read_config(config).items() if key != OPTIONS_TABLE}
     for field in Settings.model_fields:
         text = environ.get(ENV_PREFIX + field.upper())
         if text:
@@ -58,7 +61,11 @@ def load_settings(
         ) from err
 
 
-def _from_file(config: Path | None) -> dict[str, Any]:
+def read_config(config: Path | None) -> dict[str, Any]:
+    """The config file's content: settings, and defaults of options in the table `[options]`.
+
+    Without a name the user's own file is read where there is one. Raises InputError.
+    """
     path = config or default_config_path()
     if config is None and not path.exists():
         return {}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from soundreel.errors import Cancelled
+from soundreel.errors import Cancelled, EngineError
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,8 @@ class RunControl:
     """Carries events out of a job and cancellation into it. Thread-safe."""
 
     on_event: Callable[[Event], None] | None = None
+    deadline: float | None = None
+    """`time.monotonic()` at which the job's time is up."""
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def emit(self, event: Event) -> None:
@@ -101,8 +104,14 @@ class RunControl:
         return self._stop.is_set()
 
     def raise_if_cancelled(self) -> None:
+        """Raises Cancelled when the job was stopped, EngineError when its time is up."""
         if self._stop.is_set():
             raise Cancelled("stopped on request")
+        if self.deadline is not None and time.monotonic() > self.deadline:
+            raise EngineError(
+                "the job was not finished within its --timeout",
+                hint="run the same command again: it goes on from the last finished chunk",
+            )
 
     def wait(self, seconds: float) -> None:
         """Sleep for `seconds`; raises Cancelled at once when the job is stopped meanwhile."""

@@ -8,6 +8,7 @@ Engines of other packages register under the entry point group `soundreel.engine
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -16,7 +17,9 @@ from pydantic import BaseModel
 
 from soundreel.config import Settings
 from soundreel.engines.base import Engine
-from soundreel.errors import EngineUnavailable, InputError
+from soundreel.errors import EngineUnavailable, InputError, SoundreelError
+from soundreel.events import Notice, RunControl
+from soundreel.types import Request
 
 ENTRY_POINT_GROUP = "soundreel.engines"
 
@@ -57,10 +60,61 @@ def create(name: str, settings: Settings) -> Engine:
     return factory(settings)
 
 
+def choose(request: Request, settings: Settings, control: RunControl) -> str:
+    """The engine's name: the one asked for, or the best one that can run here, said in one line.
+
+    Raises EngineUnavailable or InputError if none can.
+    """
+    if request.engine != "auto":
+        create(request.engine, settings).preflight(fit_options(request, control))
+        return request.engine
+    reasons = []
+    for name in AUTO_ORDER:
+        candidate = replace(request, engine=name)
+        try:
+            create(name, settings).preflight(_drop_options(candidate))
+        except SoundreelError as err:
+            reasons.append(f"{name}: {err.message}")
+            continue
+        why = f" (not {'; not '.join(reasons)})" if reasons else ""
+        control.emit(Notice(f"engine: {name}{why}"))
+        return name
+    raise EngineUnavailable(f"no engine can run here: {'; '.join(reasons)}", "see soundreel doctor")
+
+
+def fit_options(request: Request, control: RunControl, *, chosen: bool = False) -> Request:
+    """The request with the options that its engine uses.
+
+    One that it does not use is an error, or a notice where `auto` has `chosen` the engine.
+    """
+    fitted = _drop_options(request)
+    unused = [
+        f"--{name.replace('_', '-')}" for name in request.options if name not in fitted.options
+    ]
+    if unused and not chosen:
+        raise InputError(
+            f"engine {request.engine} does not use {', '.join(sorted(unused))}",
+            hint=f"leave it out, or choose another engine: {', '.join(engine_names())}",
+        )
+    if unused:
+        control.emit(Notice(f"engine {request.engine} does not use {', '.join(sorted(unused))}"))
+    return fitted
+
+
+def _drop_options(request: Request) -> Request:
+    known = options_model(request.engine).model_fields
+    kept = {name: value for name, value in request.options.items() if name in known}
+    return replace(request, options=kept)
+
+
 def options_model(name: str) -> type[BaseModel]:
     """The pydantic model of an engine's options: light, no engine import for the built-in ones."""
     if name in _BUILT_IN:
         return cast(type[BaseModel], _load(_BUILT_IN[name][1]))
+    if name not in engine_names():
+        raise InputError(
+            f"unknown engine {name!r}", hint=f"choose one of: auto, {', '.join(engine_names())}"
+        )
     return cast(type[BaseModel], _plugins()[name].load().Options)
 
 

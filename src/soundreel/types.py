@@ -71,17 +71,25 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class AudioClip:
-    """The stretch of sound that a clip shows: [start, start + duration) of the file.
+    """The sound that a clip shows: `duration` seconds of the file from `start`.
 
-    duration is exact and always num_frames / fps of the picture. Silence stands where the file
-    has no sound. `rate` and `channels` are the file's own.
+    duration is exact and always num_frames / fps of the picture. From `start + sound_duration` on
+    there is silence, as there is where the file has no sound. `rate` and `channels` are the
+    file's own. Read it with `audio.segment.stream_clip`.
     """
 
     path: Path
     start: Fraction
     duration: Fraction
+    sound_duration: Fraction
     rate: int
     channels: int
+    allow_truncated: bool = False
+
+    @property
+    def sound_end(self) -> Fraction:
+        """Second in the file at which the requested sound ends."""
+        return self.start + self.sound_duration
 
 
 @dataclass(frozen=True, slots=True)

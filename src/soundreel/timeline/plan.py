@@ -7,19 +7,62 @@ from dataclasses import replace
 from fractions import Fraction
 
 from soundreel.errors import InputError
-from soundreel.timeline.grid import ceil_to, frames_for
+from soundreel.timeline.grid import ceil_to, format_seconds, frames_for
 from soundreel.types import AudioClip, Chunk, ChunkGeometry, Interpolation, Plan, Request, Shot
 
+MAX_FRAMES = 24 * 3600 * 60
+"""A day at 60 pictures a second: more is a slip of the keyboard."""
 
-def count_frames(request: Request, available: Fraction, fps: Fraction) -> int:
-    """Pictures to make: the frame count asked for, else enough for the whole segment.
 
-    available: seconds of sound from `request.start` to the end of the file (> 0).
+def fit_sound(
+    request: Request, file_duration: Fraction, rate: int, channels: int, fps: Fraction
+) -> tuple[AudioClip, int, list[str]]:
+    """The clip's sound, its number of pictures, and what the user should know about them.
+
+    file_duration: seconds of sound in the file; fps: of the generated pictures.
+    Raises InputError if the segment lies outside the file.
     """
-    if request.num_frames is not None:
-        return request.num_frames
-    duration = available if request.duration is None else min(request.duration, available)
-    return frames_for(duration, fps)
+    available = file_duration - request.start
+    if available <= 0:
+        raise InputError(
+            f"--start {format_seconds(request.start)} lies beyond the end of {request.audio.name} "
+            f"({format_seconds(file_duration)} s)",
+            hint="choose a start inside the sound",
+        )
+    wanted = available if request.duration is None else min(request.duration, available)
+    count = request.num_frames or frames_for(wanted, fps)
+    if count > MAX_FRAMES:
+        raise InputError(
+            f"{count} frames are more than a day of video", hint=f"at most {MAX_FRAMES} frames"
+        )
+    shown = count / fps
+    sound = wanted if request.num_frames is None else min(shown, available)
+    clip = AudioClip(
+        request.audio, request.start, shown, sound, rate, channels, request.allow_truncated
+    )
+    return clip, count, _sound_notices(request, available, wanted, shown)
+
+
+def _sound_notices(
+    request: Request, available: Fraction, wanted: Fraction, shown: Fraction
+) -> list[str]:
+    notices = []
+    if request.duration is not None and request.duration > available:
+        notices.append(
+            f"the sound ends {format_seconds(request.duration - available)} s before the duration "
+            f"asked for: using {format_seconds(available)} s"
+        )
+    if request.num_frames is not None and shown < wanted:
+        notices.append(
+            f"{request.num_frames} frames show {format_seconds(shown)} s: the last "
+            f"{format_seconds(wanted - shown)} s of the sound are cut off"
+        )
+    if request.num_frames is not None and shown > available:
+        notices.append(
+            f"{request.num_frames} frames show {format_seconds(shown)} s: the last "
+            f"{format_seconds(shown - available)} s are silent"
+        )
+    return notices
 
 
 def make_plan(

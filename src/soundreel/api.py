@@ -1,0 +1,178 @@
+"""The whole flow on one screen: `generate()`.
+
+request -> sound -> engine -> plan -> chunks, each sealed on disk -> join, with the sound -> result
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from soundreel import output, registry
+from soundreel.audio.load import AudioInfo, probe
+from soundreel.check import check_request, check_size
+from soundreel.config import Settings, load_settings
+from soundreel.engines.base import Engine
+from soundreel.errors import InputError
+from soundreel.events import Notice, RunControl, StageFinished, StageStarted
+from soundreel.post.interpolate import LOCAL_METHODS
+from soundreel.record import TAG, digest_of, hash_inputs, make_record, record_text
+from soundreel.render import render_chunks
+from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
+from soundreel.types import Plan, Request, Result
+from soundreel.versions import versions
+from soundreel.video import mux, reader
+from soundreel.work.job import Job, remove_old_jobs
+
+
+def generate(
+    request: Request,
+    settings: Settings | None = None,
+    *,
+    control: RunControl | None = None,
+    overwrite: bool = False,
+    keep_job: bool = False,
+) -> Result:
+    """Make the video. Run it again after a crash or a stop and it goes on where it was.
+
+    control: receives progress events and can cancel from another thread.
+    Raises a SoundreelError (see errors.py), or Cancelled.
+    """
+    settings, control = settings or load_settings({}), control or RunControl()
+    if settings.timeout is not None:
+        control.deadline = time.monotonic() + settings.timeout
+    clock = _Clock(control)
+    check_request(request)
+    remove_old_jobs(settings.work_dir)
+    with clock.stage("sound"):
+        info = probe(request.audio, allow_truncated=request.allow_truncated)
+        inputs = hash_inputs(request)
+    with Job(settings.work_dir, _job_key(request, inputs, settings)) as job:
+        plan, engine = _fixed_plan(request, info, settings, job, control)
+        record = make_record(plan, inputs, engine.identity(plan.request), versions())
+        target = _fixed_target(plan, settings, job)
+        if not _is_finished(target, record, job, plan):
+            output.check_target(target, overwrite=overwrite)
+            job.bind(digest_of(record))
+            with clock.stage("render"):
+                resumed = render_chunks(plan, engine, job, control)
+            with clock.stage("finish"), output.placed(target, overwrite=overwrite) as temporary:
+                _join(plan, job, record, temporary, control)
+        else:
+            resumed = len(plan.chunks)
+        sidecar = output.write_sidecar(target, record, _local_facts(plan, clock))
+        if not keep_job:
+            job.remove()
+    return Result(target, sidecar, plan, clock.seconds, resumed)
+
+
+def plan_request(request: Request, info: AudioInfo, engine: Engine, control: RunControl) -> Plan:
+    """The plan of a request whose engine and seed are resolved. Renders nothing."""
+    geometry = engine.geometry(request)
+    check_size(request, geometry)
+    interpolation = choose_interpolation(
+        request, geometry.fps, engine.interpolations, LOCAL_METHODS
+    )
+    clip, count, notices = fit_sound(request, info.duration, info.rate, info.channels, geometry.fps)
+    for notice in notices:
+        control.emit(Notice(notice))
+    return make_plan(request, geometry, clip, count, interpolation)
+
+
+def preview_plan(
+    request: Request, settings: Settings | None = None, control: RunControl | None = None
+) -> tuple[Plan, Engine]:
+    """The plan that `generate` would follow, and its engine. Writes nothing, renders nothing."""
+    settings, control = settings or load_settings({}), control or RunControl()
+    check_request(request)
+    info = probe(request.audio, allow_truncated=request.allow_truncated)
+    auto = request.engine == "auto"
+    name = registry.choose(request, settings, control) if auto else request.engine
+    resolved = registry.fit_options(replace(request, engine=name), control, chosen=auto)
+    engine = registry.create(name, settings)
+    return plan_request(resolved, info, engine, control), engine
+
+
+def _fixed_plan(
+    request: Request, info: AudioInfo, settings: Settings, job: Job, control: RunControl
+) -> tuple[Plan, Engine]:
+    """Engine and seed are decided when the job starts; a later run keeps to them."""
+    name = job.fixed("engine", lambda: registry.choose(request, settings, control))
+    seed = job.fixed("seed", lambda: secrets.randbelow(2**31) if request.seed < 0 else request.seed)
+    resolved = registry.fit_options(
+        replace(request, engine=name, seed=seed), control, chosen=request.engine == "auto"
+    )
+    engine = registry.create(name, settings)
+    if job.sealed:
+        engine.preflight(resolved)
+    return plan_request(resolved, info, engine, control), engine
+
+
+def _fixed_target(plan: Plan, settings: Settings, job: Job) -> Path:
+    if plan.request.output is not None:
+        return plan.request.output.absolute()
+    folder = settings.output_dir.absolute()
+
+    def new() -> str:
+        name = output.output_name(plan, datetime.now().strftime("%Y%m%d_%H%M%S"))
+        return str(output.unused_path(folder / name))
+
+    return Path(job.fixed("output", new))
+
+
+def _job_key(request: Request, inputs: Mapping[str, Any], settings: Settings) -> str:
+    place = (request.output or settings.output_dir).absolute()
+    return digest_of([replace(request, output=place), inputs])[:20]
+
+
+def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) -> bool:
+    """True if an earlier run put this very video in place and was stopped right after."""
+    if job.sealed < len(plan.chunks) or not target.exists():
+        return False
+    try:
+        return reader.read_tags(target).get(TAG) == record_text(record)
+    except InputError:
+        return False
+
+
+def _join(
+    plan: Plan, job: Job, record: Mapping[str, Any], temporary: Path, control: RunControl
+) -> None:
+    pieces = [job.piece(chunk.index) for chunk in plan.chunks]
+    mux.finish(pieces, plan.audio, temporary, plan.output_fps, {TAG: record_text(record)}, control)
+    width, height = plan.request.width, plan.request.height
+    mux.verify(temporary, plan.output_frames, plan.output_fps, width, height, plan.audio.duration)
+
+
+def _local_facts(plan: Plan, clock: _Clock) -> dict[str, Any]:
+    """What only the sidecar says: where the inputs lay, and how long the stages took."""
+    request = plan.request
+    paths = {"audio": request.audio, "image": request.image} | {
+        name: value for name, value in request.options.items() if isinstance(value, Path)
+    }
+    return {
+        "files": {name: str(path.absolute()) for name, path in paths.items() if path is not None},
+        "timings": {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
+    }
+
+
+class _Clock:
+    """Wall time of each stage, told as events."""
+
+    def __init__(self, control: RunControl) -> None:
+        self.seconds: dict[str, float] = {}
+        self._control = control
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self._control.emit(StageStarted(name))
+        start = time.monotonic()
+        yield
+        self.seconds[name] = time.monotonic() - start
+        self._control.emit(StageFinished(name, self.seconds[name]))

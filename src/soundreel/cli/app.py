@@ -1,0 +1,199 @@
+"""The command line: `soundreel AUDIO`, and the commands beside it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Annotated, Any
+
+import click
+import typer
+from typer.core import TyperGroup
+
+from soundreel.cli.arguments import (
+    Audio,
+    ConfigFile,
+    JsonFlag,
+    QuietFlag,
+    make_request,
+    make_settings,
+    request_command,
+)
+from soundreel.cli.inspect import doctor, engines, probe
+from soundreel.cli.models import app as models_app
+from soundreel.errors import Cancelled, SoundreelError
+from soundreel.events import RunControl
+
+
+class _Group(TyperGroup):
+    """`soundreel AUDIO` is `soundreel generate AUDIO`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        own = {
+            *self.commands,
+            *(name for p in self.params for name in (*p.opts, *p.secondary_opts)),
+        }
+        if args and args[0] not in own and args[0] not in ctx.help_option_names:
+            args = ["generate", *args]
+        return super().parse_args(ctx, args)
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Sound in, synchronised video out. [bold]soundreel AUDIO[/bold] makes a video of it.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from soundreel.versions import soundreel_version
+
+        typer.echo(f"soundreel {soundreel_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@request_command
+def generate(
+    audio: Audio = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
+    keep_job: Annotated[
+        bool, typer.Option("--keep-job", help="Keep the work folder of the finished job.")
+    ] = False,
+    config: ConfigFile = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    **given: Any,
+) -> None:
+    """Make a video of a sound. Run the same command again after a stop: it goes on where it was."""
+    from soundreel import api
+    from soundreel.cli.progress import make_reporter
+    from soundreel.cli.report import result_json, result_summary
+
+    with make_reporter(quiet=quiet or as_json) as reporter:
+        control = RunControl(reporter.handle)
+        with _stop_on_signals(control):
+            result = api.generate(
+                make_request(audio, given, config),
+                make_settings(given, config),
+                control=control,
+                overwrite=overwrite,
+                keep_job=keep_job,
+            )
+    if as_json:
+        typer.echo(json.dumps(result_json(result), indent=2, ensure_ascii=False))
+    else:
+        typer.echo(str(result.path) if quiet else result_summary(result))
+
+
+@app.command()
+@request_command
+def plan(
+    audio: Audio = None,
+    gpu: Annotated[
+        str | None, typer.Option("--gpu", help='Card to plan for, e.g. "RTX 4090".')
+    ] = None,
+    config: ConfigFile = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+    **given: Any,
+) -> None:
+    """Show shots, chunks, what is generated and trimmed, expected time and memory."""
+    from soundreel import api
+    from soundreel.cli.progress import make_reporter
+    from soundreel.cli.report import plan_json, plan_report
+
+    with make_reporter(quiet=quiet or as_json) as reporter:
+        made, engine = api.preview_plan(
+            make_request(audio, given, config),
+            make_settings(given, config, gpu=gpu),
+            RunControl(reporter.handle),
+        )
+    estimate = engine.estimate(made)
+    if as_json:
+        typer.echo(json.dumps(plan_json(made, estimate), indent=2, ensure_ascii=False))
+    else:
+        typer.echo(plan_report(made, estimate))
+
+
+app.command()(probe)
+app.command()(doctor)
+app.command()(engines)
+app.add_typer(models_app, name="models")
+
+
+def main() -> None:
+    """Entry point: every failure becomes one sentence, a hint and its exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    try:
+        code = app(args, standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except click.exceptions.Exit as err:
+        return err.exit_code
+    except click.ClickException as err:
+        err.show()
+        return 2
+    except (Cancelled, click.exceptions.Abort, KeyboardInterrupt):
+        typer.echo("stopped; run the same command again to go on", err=True)
+        return Cancelled.exit_code
+    except SoundreelError as err:
+        _show_error(err, as_json="--json" in args)
+        return err.exit_code
+    except BrokenPipeError:
+        return 1
+
+
+def _show_error(error: SoundreelError, *, as_json: bool) -> None:
+    if as_json:
+        about = {
+            "type": type(error).__name__,
+            "message": error.message,
+            "hint": error.hint,
+            "exit_code": error.exit_code,
+        }
+        typer.echo(json.dumps({"error": about}, indent=2, ensure_ascii=False))
+        return
+    typer.echo(f"error: {error.message}", err=True)
+    if error.hint:
+        typer.echo(f"  hint: {error.hint}", err=True)
+
+
+@contextmanager
+def _stop_on_signals(control: RunControl) -> Iterator[None]:
+    """Ctrl-C and SIGTERM stop the job at the next frame or step; a second Ctrl-C at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+        if control.cancelled:
+            raise KeyboardInterrupt
+        control.cancel()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,125 @@
+"""Commands that look and change nothing: probe, doctor, engines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from soundreel import registry
+from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, QuietFlag, Url, make_settings
+from soundreel.config import Settings
+from soundreel.errors import SoundreelError
+from soundreel.types import Check
+
+SUMMARIES = {
+    "wan": "Wan 2.2 S2V 14B in this process (needs a GPU and the weight files)",
+    "comfyui": "Wan 2.2 S2V on your own ComfyUI server (needs its address: --url)",
+    "preview": "audio-reactive pictures on the CPU, in seconds (needs nothing)",
+}
+
+
+def probe(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound or a video.")],
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,  # noqa: ARG001  (all commands take it; this one prints its answer)
+) -> None:
+    """Show what a sound or video file holds, and what soundreel wrote into it."""
+    facts = _probe_facts(file)
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        return
+    for kind, values in facts.items():
+        if isinstance(values, dict):
+            shown = ", ".join(f"{name} {value}" for name, value in values.items() if value != "")
+            typer.echo(f"{kind}: {shown}")
+        else:
+            typer.echo(f"{kind}: {values}")
+
+
+def doctor(
+    url: Url = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Show what can run here, what is missing, and how to get it."""
+    settings = make_settings({"url": url, "models_dir": models_dir}, config)
+    found = {name: _diagnose(name, settings) for name in registry.engine_names()}
+    if as_json:
+        typer.echo(json.dumps({name: _checks_json(checks) for name, checks in found.items()}))
+        return
+    console = Console(highlight=False)
+    for name, checks in found.items():
+        ready = all(check.ok for check in checks)
+        console.print(f"[bold]{name}[/bold]: {'ready' if ready else 'not ready'}")
+        if not quiet:
+            console.print(_table(checks))
+
+
+def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
+    """List the engines."""
+    names = registry.engine_names()
+    if as_json:
+        typer.echo(json.dumps({name: SUMMARIES.get(name, "") for name in names}, indent=2))
+        return
+    for name in names:
+        typer.echo(name if quiet else f"{name:10} {SUMMARIES.get(name, 'from another package')}")
+
+
+def _probe_facts(file: Path) -> dict[str, Any]:
+    from soundreel.audio.load import probe as probe_audio
+    from soundreel.record import TAG, to_json
+    from soundreel.video.reader import probe_video
+
+    facts: dict[str, Any] = {"file": file.name}
+    failures: list[SoundreelError] = []
+    try:
+        info = probe_audio(file)
+        facts["sound"] = {
+            "seconds": float(info.duration),
+            "samples": info.num_samples,
+            "rate": info.rate,
+            "channels": info.channels,
+            "codec": info.codec,
+            "container": info.container,
+        }
+    except SoundreelError as err:
+        failures.append(err)
+    try:
+        video = to_json(probe_video(file))
+        tags = video.pop("tags", {})
+        facts["picture"] = {name: value for name, value in video.items() if name != "path"}
+        if TAG in tags:
+            facts["made by soundreel"] = json.loads(tags[TAG])
+    except SoundreelError as err:
+        failures.append(err)
+    if len(failures) == 2:
+        raise failures[0]
+    return facts
+
+
+def _diagnose(name: str, settings: Settings) -> list[Check]:
+    try:
+        return list(registry.create(name, settings).diagnose())
+    except SoundreelError as err:
+        return [Check(name, ok=False, found=err.message, hint=err.hint)]
+
+
+def _checks_json(checks: list[Check]) -> dict[str, Any]:
+    from soundreel.record import to_json
+
+    return {"ready": all(check.ok for check in checks), "checks": to_json(checks)}
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    for check in checks:
+        mark = "[green]ok[/green]" if check.ok else "[red]missing[/red]"
+        table.add_row(mark, check.name, check.found, check.hint if not check.ok else "")
+    return table

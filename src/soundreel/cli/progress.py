@@ -1,0 +1,155 @@
+"""What a person sees while a job runs: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from soundreel.events import (
+    ChunkSealed,
+    ChunkStarted,
+    Event,
+    FrameDone,
+    Notice,
+    StageStarted,
+    StepDone,
+)
+
+_PLAIN_SECONDS = 5.0
+"""A plain progress line at most this often."""
+
+
+class Reporter(Protocol):
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def handle(self, event: Event) -> None: ...
+
+
+def make_reporter(*, quiet: bool) -> Reporter:
+    """All progress goes to stderr, so that stdout holds results only."""
+    if quiet:
+        return Silent()
+    console = Console(stderr=True, highlight=False)
+    return Live(console) if console.is_terminal else Plain()
+
+
+class Silent:
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def handle(self, event: Event) -> None:
+        pass
+
+
+class Plain(Silent):
+    """One line for each thing that changes, for logs."""
+
+    def __init__(self) -> None:
+        self._chunk = ""
+        self._last = 0.0
+        self._start = time.monotonic()
+        self._first: int | None = None
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case Notice(message):
+                self._print(message)
+            case StageStarted(stage):
+                self._print(f"{stage} ...")
+            case ChunkStarted(index, count, frames):
+                self._chunk = f"chunk {index + 1}/{count}"
+                self._print(f"{self._chunk}: {frames} frames")
+            case ChunkSealed(index, count, resumed=True):
+                self._print(f"chunk {index + 1}/{count}: done by an earlier run")
+            case StepDone(_, step, steps):
+                self._now_and_then(f"[{step}/{steps}] {self._chunk}", last=step == steps)
+            case FrameDone(done, total):
+                self._now_and_then(self._frames(done, total), last=done == total)
+            case _:
+                pass
+
+    def _frames(self, done: int, total: int) -> str:
+        if self._first is None:
+            self._first, self._start = done - 1, time.monotonic()
+        rate = (done - self._first) / max(time.monotonic() - self._start, 1e-6)
+        left = (total - done) / max(rate, 1e-6)
+        return f"[{done}/{total}] {self._chunk}, {rate:.1f} frames/s, {left:.0f} s left"
+
+    def _now_and_then(self, text: str, *, last: bool) -> None:
+        if last or time.monotonic() - self._last > _PLAIN_SECONDS:
+            self._last = time.monotonic()
+            self._print(text)
+
+    def _print(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+class Live(Silent):
+    """Stage, chunk i/n, frames, rate and time left on one line."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description:24}"),
+            BarColumn(),
+            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        self._task: TaskID | None = None
+        self._chunk = ""
+        self._rate = (0.0, 0)  # when the counting began, and at which frame
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def handle(self, event: Event) -> None:
+        match event:
+            case Notice(message):
+                self._progress.console.print(message, markup=False)
+            case StageStarted(stage):
+                self._show(stage, 0, None)
+            case ChunkStarted(index, count, _):
+                self._chunk = f"chunk {index + 1}/{count}"
+                self._show(self._chunk, None, None)
+            case StepDone(_, step, steps):
+                self._show(f"{self._chunk} [{step}/{steps}]", None, None)
+            case FrameDone(done, total):
+                self._show(self._chunk, done, total)
+            case _:
+                pass
+
+    def _show(self, text: str, done: int | None, total: int | None) -> None:
+        if self._task is None:
+            self._task = self._progress.add_task(text, total=None, rate="")
+        if done and total:
+            began, first = self._rate if self._rate[0] else (time.monotonic(), done - 1)
+            self._rate = (began, first)
+            rate = (done - first) / max(time.monotonic() - began, 1e-6)
+            self._progress.update(
+                self._task, description=text, completed=done, total=total,
+                rate=f"{rate:.1f} frames/s",
+            )  # fmt: skip
+        else:
+            self._progress.update(self._task, description=text)

@@ -1,0 +1,120 @@
+"""Results and plans as text and as JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from soundreel.record import to_json
+from soundreel.timeline.grid import format_seconds
+from soundreel.types import Estimate, Plan, Result
+
+_SHOWN_CHUNKS = 12
+
+
+def result_json(result: Result) -> dict[str, Any]:
+    return {
+        "path": str(result.path),
+        "sidecar": str(result.sidecar),
+        "engine": result.plan.request.engine,
+        "seed": result.plan.request.seed,
+        "frames": result.plan.output_frames,
+        "fps": str(result.plan.output_fps),
+        "seconds": float(result.plan.audio.duration),
+        "resumed_chunks": result.resumed_chunks,
+        "timings": dict(result.timings),
+    }
+
+
+def result_summary(result: Result) -> str:
+    """The last words of a run: where the video is, what it is, and where the time went."""
+    plan = result.plan
+    took = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.timings.items())
+    rate = plan.output_frames / max(sum(result.timings.values()), 1e-9)
+    return (
+        f"{result.path}\n"
+        f"  {plan.output_frames} frames, {format_seconds(plan.audio.duration)} s at "
+        f"{format_seconds(plan.output_fps)} fps, {plan.request.width}x{plan.request.height}, "
+        f"engine {plan.request.engine}, seed {plan.request.seed}\n"
+        f"  {took}  ({rate:.1f} frames/s)"
+    )
+
+
+def plan_json(plan: Plan, estimate: Estimate) -> dict[str, Any]:
+    return {
+        "engine": plan.request.engine,
+        "size": [plan.request.width, plan.request.height],
+        "start": str(plan.audio.start),
+        "seconds": float(plan.audio.duration),
+        "sound_seconds": float(plan.audio.sound_duration),
+        "fps": str(plan.fps),
+        "frames": plan.num_frames,
+        "output_fps": str(plan.output_fps),
+        "output_frames": plan.output_frames,
+        "geometry": to_json(plan.geometry),
+        "interpolation": to_json(plan.interpolation),
+        "shots": to_json(plan.shots),
+        "chunks": [
+            {
+                **to_json(chunk),
+                "trimmed_frames": chunk.trimmed_frames,
+                "sound_start": str(plan.sound_start(chunk)),
+            }
+            for chunk in plan.chunks
+        ],
+        "estimate": to_json(estimate),
+    }
+
+
+def plan_report(plan: Plan, estimate: Estimate) -> str:
+    """The plan as a person reads it."""
+    request = plan.request
+    lines = [
+        f"{request.audio.name}: {format_seconds(plan.audio.duration)} s from "
+        f"{format_seconds(plan.audio.start)} s, {plan.num_frames} frames at "
+        f"{format_seconds(plan.fps)} fps, {request.width}x{request.height}, "
+        f"engine {request.engine}",
+    ]
+    if plan.interpolation.factor > 1:
+        lines.append(
+            f"interpolation {plan.interpolation.method} x{plan.interpolation.factor}: "
+            f"{plan.output_frames} frames at {format_seconds(plan.output_fps)} fps"
+        )
+    lines += ["", "chunk  frames         kept  generated  dropped  trimmed  sound from"]
+    lines += [_chunk_line(plan, index) for index in range(min(len(plan.chunks), _SHOWN_CHUNKS))]
+    if len(plan.chunks) > _SHOWN_CHUNKS:
+        lines.append(f"... and {len(plan.chunks) - _SHOWN_CHUNKS} more")
+    generated = sum(chunk.generated_frames for chunk in plan.chunks)
+    lines += [
+        "",
+        f"{len(plan.shots)} shot, {len(plan.chunks)} chunks: {generated} frames generated, "
+        f"{plan.num_frames} kept",
+        *_estimate_lines(estimate),
+    ]
+    return "\n".join(lines)
+
+
+def _chunk_line(plan: Plan, index: int) -> str:
+    chunk = plan.chunks[index]
+    span = f"{chunk.start_frame}-{chunk.end_frame - 1}"
+    sound = format_seconds(plan.sound_start(chunk))
+    return (
+        f"{index + 1:5}  {span:13}  {chunk.num_frames:4}  {chunk.generated_frames:9}  "
+        f"{chunk.dropped_frames:7}  {chunk.trimmed_frames:7}  {sound} s"
+    )
+
+
+def _estimate_lines(estimate: Estimate) -> list[str]:
+    lines = [f"{name}: {value}" for name, value in estimate.details]
+    if estimate.seconds is not None:
+        lines.append(f"expected time: {_duration(estimate.seconds)} ({estimate.source})")
+    if estimate.memory_bytes is not None:
+        gib = estimate.memory_bytes / 2**30
+        lines.append(f"expected memory: {gib:.1f} GiB ({estimate.source})")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    minutes = seconds / 60
+    return f"{minutes:.0f} min" if minutes < 120 else f"{minutes / 60:.1f} h"

@@ -1,0 +1,129 @@
+"""What a video says about itself: request, plan and identities as JSON, and back.
+
+The record goes into the MP4's tags and the sidecar. It holds no times, dates, absolute paths or
+addresses; files are named and hashed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from soundreel.errors import InputError
+from soundreel.types import Encoding, Plan, Request
+
+TAG = "soundreel"
+"""Key of the record in the tags of the file."""
+
+_LOCAL_FIELDS = ("audio", "image", "output")
+_TIMES = ("start", "duration", "fps")
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of the file, read in blocks."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as err:
+        raise InputError(
+            f"cannot read {path}: {err.strerror}", hint="check the name and the permissions"
+        ) from err
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 over the canonical JSON of `value`."""
+    text = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def to_json(value: object) -> Any:
+    """Plain JSON values; Fractions become "n/d" strings, paths strings."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    if isinstance(value, (Fraction, Path)):
+        return str(value)
+    return value
+
+
+def hash_inputs(request: Request) -> dict[str, dict[str, str]]:
+    """Name and SHA-256 of every file that the request names, its options' files included."""
+    paths = {"audio": request.audio, "image": request.image} | {
+        name: value for name, value in request.options.items() if isinstance(value, Path)
+    }
+    return {
+        name: {"name": path.name, "sha256": file_hash(path)}
+        for name, path in paths.items()
+        if path is not None and path.is_file()
+    }
+
+
+def make_record(
+    plan: Plan,
+    inputs: Mapping[str, Mapping[str, str]],
+    identity: Mapping[str, str],
+    versions: Mapping[str, str],
+) -> dict[str, Any]:
+    """All that decides the bytes of the video."""
+    request = {
+        key: value for key, value in to_json(plan.request).items() if key not in _LOCAL_FIELDS
+    }
+    request["options"] = {
+        name: value.name if isinstance(value, Path) else to_json(value)
+        for name, value in plan.request.options.items()
+    }
+    return {
+        "request": request,
+        "plan": {
+            "fps": str(plan.output_fps),
+            "frames": plan.output_frames,
+            "geometry": to_json(plan.geometry),
+            "interpolation": to_json(plan.interpolation),
+            "sound_duration": str(plan.audio.sound_duration),
+            "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
+        },
+        "engine": {"name": plan.request.engine, **identity},
+        "seed": plan.request.seed,
+        "inputs": to_json(inputs),
+        "versions": dict(versions),
+    }
+
+
+def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) -> Request:
+    """The request of a record, with `files` (input name -> path) put in.
+
+    Raises InputError if the record is not ours or a file has other content.
+    """
+    try:
+        values = dict(record["request"])
+        inputs = record["inputs"]
+        values["encoding"] = Encoding(**values["encoding"])
+        for name in _TIMES:
+            values[name] = None if values[name] is None else Fraction(values[name])
+        options = dict(values.pop("options"))
+        for name, about in inputs.items():
+            if file_hash(files[name]) != about["sha256"]:
+                raise InputError(
+                    f"{files[name]} is not the file that this video was made from",
+                    hint=f"find the original {about['name']} and put it beside the video",
+                )
+        options |= {name: files[name] for name in inputs if name in options}
+        return Request(audio=files["audio"], image=files.get("image"), options=options, **values)
+    except (KeyError, TypeError, ValueError) as err:
+        raise InputError(
+            f"the record of this video cannot be used: {err!r}",
+            hint="it was made by another version; give the options by hand",
+        ) from err
+
+
+def record_text(record: Mapping[str, Any]) -> str:
+    """The record as the tag holds it."""
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))

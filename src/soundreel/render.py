@@ -1,0 +1,82 @@
+"""From chunks to sealed pieces of the final encoding: the part of the flow that can resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from soundreel.engines.base import Engine, Session
+from soundreel.errors import EngineError
+from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, RunControl
+from soundreel.post.chain import Stage, make_stage
+from soundreel.types import Chunk, Plan, Rgb
+from soundreel.video.writer import SegmentWriter
+from soundreel.work.job import Job
+
+
+def render_chunks(plan: Plan, engine: Engine, job: Job, control: RunControl) -> int:
+    """Render and seal every chunk that is not sealed yet; returns how many were already."""
+    count, resumed = len(plan.chunks), job.sealed
+    for index in range(resumed):
+        control.emit(ChunkSealed(index, count, resumed=True))
+    if resumed == count:
+        return resumed
+    stage = make_stage(plan.interpolation)
+    with engine.open(plan, control) as session:
+        if resumed:
+            session_state, stage_state = job.state(resumed - 1)
+            session.restore(session_state)
+            stage.restore(stage_state)
+        for chunk in plan.chunks[resumed:]:
+            control.raise_if_cancelled()
+            control.emit(ChunkStarted(chunk.index, count, chunk.num_frames))
+            _write_piece(plan, chunk, session, stage, job, control)
+            job.seal(chunk.index, session.snapshot(), stage.snapshot())
+            control.emit(ChunkSealed(chunk.index, count))
+    return resumed
+
+
+def _write_piece(
+    plan: Plan, chunk: Chunk, session: Session, stage: Stage, job: Job, control: RunControl
+) -> None:
+    request, first = plan.request, chunk.start_frame * plan.interpolation.factor
+    writer = SegmentWriter(
+        job.piece(chunk.index), request.width, request.height, plan.output_fps, request.encoding
+    )
+    with writer:
+        for done, picture in enumerate(_pictures(plan, chunk, session, stage, control), 1):
+            writer.write(picture)
+            control.emit(FrameDone(first + done, plan.output_frames))
+
+
+def _pictures(
+    plan: Plan, chunk: Chunk, session: Session, stage: Stage, control: RunControl
+) -> Iterator[Rgb]:
+    """Output pictures of one chunk. EngineError if the engine gives too few or misshapen ones."""
+    following: Rgb | None = None
+    expected = (plan.request.height, plan.request.width, 3)
+    seen = 0
+    for frame in session.render(chunk, control):
+        control.raise_if_cancelled()
+        if frame.rgb.shape != expected or frame.rgb.dtype != "uint8":
+            raise EngineError(
+                f"engine {plan.request.engine} gave a picture of {frame.rgb.shape}, "
+                f"{frame.rgb.dtype}; asked for {expected}, uint8"
+            )
+        if plan.interpolation.by_engine or seen < chunk.num_frames:
+            yield from stage.push(frame.rgb)
+        else:
+            following = frame.rgb
+        seen += 1
+    if seen < chunk.num_frames:
+        raise EngineError(
+            f"engine {plan.request.engine} gave {seen} of {chunk.num_frames} pictures of chunk "
+            f"{chunk.index + 1}",
+            hint="run the same command again: finished chunks are kept",
+        )
+    if _ends_shot(plan, chunk):
+        yield from stage.finish(following)
+
+
+def _ends_shot(plan: Plan, chunk: Chunk) -> bool:
+    shot = plan.shots[chunk.shot]
+    return chunk.end_frame == shot.start_frame + shot.num_frames

@@ -1,0 +1,51 @@
+"""Writes that survive a crash, and the errors of a disk in the user's words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from soundreel.errors import WorkError
+
+
+@contextmanager
+def disk_errors(action: str) -> Iterator[None]:
+    """Translate OSError: `action` says what was tried, e.g. "write /x/y"."""
+    try:
+        yield
+    except OSError as err:
+        full = err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        hint = (
+            "free some space, then run the same command: finished chunks are kept"
+            if full
+            else "check the folder and its permissions, or choose another with -o or --work-dir"
+        )
+        reason = "the disk is full" if full else err.strerror or str(err)
+        raise WorkError(f"cannot {action}: {reason}", hint=hint) from err
+
+
+def write_atomic(path: Path, *parts: bytes) -> None:
+    """The file is there whole or not at all, also after a power cut."""
+    temporary = path.with_name(path.name + ".part")
+    with disk_errors(f"write {path}"):
+        with temporary.open("wb") as file:
+            for part in parts:
+                file.write(part)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` durable (a no-op where folders cannot be synced)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
