@@ -1,0 +1,67 @@
+"""What stays the same over all sampling steps of a chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from soundreel.engines.wan.attention import RotaryTable
+from soundreel.engines.wan.audio_injector import AudioTokens
+
+
+@dataclass(frozen=True)
+class WanS2VConditioning:
+    """Made by `WanS2VTransformer3DModel.prepare`; B is 1 or the batch of the latents.
+
+    text: (B, text_len, dim) in the model's dtype.
+    audio: tokens of the chunk's T latent frames, float32.
+    noisy_embedding: (B, n or 1, dim) float32, added to the n noisy tokens: pose and mask.
+    context_tokens: (B, r, dim) float32, tokens of reference and motion; r may be 0.
+    rotary_emb: cosine and sine of all n + r tokens.
+    latent_size: (T, h, w) of the latents it was made for.
+    """
+
+    text: Tensor
+    audio: AudioTokens
+    noisy_embedding: Tensor
+    context_tokens: Tensor
+    rotary_emb: RotaryTable
+    latent_size: tuple[int, int, int]
+
+    @staticmethod
+    def cat(parts: Sequence[WanS2VConditioning]) -> WanS2VConditioning:
+        """One batch of several, for guidance in one pass. Raises ValueError on other sizes."""
+        first = parts[0]
+        shapes = {(part.latent_size, part.context_tokens.shape[1]) for part in parts}
+        if len(shapes) > 1:
+            raise ValueError(f"cannot batch conditionings of different sizes: {sorted(shapes)}")
+        num_noisy = max(part.noisy_embedding.shape[1] for part in parts)
+        return WanS2VConditioning(
+            text=torch.cat([part.text for part in parts]),
+            audio=AudioTokens(
+                torch.cat([part.audio.local_tokens for part in parts]),
+                torch.cat([part.audio.global_token for part in parts]),
+            ),
+            noisy_embedding=torch.cat(
+                [part.noisy_embedding.expand(-1, num_noisy, -1) for part in parts]
+            ),
+            context_tokens=torch.cat([part.context_tokens for part in parts]),
+            rotary_emb=first.rotary_emb,
+            latent_size=first.latent_size,
+        )
+
+
+def pad_text(encoder_hidden_states: Tensor | Sequence[Tensor], text_len: int) -> Tensor:
+    """Text embeddings (B, L, C), or B of (L_i, C), as (B, text_len, C): zeros behind, attended.
+
+    Raises ValueError where a text is longer than `text_len`.
+    """
+    texts = list(encoder_hidden_states)
+    longest = max(text.shape[0] for text in texts)
+    if longest > text_len:
+        raise ValueError(f"text of {longest} tokens, at most {text_len} are allowed")
+    return torch.stack([F.pad(text, (0, 0, 0, text_len - text.shape[0])) for text in texts])
