@@ -1,0 +1,280 @@
+"""From sound to the transformer's audio input: wav2vec2 hidden states, 16 rows a second.
+
+16 kHz mono -> normalised over the whole clip -> wav2vec2, all hidden states, 50 a second
+-> 30 a second (linear) -> one row for each picture at 16 a second.
+Source of the steps: Wan-Video/Wan2.2, wan/modules/s2v/audio_encoder.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from soundreel.audio import segment
+from soundreel.timeline.grid import samples_between
+
+SAMPLE_RATE = 16000
+PICTURE_RATE = 16
+FEATURE_RATE = 30
+HIDDEN_RATE = 50
+"""wav2vec2 gives one hidden state for every 320 samples."""
+
+ONE_PASS_SECONDS = 60
+WINDOW_SECONDS = 30
+OVERLAP_SECONDS = 5
+
+_VARIANCE_FLOOR = 1e-7  # transformers' Wav2Vec2FeatureExtractor.zero_mean_unit_var_norm
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A stretch of mono sound at 16 kHz; `read(first, count)` gives float32 samples of it."""
+
+    num_samples: int
+    read: Callable[[int, int], NDArray[np.float32]]
+
+    def blocks(self, size: int = SAMPLE_RATE * 60) -> Iterator[NDArray[np.float32]]:
+        for first in range(0, self.num_samples, size):
+            yield self.read(first, min(size, self.num_samples - first))
+
+
+def file_sound(
+    path: Path, start: Fraction, duration: Fraction, *, allow_truncated: bool = False
+) -> Sound:
+    """The sound in [start, start + duration) of a file: silence where the file has none."""
+
+    def read(first: int, count: int) -> NDArray[np.float32]:
+        begin = start + Fraction(first, SAMPLE_RATE)
+        length = Fraction(count, SAMPLE_RATE)
+        options: dict[str, Any] = {"allow_truncated": allow_truncated}
+        return segment.read(path, begin, length, rate=SAMPLE_RATE, mono=True, **options)[0]
+
+    return Sound(samples_between(start, start + duration, SAMPLE_RATE), read)
+
+
+class AudioEncoder:
+    """wav2vec2 that gives all its hidden states, the last one after the final norm."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def hidden_states(self, wave: NDArray[np.float32]) -> Tensor:
+        """(layers + 1, frames, width), float32 on the CPU, of a normalised wave (samples,)."""
+        parameter = next(self.model.parameters())
+        values = torch.from_numpy(wave)[None].to(parameter.device, parameter.dtype)
+        out = self.model(values, output_hidden_states=True)
+        # transformers 5 leaves the final layer norm out of hidden_states[-1] that 4 puts there;
+        # last_hidden_state has it in both.
+        states = (*out.hidden_states[:-1], out.last_hidden_state)
+        return torch.cat(states).float().cpu()
+
+    def count_frames(self, samples: int) -> int:
+        """Hidden states that `samples` give: every convolution without padding."""
+        config: Any = self.model.config
+        for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
+            samples = max(0, (samples - kernel) // stride + 1)
+        return samples
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(layers + 1, width) of one row."""
+        config: Any = self.model.config
+        return config.num_hidden_layers + 1, config.hidden_size
+
+
+class SoundFeatures:
+    """Audio input for any pictures of one stretch of sound; memory does not grow with the sound.
+
+    Up to a minute is encoded in one pass, as the official code does, and the encoder is let go.
+    Longer sound is encoded in windows of 30 s when a chunk needs them, overlapping by 5 s so that
+    every row has 2.5 s of sound on both sides; the normalisation is that of the whole stretch.
+    resident: see `Components.resident`.
+    """
+
+    def __init__(
+        self,
+        encoder: AudioEncoder,
+        sound: Sound,
+        resident: Callable[[nn.Module], AbstractContextManager[None]] = lambda _: nullcontext(),
+    ) -> None:
+        self._encoder: AudioEncoder | None = encoder
+        self._resident = resident
+        self._sound = sound
+        self._shape = encoder.shape
+        self.frames = encoder.count_frames(sound.num_samples)
+        self.rows = int(self.frames / HIDDEN_RATE * FEATURE_RATE)  # the official expression
+        self.windows = count_windows(self.frames, sound.num_samples)
+        self._mean, self._deviation = statistics(sound)
+        self._held: tuple[int, Tensor] | None = None
+        if self.windows == 1 and self.rows:
+            self._held = (0, self._encode(0))
+            self._encoder = None
+
+    def pictures(self, first: int, count: int) -> Tensor:
+        """Audio input (1, layers + 1, width, count) of `count` pictures from picture `first` on.
+
+        Zeros where the sound has ended.
+        """
+        return self.features(picture_rows(first, count)).permute(1, 2, 0)[None].contiguous()
+
+    def features(self, rows: list[int]) -> Tensor:
+        """30 fps features (len(rows), layers + 1, width); zeros for a row past the end."""
+        out = torch.zeros(len(rows), *self._shape)
+        inside = [place for place, row in enumerate(rows) if row < self.rows]
+        if not inside:
+            return out
+        low, weight = self._positions(torch.tensor([rows[place] for place in inside]))
+        high = (low + 1).clamp(max=self.frames - 1)
+        weight = weight[:, None, None]
+        out[inside] = (1 - weight) * self._states(low) + weight * self._states(high)
+        return out
+
+    def _positions(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Where 30 fps rows lie between hidden states (linear, corners aligned): (index, weight).
+
+        One pass computes in float32 as `torch.nn.functional.interpolate` does, to equal it.
+        """
+        exact = torch.float32 if self.windows == 1 else torch.float64
+        last = torch.tensor(max(self.rows - 1, 1), dtype=exact)
+        position = torch.tensor(self.frames - 1, dtype=exact) / last * rows.to(exact)
+        low = position.long()
+        return low, (position - low).float()
+
+    def _states(self, frames: Tensor) -> Tensor:
+        """Hidden states (n, layers + 1, width) of 50 fps frames, each from its own window."""
+        out = torch.empty(len(frames), *self._shape)
+        window = window_of(frames, self.windows)
+        for index in window.unique().tolist():
+            mask = window == index
+            states = self._window(index)
+            out[mask] = states[:, frames[mask] - index * _HOP].transpose(0, 1)
+        return out
+
+    def _window(self, index: int) -> Tensor:
+        if self._held is None or self._held[0] != index:
+            self._held = (index, self._encode(index))
+        return self._held[1]
+
+    def _encode(self, index: int) -> Tensor:
+        encoder = self._encoder
+        assert encoder is not None
+        first = index * _HOP * _STRIDE
+        left = self._sound.num_samples - first
+        count = left if self.windows == 1 else min(WINDOW_SECONDS * SAMPLE_RATE, left)
+        wave = (self._sound.read(first, count) - self._mean) / self._deviation
+        with self._resident(encoder.model):
+            return encoder.hidden_states(wave.astype(np.float32))
+
+
+_STRIDE = SAMPLE_RATE // HIDDEN_RATE
+_HOP = (WINDOW_SECONDS - OVERLAP_SECONDS) * HIDDEN_RATE
+_OVERLAP = OVERLAP_SECONDS * HIDDEN_RATE
+
+
+def picture_rows(first: int, count: int) -> list[int]:
+    """The 30 fps row of each picture at 16 fps: round(i / 16 * 30), half to even."""
+    ratio = Fraction(FEATURE_RATE, PICTURE_RATE)
+    return [round(picture * ratio) for picture in range(first, first + count)]
+
+
+def count_windows(frames: int, samples: int) -> int:
+    """Passes that the sound takes; the last window is never shorter than the overlap."""
+    if samples <= ONE_PASS_SECONDS * SAMPLE_RATE:
+        return 1
+    return -(-(frames - _OVERLAP) // _HOP)
+
+
+def window_of(frames: Tensor, windows: int) -> Tensor:
+    """The window that gives each hidden state: they change in the middle of the overlap."""
+    return ((frames - _OVERLAP // 2).div(_HOP, rounding_mode="floor")).clamp(0, windows - 1)
+
+
+def statistics(sound: Sound) -> tuple[np.float32, np.float32]:
+    """Mean and sqrt(variance + 1e-7) of the whole sound, which is read once, in blocks.
+
+    One block is summed in float32, as transformers' feature extractor does, to equal it: the 24
+    layers make 2e-5 of the last bit's difference.
+    """
+    blocks = list(sound.blocks()) if sound.num_samples <= ONE_PASS_SECONDS * SAMPLE_RATE else []
+    if len(blocks) == 1:
+        return blocks[0].mean(), np.sqrt(blocks[0].var() + _VARIANCE_FLOOR)
+    total = squares = 0.0
+    for block in sound.blocks():
+        exact = block.astype(np.float64)
+        total += float(exact.sum())
+        squares += float(exact @ exact)
+    count = max(sound.num_samples, 1)
+    mean = total / count
+    variance = max(squares / count - mean * mean, 0.0)
+    return np.float32(mean), np.float32(np.sqrt(variance + _VARIANCE_FLOOR))
+
+
+def build_audio_encoder(
+    state: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
+) -> AudioEncoder:
+    """wav2vec2 from a checkpoint's tensors, with or without the prefix `wav2vec2.` and lm_head.
+
+    config: fields of transformers' Wav2Vec2Config; without it that of
+    jonatasgrosman/wav2vec2-large-xlsr-53-english with the sizes read from the tensors.
+    Raises KeyError naming missing tensors.
+    """
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    tensors = {key.removeprefix("wav2vec2."): value for key, value in state.items()}
+    # A mask in the time domain is a training device: its embedding may be absent.
+    settings = {**_LARGE_XLSR, **_sizes(tensors), **(config or {}), "apply_spec_augment": False}
+    model = Wav2Vec2Model(Wav2Vec2Config(**settings))
+    wanted = model.state_dict()
+    renamed = {_current_name(key, wanted): value for key, value in tensors.items()}
+    missing = [key for key in wanted if key not in renamed and key != "masked_spec_embed"]
+    if missing:
+        raise KeyError(f"wav2vec2 file lacks {len(missing)} tensors: {', '.join(missing[:8])}")
+    kept = {key: value.float() for key, value in renamed.items() if key in wanted}
+    model.load_state_dict(kept, strict=False)
+    return AudioEncoder(model)
+
+
+_LARGE_XLSR: Mapping[str, Any] = {
+    "feat_extract_norm": "layer",
+    "conv_bias": True,
+    "do_stable_layer_norm": True,
+    "num_attention_heads": 16,
+}
+
+
+def _sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    positions = "encoder.pos_conv_embed.conv."
+    spellings = (f"{positions}weight_v", f"{positions}parametrizations.weight.original1")
+    direction = next(tensors[name] for name in spellings if name in tensors)
+    hidden = direction.shape[0]
+    layers = {key.split(".")[2] for key in tensors if key.startswith("encoder.layers.")}
+    return {
+        "hidden_size": hidden,
+        "intermediate_size": tensors[
+            "encoder.layers.0.feed_forward.intermediate_dense.weight"
+        ].shape[0],
+        "num_hidden_layers": len(layers),
+        "num_conv_pos_embedding_groups": hidden // direction.shape[1],
+        "conv_dim": [
+            tensors[f"feature_extractor.conv_layers.{i}.conv.weight"].shape[0] for i in range(7)
+        ],
+    }
+
+
+def _current_name(key: str, wanted: Mapping[str, Tensor]) -> str:
+    """Both spellings of a weight norm's two tensors (torch changed them in 2.0)."""
+    if key in wanted:
+        return key
+    for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
+        key = key.replace(f"conv.{old}", f"conv.parametrizations.weight.{new}")
+    return key

@@ -1,0 +1,112 @@
+"""Options of the wan engine: light, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from soundreel.errors import InputError
+
+Sampler = Literal["unipc", "dpm++", "euler"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How one chunk is sampled; `flow_shift` bends the sigma ladder."""
+
+    steps: int
+    guidance_scale: float
+    flow_shift: float
+    sampler: Sampler
+
+
+PRESETS: Mapping[str, Sampling] = {
+    # LightX2V's few-step LoRA for Wan 2.2: no guidance, Euler, shift 5 (ModelTC/Wan2.2-Lightning).
+    "fast": Sampling(4, 1.0, 5.0, "euler"),
+    # ComfyUI's published S2V workflow without the LoRA: 20 steps, guidance 6, uni_pc, shift 8.
+    "quality": Sampling(20, 6.0, 8.0, "unipc"),
+    # Wan-Video/Wan2.2, wan/configs/wan_s2v_14B.py: 40 steps, guidance 4.5, shift 3, UniPC.
+    "official": Sampling(40, 4.5, 3.0, "unipc"),
+}
+
+
+class WanOptions(BaseModel):
+    """What `--engine wan` understands. None takes the preset's value."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: Literal["fast", "quality", "official"] = Field(
+        default="official",
+        description="steps, guidance, shift and sampler together: fast (4 steps, needs a few-step "
+        "LoRA), quality (20 steps), official (40 steps)",
+    )
+    steps: int | None = Field(default=None, ge=1, le=1000, description="sampling steps")
+    guidance_scale: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="how strongly prompt and sound act; 1 is no guidance",
+    )
+    flow_shift: float | None = Field(
+        default=None,
+        gt=0,
+        le=100,
+        description="shift of the sigma ladder: more works on the layout",
+    )
+    sampler: Sampler | None = Field(
+        default=None, description="unipc, dpm++, or euler for few-step weights"
+    )
+    init_first_frame: bool = Field(
+        default=False, description="begin the video with the reference image itself"
+    )
+    pose_video: Path | None = Field(
+        default=None, description="video of pose pictures that the motion follows"
+    )
+    chunk_frames: int = Field(
+        default=80, ge=8, le=160, multiple_of=4, description="most pictures in one inference pass"
+    )
+    offload: Literal["auto", "none", "model", "block"] = Field(
+        default="auto",
+        description="what waits in main memory: nothing, whole models, or transformer blocks",
+    )
+    lora: tuple[str, ...] = Field(
+        default=(), description="LoRA files as path:strength (strength 1 if left out)"
+    )
+    model: Path | None = Field(
+        default=None, description="folder or transformer file; default: looked for in models_dir"
+    )
+    preview_steps: int = Field(
+        default=0, ge=0, description="send a small preview picture every N sampling steps; 0: none"
+    )
+    reference_timing: bool = Field(
+        default=False,
+        description="time and cut exactly as Wan's own code does (picture leads sound by 187.5 ms)",
+    )
+
+    @property
+    def sampling(self) -> Sampling:
+        """The preset with the values that were given."""
+        preset = PRESETS[self.preset]
+        return Sampling(
+            preset.steps if self.steps is None else self.steps,
+            preset.guidance_scale if self.guidance_scale is None else self.guidance_scale,
+            preset.flow_shift if self.flow_shift is None else self.flow_shift,
+            cast(Sampler, preset.sampler if self.sampler is None else self.sampler),
+        )
+
+
+def parse_options(values: Mapping[str, object]) -> WanOptions:
+    """The options of a request. Raises InputError naming the first bad one."""
+    try:
+        return WanOptions.model_validate(dict(values))
+    except ValidationError as err:
+        first = err.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"wan option {name!r}: {first['msg']} (got {first['input']!r})",
+            hint=f"options of this engine: {', '.join(WanOptions.model_fields)}",
+        ) from err

@@ -1,0 +1,205 @@
+"""The Wan 2.1 VAE, one latent frame at a time: diffusers' AutoencoderKLWan with its cache carried.
+
+A latent frame is 4 pictures, the first one 1 picture: T latents are 1 + 4 (T - 1) pictures. Height
+and width shrink by 8. Pictures are -1..1, latents are normalised: (mu - mean) / std.
+Source: Wan-Video/Wan2.2, wan/modules/vae2_1.py; float32 throughout, as there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+SPACE = 8
+"""Pixels of a picture per latent, in height and in width."""
+
+TIME = 4
+"""Pictures of a latent frame after the first."""
+
+TILE, TILE_STEP = 32, 24
+"""Latents along a tile's side (256 pixels), and from one tile to the next (192 pixels)."""
+
+_CACHED = "WanCausalConv3d"
+
+
+def _no_check() -> None:
+    return None
+
+
+class WanVae:
+    """Encoder and decoder around diffusers' model, on the model's device and in its dtype.
+
+    tiled: work on overlapping tiles, blended linearly, for devices without room for a picture;
+        pictures then come out after the last tile and are held in main memory.
+    """
+
+    def __init__(self, model: nn.Module, *, tiled: bool = False) -> None:
+        self.model: Any = model.eval().requires_grad_(False)
+        self.tiled = tiled
+        shape = (1, -1, 1, 1, 1)
+        self._mean = torch.tensor(self.model.config.latents_mean).view(shape)
+        self._deviation = torch.tensor(self.model.config.latents_std).view(shape)
+
+    @property
+    def latent_channels(self) -> int:
+        return int(self.model.config.z_dim)
+
+    @torch.no_grad()
+    def encode(self, pictures: Tensor, check: Callable[[], None] = _no_check) -> Tensor:
+        """Latents (1, C, T, H/8, W/8), float32, of pictures (1, 3, F, H, W).
+
+        Pictures are taken in groups of 1, 4, 4, ...; those left over are dropped. `check` is called
+        before every group.
+        """
+        groups = 1 + (pictures.shape[2] - 1) // TIME
+        height, width = pictures.shape[3] // SPACE, pictures.shape[4] // SPACE
+        if not self._tiles(height, width):
+            return torch.cat(list(self._encode_groups(pictures, check)), dim=2)
+        out = _Mosaic((1, self.latent_channels, groups, height, width), pictures.device)
+        for rows, columns in self._tiles(height, width):
+            tile = pictures[..., _scaled(rows, SPACE), _scaled(columns, SPACE)]
+            latents = torch.cat(list(self._encode_groups(tile, check)), dim=2)
+            out.add(latents, slice(0, groups), rows, columns)
+            out.close(rows, columns)
+        return out.result()
+
+    @torch.no_grad()
+    def decode(
+        self, latents: Tensor, skip: int = 0, check: Callable[[], None] = _no_check
+    ) -> Iterator[Tensor]:
+        """Pictures (1, 3, n, H, W) in -1..1, float32, of latents (1, C, T, h, w), as they are ready.
+
+        The first `skip` pictures are decoded but not given. `check` is called before every latent.
+        """
+        if not self._tiles(*latents.shape[3:]):
+            yield from _skipped(self._decode_latents(latents, check), skip)
+            return
+        count = 1 + TIME * (latents.shape[2] - 1) - skip
+        height, width = latents.shape[3] * SPACE, latents.shape[4] * SPACE
+        out = _Mosaic((1, 3, count, height, width), torch.device("cpu"))
+        for rows, columns in self._tiles(*latents.shape[3:]):
+            tile = _scaled(rows, SPACE), _scaled(columns, SPACE)
+            done = 0
+            stream = self._decode_latents(latents[..., rows, columns], check)
+            for pictures in _skipped(stream, skip):
+                out.add(pictures, slice(done, done + pictures.shape[2]), *tile)
+                done += pictures.shape[2]
+            out.close(*tile)
+        yield from out.result().split(TIME, dim=2)
+
+    def _encode_groups(self, pictures: Tensor, check: Callable[[], None]) -> Iterator[Tensor]:
+        encoder = self.model.encoder
+        cache = _empty_cache(encoder)
+        mean, deviation = self._mean, self._deviation
+        for start in (0, *range(1, pictures.shape[2] - TIME + 1, TIME)):
+            check()
+            group = pictures[:, :, start : start + (TIME if start else 1)]
+            hidden = encoder(self._placed(group), feat_cache=cache, feat_idx=[0])
+            mu = self.model.quant_conv(hidden)[:, : self.latent_channels].float()
+            yield (mu - mean.to(mu.device)) * (1.0 / deviation).to(mu.device)
+
+    def _decode_latents(self, latents: Tensor, check: Callable[[], None]) -> Iterator[Tensor]:
+        decoder = self.model.decoder
+        cache = _empty_cache(decoder)
+        mean, deviation = self._mean.to(latents.device), self._deviation.to(latents.device)
+        for index in range(latents.shape[2]):
+            check()
+            latent = latents[:, :, index : index + 1] / (1.0 / deviation) + mean
+            hidden = self.model.post_quant_conv(self._placed(latent))
+            pictures = decoder(hidden, feat_cache=cache, feat_idx=[0], first_chunk=index == 0)
+            yield pictures.float().clamp(-1.0, 1.0)
+
+    def _placed(self, tensor: Tensor) -> Tensor:
+        parameter = next(self.model.parameters())
+        return tensor.to(parameter.device, parameter.dtype)
+
+    def _tiles(self, height: int, width: int) -> list[tuple[slice, slice]]:
+        """Tiles of a latent picture; none if it is worked on as a whole."""
+        if not self.tiled or (height <= TILE and width <= TILE):
+            return []
+        return [(rows, columns) for rows in _cuts(height) for columns in _cuts(width)]
+
+
+class _Mosaic:
+    """Overlapping tiles, blended with weights that fall linearly to their edges."""
+
+    def __init__(self, shape: tuple[int, ...], device: torch.device) -> None:
+        self._sum = torch.zeros(shape, device=device)
+        self._weight = torch.zeros(shape[-2:], device=device)
+
+    def add(self, tile: Tensor, frames: slice, rows: slice, columns: slice) -> None:
+        """Put the tile's `frames` (1, C, n, h, w) at (rows, columns)."""
+        tile = tile.to(self._sum.device)
+        self._sum[:, :, frames, rows, columns] += tile * self._ramp(rows, columns)
+
+    def close(self, rows: slice, columns: slice) -> None:
+        """All frames of this tile are added."""
+        self._weight[rows, columns] += self._ramp(rows, columns)
+
+    def result(self) -> Tensor:
+        return self._sum.div_(self._weight)
+
+    def _ramp(self, rows: slice, columns: slice) -> Tensor:
+        vertical, horizontal = (_tent(s.stop - s.start) for s in (rows, columns))
+        return (vertical[:, None] * horizontal).to(self._sum.device)
+
+
+def _tent(length: int) -> Tensor:
+    """Weights 1, 2, ... rising to the middle and falling again, of the given length."""
+    position = torch.arange(1, length + 1, dtype=torch.float32)
+    return torch.minimum(position, position.flip(0))
+
+
+def _cuts(length: int) -> list[slice]:
+    """Tiles along one side; the last one ends at the border and is as long as the others."""
+    starts = list(range(0, max(length - TILE, 0), TILE_STEP)) + [max(length - TILE, 0)]
+    return [slice(start, min(start + TILE, length)) for start in starts]
+
+
+def _scaled(part: slice, factor: int) -> slice:
+    return slice(part.start * factor, part.stop * factor)
+
+
+def _empty_cache(module: nn.Module) -> list[Any]:
+    """One place for every causal convolution, which keeps its last 2 inputs there."""
+    return [None] * sum(type(part).__name__ == _CACHED for part in module.modules())
+
+
+def _skipped(stream: Iterator[Tensor], skip: int) -> Iterator[Tensor]:
+    for pictures in stream:
+        if skip < pictures.shape[2]:
+            yield pictures[:, :, skip:]
+        skip = max(0, skip - pictures.shape[2])
+
+
+def build_vae(
+    state: Mapping[str, Tensor],
+    config: Mapping[str, Any] | None = None,
+    *,
+    tiled: bool = False,
+) -> WanVae:
+    """The VAE, in float32, from a checkpoint's tensors, with the original or with diffusers' names.
+
+    config: fields of AutoencoderKLWan; without it the sizes are read from the tensors.
+    Raises KeyError naming missing and unknown tensors.
+    """
+    from diffusers import AutoencoderKLWan
+    from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+
+    tensors = dict(state)
+    if "conv1.weight" in tensors:
+        tensors = convert_wan_vae_to_diffusers(tensors)
+    sizes = {
+        "base_dim": tensors["encoder.conv_in.weight"].shape[0],
+        "z_dim": tensors["post_quant_conv.weight"].shape[0],
+    }
+    model = AutoencoderKLWan(**{**sizes, **(config or {})})
+    result = model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
+    if result.missing_keys or result.unexpected_keys:
+        raise KeyError(
+            f"VAE file: missing {result.missing_keys[:8]}, unknown {result.unexpected_keys[:8]}"
+        )
+    return WanVae(model, tiled=tiled)
