@@ -70,7 +70,7 @@ class WanVae:
     def decode(
         self, latents: Tensor, skip: int = 0, check: Callable[[], None] = _no_check
     ) -> Iterator[Tensor]:
-        """Pictures (1, 3, n, H, W) in -1..1, float32, of latents (1, C, T, h, w), as they are ready.
+        """Pictures (1, 3, n, H, W), -1..1, float32, of latents (1, C, T, h, w), as they are ready.
 
         The first `skip` pictures are decoded but not given. `check` is called before every latent.
         """
@@ -155,7 +155,7 @@ def _tent(length: int) -> Tensor:
 
 def _cuts(length: int) -> list[slice]:
     """Tiles along one side; the last one ends at the border and is as long as the others."""
-    starts = list(range(0, max(length - TILE, 0), TILE_STEP)) + [max(length - TILE, 0)]
+    starts = [*range(0, max(length - TILE, 0), TILE_STEP), max(length - TILE, 0)]
     return [slice(start, min(start + TILE, length)) for start in starts]
 
 
