@@ -1,7 +1,7 @@
 """The parts of the model as the session takes them: each loaded when it is first needed.
 
 Text and sound are encoded before the transformer is loaded, so that the big models never have to
-lie in memory together. How the parts are found, read and quantised is `loading`'s business.
+lie in memory together.
 """
 
 from __future__ import annotations
@@ -17,10 +17,12 @@ from torch import nn
 if TYPE_CHECKING:
     from soundreel.engines.wan.audio_encoder import AudioEncoder
     from soundreel.engines.wan.text import TextEncoder
+    from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
     from soundreel.engines.wan.vae import WanVae
 
 
-def _stay(_: nn.Module) -> AbstractContextManager[None]:
+def stay(_: nn.Module) -> AbstractContextManager[None]:
+    """A `resident` that leaves models where they are."""
     return nullcontext()
 
 
@@ -35,3 +37,26 @@ class Components:
         entry and away on exit. By default models stay where they are.
     device: where latents live and noise is drawn.
     dtype: of the transformer's inputs and of the drawn noise: bfloat16 in production.
+    """
+
+    text: Callable[[], TextEncoder]
+    audio: Callable[[], AudioEncoder]
+    vae: Callable[[], WanVae]
+    transformer: Callable[[], WanS2VTransformer3DModel]
+    device: torch.device
+    dtype: torch.dtype = torch.bfloat16
+    resident: Callable[[nn.Module], AbstractContextManager[None]] = stay
+
+
+def choose_device() -> torch.device:
+    """The best device of this machine: cuda (also ROCm), mps, else cpu."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 as the official code runs; float32 on a CPU, which is faster there and exact."""
+    return torch.float32 if device.type == "cpu" else torch.bfloat16
