@@ -1,7 +1,14 @@
-"""Pictures between two pictures by optical flow, on the CPU."""
+"""Pictures between two pictures by optical flow, on the CPU.
+
+Dense inverse search (Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016)
+runs both ways at half size. Each new pixel is fetched from both pictures along the motion, and the
+side whose motion is confirmed by the opposite flow weighs more: what only one picture shows is
+taken from that one. Deterministic, also across thread counts.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, cast
 
 import cv2
@@ -10,36 +17,109 @@ from numpy.typing import NDArray
 
 from soundreel.types import Rgb
 
-Flow = NDArray[np.float32]
-"""(height, width, 2): where each pixel goes, x then y, in pixels."""
+Map = NDArray[np.float32]
+"""(height, width): one number for each pixel of the small picture."""
+
+_SHRINK = 2
+_SMALLEST = 16
+_SEARCH_STEPS = 3
+_TOLERANCE = 2.0
+"""Pixels of the small picture by which the two flows may disagree before trust fades."""
+
+_CUT_TRUST = 0.5
+"""Mean trust under which the two pictures show different things. Measured: cuts 0.06 to 0.22,
+motion as fast as a third of a second between pictures 0.92 to 1."""
 
 
 def between(first: Rgb, second: Rgb, count: int) -> list[Rgb]:
-    """`count` pictures evenly between the two."""
-    forward, backward = _flow(first, second), _flow(second, first)
-    times = ((i + 1) / (count + 1) for i in range(count))
-    return [_blend(first, second, forward, backward, t) for t in times]
+    """`count` pictures evenly between the two. Across a cut there is nothing between: the nearer
+    picture is shown, the first one at equal distance."""
+    forward, backward = _estimate(first, second)
+    times = [(i + 1) / (count + 1) for i in range(count)]
+    if (forward.trust.mean() + backward.trust.mean()) / 2 < _CUT_TRUST:
+        return [first if t <= 0.5 else second for t in times]
+    return [_picture_at(first, second, forward, backward, t) for t in times]
 
 
-def _flow(first: Rgb, second: Rgb) -> Flow:
-    """From `first` to `second`, estimated at half size."""
-    height, width = first.shape[:2]
-    small = (max(width // 2, 1), max(height // 2, 1))
-    estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    flow: Any = estimator.calc(_grey(first, small), _grey(second, small), cast(Any, None))
-    scale = np.array([width / small[0], height / small[1]], np.float32)
-    return cast(Flow, cv2.resize(flow, (width, height)) * scale)
+@dataclass(frozen=True, slots=True)
+class _Motion:
+    """Where each pixel goes (dx, dy) in pixels of the small picture, and how far that is believed,
+    0 to 1."""
+
+    dx: Map
+    dy: Map
+    trust: Map
 
 
-def _grey(picture: Rgb, size: tuple[int, int]) -> Any:
-    return cv2.resize(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), size, interpolation=cv2.INTER_AREA)
+def _estimate(first: Rgb, second: Rgb) -> tuple[_Motion, _Motion]:
+    small = [_small_grey(picture) for picture in (first, second)]
+    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    forward = search.calc(small[0], small[1], None)
+    backward = search.calc(small[1], small[0], None)
+    return _motion(forward, backward), _motion(backward, forward)
 
 
-def _blend(first: Rgb, second: Rgb, forward: Flow, backward: Flow, t: float) -> Rgb:
-    height, width = first.shape[:2]
+def _small_grey(picture: Rgb) -> Rgb:
+    height, width = (max(side // _SHRINK, _SMALLEST) for side in picture.shape[:2])
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    return cast(Rgb, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+
+
+def _motion(flow: NDArray[np.float32], opposite: NDArray[np.float32]) -> _Motion:
+    """Trust is full where going there and back again ends at the start."""
+    dx, dy = flow[..., 0], flow[..., 1]
+    x, y = _grid(dx)
+    back = cv2.remap(opposite, x + dx, y + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return _Motion(dx, dy, _fade(dx + back[..., 0], dy + back[..., 1]))
+
+
+def _picture_at(first: Rgb, second: Rgb, forward: _Motion, backward: _Motion, t: float) -> Rgb:
+    """The picture at `t` of the way (0 to 1) from the first to the second."""
+    from_first, trust_first = _fetch(first, forward, t)
+    from_second, trust_second = _fetch(second, backward, 1 - t)
+    weight_first, weight_second = (1 - t) * trust_first, t * trust_second
+    share = cv2.GaussianBlur(weight_first / (weight_first + weight_second), (0, 0), 1.0)
+    share = cv2.resize(share, (first.shape[1], first.shape[0]))
+    return cast(Rgb, cv2.blendLinear(from_first, from_second, share, 1 - share))
+
+
+def _fetch(picture: Rgb, motion: _Motion, t: float) -> tuple[Rgb, Map]:
+    """The picture after `t` of the motion, and the trust in each (small) pixel of it, above 0."""
+    x, y = _grid(motion.dx)
+    from_x, from_y = x, y
+    for _ in range(_SEARCH_STEPS):  # the pixel p that lands here: p + t * motion(p) = here
+        from_x = x - t * _sample(motion.dx, from_x, from_y)
+        from_y = y - t * _sample(motion.dy, from_x, from_y)
+    miss_x = from_x + t * _sample(motion.dx, from_x, from_y) - x
+    miss_y = from_y + t * _sample(motion.dy, from_x, from_y) - y
+    trust = _sample(motion.trust, from_x, from_y) * _fade(miss_x, miss_y)
+    height, width = x.shape
+    outside = (from_x < -0.5) | (from_x > width - 0.5) | (from_y < -0.5) | (from_y > height - 0.5)
+    trust[outside] = 0
+    full_x, full_y = _grid(picture[..., 0])
+    full_x += _enlarge(from_x - x, picture.shape[1] / width, picture)
+    full_y += _enlarge(from_y - y, picture.shape[0] / height, picture)
+    moved = cv2.remap(picture, full_x, full_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return cast(Rgb, moved), trust + np.float32(1e-3)
+
+
+def _grid(like: NDArray[Any]) -> tuple[Map, Map]:
+    """The x and the y of each pixel of `like` (height, width)."""
+    height, width = like.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    a = cv2.remap(first, x - t * forward[..., 0], y - t * forward[..., 1], cv2.INTER_LINEAR)
-    b = cv2.remap(
-        second, x - (1 - t) * backward[..., 0], y - (1 - t) * backward[..., 1], cv2.INTER_LINEAR
-    )
-    return cast(Rgb, cv2.addWeighted(a, 1 - t, b, t, 0))
+    return x, y
+
+
+def _sample(values: Map, x: Map, y: Map) -> Map:
+    found = cv2.remap(values, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return cast(Map, found)
+
+
+def _fade(error_x: Map, error_y: Map) -> Map:
+    return cast(Map, np.exp(-(error_x**2 + error_y**2) / np.float32(_TOLERANCE**2)))
+
+
+def _enlarge(shift: Map, scale: float, picture: Rgb) -> Map:
+    """A shift in small pixels to one in full pixels, a value for each of them."""
+    full = cv2.resize(shift, (picture.shape[1], picture.shape[0]))
+    return cast(Map, full * np.float32(scale))

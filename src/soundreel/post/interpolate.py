@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 import cv2
 import numpy as np
 
+from soundreel.errors import WorkError
 from soundreel.post.flow import between
 from soundreel.types import Rgb
 
@@ -51,15 +52,21 @@ class Interpolator:
         return self._between(last, next_frame, self.factor - 1)
 
     def snapshot(self) -> bytes:
-        """The last picture as PNG; empty before the first picture of a shot."""
+        """The last picture, lossless; empty before the first picture of a shot."""
         if self._last is None:
             return b""
         _, data = cv2.imencode(".png", cv2.cvtColor(self._last, cv2.COLOR_RGB2BGR))
         return data.tobytes()
 
     def restore(self, state: bytes) -> None:
+        """Take up a snapshot. Raises WorkError if it is none."""
         if not state:
             self._last = None
             return
         picture = cv2.imdecode(np.frombuffer(state, np.uint8), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise WorkError(
+                "the saved picture between two chunks is damaged",
+                hint="remove the work folder of this job, then run the same command again",
+            )
         self._last = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)

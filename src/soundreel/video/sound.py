@@ -51,6 +51,10 @@ def packets(
     _say_changes(clip, rate, channels, control)
     position = 0
     for block in segment.stream_clip(clip, rate=rate, mono=channels == 1):
+        if not block.size:
+            continue  # FFmpeg takes no frame without samples
+        if not block.shape[1]:
+            continue
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(block, dtype=np.float32), "fltp", _LAYOUTS[channels]
         )
