@@ -1,0 +1,110 @@
+"""The embedded engine: an audio-reactive picture, drawn on the CPU, ready everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from fractions import Fraction
+
+from pydantic import ValidationError
+
+from soundreel.config import Settings
+from soundreel.engines.base import Session
+from soundreel.engines.preview.options import PreviewOptions
+from soundreel.errors import InputError
+from soundreel.events import Notice, RunControl
+from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
+
+RENDERER = "1"
+"""Raised whenever the same request would give another picture."""
+
+DEFAULT_FPS = Fraction(16)
+MIN_FPS, MAX_FPS = 8, 60
+CHUNK_S = 10
+"""Seconds of picture in a chunk: what a killed job loses at most."""
+
+SECONDS_PER_MEGAPIXEL = 0.045
+"""Render and encode, wall time on two cores (measured; docs/preview.md)."""
+
+
+class PreviewEngine:
+    name = "preview"
+    deterministic = True
+    interpolations: frozenset[str] = frozenset()
+    Options = PreviewOptions
+
+    def __init__(self, settings: Settings) -> None:
+        del settings  # needs nothing of the machine
+
+    def preflight(self, request: Request) -> None:
+        parse_options(request)
+        self.geometry(request)
+        if request.image is not None:
+            from soundreel.media.image import load_image
+
+            load_image(request.image)
+
+    def geometry(self, request: Request) -> ChunkGeometry:
+        fps = DEFAULT_FPS if request.interpolate != "none" else request.fps or DEFAULT_FPS
+        if not MIN_FPS <= fps <= MAX_FPS:
+            raise InputError(
+                f"--fps {fps}: the preview engine draws {MIN_FPS} to {MAX_FPS} pictures a second",
+                hint=f"choose a rate from {MIN_FPS} to {MAX_FPS}",
+            )
+        return ChunkGeometry(fps=fps, chunk_frames=round(CHUNK_S * fps))
+
+    def identity(self, request: Request) -> Mapping[str, str]:
+        import cv2
+        import numpy as np
+
+        del request
+        return {"renderer": RENDERER, "opencv": cv2.__version__, "numpy": np.__version__}
+
+    def estimate(self, plan: Plan) -> Estimate:
+        pixels = plan.request.width * plan.request.height
+        return Estimate(
+            seconds=plan.num_frames * pixels / 1e6 * SECONDS_PER_MEGAPIXEL,
+            memory_bytes=250_000_000 + pixels * 250,
+            source="measured on two cores",
+        )
+
+    def diagnose(self) -> Sequence[Check]:
+        try:
+            import cv2
+        except ImportError as err:
+            return (Check("opencv", False, str(err), "pip install opencv-python-headless"),)
+        return (Check("opencv", True, cv2.__version__),)
+
+    @contextmanager
+    def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
+        import cv2
+
+        from soundreel.engines.preview.scenes import make_scene
+        from soundreel.engines.preview.session import PreviewSession, worker_count
+
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)  # frames run side by side instead: the same work, less waiting
+        try:
+            scene, notices = make_scene(plan, parse_options(plan.request))
+            for message in notices:
+                control.emit(Notice(message))
+            workers = worker_count()
+            with ThreadPoolExecutor(workers, thread_name_prefix="preview") as pool:
+                yield PreviewSession(scene, pool, workers + 1)
+        finally:
+            cv2.setNumThreads(threads)
+
+
+def parse_options(request: Request) -> PreviewOptions:
+    """Raises InputError naming the option."""
+    given = {name: value for name, value in request.options.items() if value is not None}
+    try:
+        return PreviewOptions.model_validate(given)
+    except ValidationError as err:
+        first = err.errors()[0]
+        name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
+        raise InputError(
+            f"preview option {name!r}: {first['msg']}",
+            hint=f"options of this engine: {', '.join(PreviewOptions.model_fields)}",
+        ) from err

@@ -1,0 +1,36 @@
+"""From a plan to the scene that draws it: sound, words, image, composition."""
+
+from __future__ import annotations
+
+from soundreel.audio.features import analyse
+from soundreel.engines.preview.abstract import AbstractScene
+from soundreel.engines.preview.composition import compose
+from soundreel.engines.preview.drive import make_drive
+from soundreel.engines.preview.imagescene import ImageScene
+from soundreel.engines.preview.options import PreviewOptions
+from soundreel.engines.preview.pictures import make_source
+from soundreel.engines.preview.session import Scene
+from soundreel.engines.preview.vocabulary import describe, read_style
+from soundreel.media.image import load_image
+from soundreel.types import Plan
+
+
+def make_scene(plan: Plan, options: PreviewOptions) -> tuple[Scene, list[str]]:
+    """The scene, and sentences for the user about choices made."""
+    request = plan.request
+    features = analyse(
+        plan.audio.path,
+        plan.audio.start,
+        plan.fps,
+        plan.num_frames,
+        allow_truncated=request.allow_truncated,
+    )
+    drive = make_drive(features, float(plan.fps))
+    style = read_style(request.prompt, request.negative_prompt)
+    notices = [text] if (text := describe(style)) else []
+    if request.image is None:
+        look = compose(style, drive, request.seed)
+        return AbstractScene(request.width, request.height, drive, look), notices
+    source = make_source(load_image(request.image), request.width, request.height, options.fit)
+    look = compose(style, drive, request.seed, source.palette)
+    return ImageScene(request.width, request.height, source, drive, look), notices

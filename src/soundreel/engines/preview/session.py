@@ -1,0 +1,59 @@
+"""An opened preview: every frame is a pure function of its index, so there is no state to keep."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from soundreel.events import RunControl
+from soundreel.types import Chunk, Frame, Rgb
+
+MAX_WORKERS = 4
+
+
+class Scene(Protocol):
+    def frame(self, i: int) -> Rgb:
+        """Frame i; may be called from several threads at once."""
+        ...
+
+
+class PreviewSession:
+    """Draws a few frames ahead on as many threads as the machine has cores, in order."""
+
+    def __init__(self, scene: Scene, pool: ThreadPoolExecutor, ahead: int) -> None:
+        self._scene = scene
+        self._pool = pool
+        self._ahead = ahead
+
+    def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
+        count = chunk.num_frames + chunk.lookahead_frames
+        waiting: deque[tuple[int, Future[Rgb]]] = deque()
+        upcoming = iter(range(chunk.start_frame, chunk.start_frame + count))
+        try:
+            for index in upcoming:
+                waiting.append((index, self._pool.submit(self._scene.frame, index)))
+                if len(waiting) >= self._ahead:
+                    yield self._next(waiting, control)
+            while waiting:
+                yield self._next(waiting, control)
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+    def snapshot(self) -> bytes:
+        return b""
+
+    def restore(self, state: bytes) -> None:
+        """Nothing to take up: frames depend on the plan alone."""
+
+    def _next(self, waiting: deque[tuple[int, Future[Rgb]]], control: RunControl) -> Frame:
+        control.raise_if_cancelled()
+        index, future = waiting.popleft()
+        return Frame(index, future.result())
+
+
+def worker_count() -> int:
+    return min(MAX_WORKERS, os.cpu_count() or 1)

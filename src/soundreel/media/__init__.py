@@ -1,0 +1,1 @@
+"""Still images: read once, checked, upright, opaque."""
