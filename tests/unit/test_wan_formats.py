@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from wan_files import key_lists, write_gguf, write_sparse
 
 from soundreel.engines.wan.formats import Kind, number_format, recognise
 from soundreel.engines.wan.headers import read_header
 from soundreel.errors import InputError
+from wan_files import key_lists, write_gguf, write_sparse
 
 
 def inspect(path: Path) -> tuple[Kind, str]:
@@ -187,7 +187,7 @@ def test_film_torchscript_is_recognised(tmp_path: Path) -> None:
 def test_cut_off_file_says_so(tmp_path: Path) -> None:
     path = write_sparse(tmp_path / "x.safetensors", key_lists()["vae_comfy"])
     os.truncate(path, 100_000)
-    with pytest.raises(InputError, match="100,000 bytes of .* are there"):
+    with pytest.raises(InputError, match=r"100,000 bytes of .* are there"):
         read_header(path)
 
 
