@@ -20,7 +20,7 @@ RotaryTable = tuple[Tensor, Tensor]
 def apply_rotary(hidden_states: Tensor, rotary_emb: RotaryTable) -> Tensor:
     """Turn the interleaved pairs (2j, 2j + 1) of (B, S, heads, head_dim), in float32."""
     cos, sin = (table.unsqueeze(1) for table in rotary_emb)  # (S, 1, head_dim / 2)
-    even, odd = hidden_states.float().unflatten(-1, (-1, 2)).unbind(-1)
+    even, odd = torch.unflatten(hidden_states.float(), -1, (-1, 2)).unbind(-1)
     return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(3)
 
 
@@ -79,11 +79,10 @@ class WanS2VAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
         self.o = nn.Linear(dim, dim)
         self.norm_q = nn.RMSNorm(dim, eps=eps)
         self.norm_k = nn.RMSNorm(dim, eps=eps)
-        self.set_processor(WanS2VAttnProcessor())
+        self.processor = WanS2VAttnProcessor()
 
     def forward(
         self, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **kwargs: Any
     ) -> Tensor:
         """See `WanS2VAttnProcessor`."""
-        output: Tensor = self.processor(self, hidden_states, encoder_hidden_states, **kwargs)
-        return output
+        return self.processor(self, hidden_states, encoder_hidden_states, **kwargs)

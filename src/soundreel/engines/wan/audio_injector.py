@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-
 from diffusers.models.normalization import AdaLayerNorm
 from torch import Tensor, nn
 
@@ -42,11 +41,11 @@ class WanS2VAudioInjector(nn.Module):
         """
         # 1. Frames become the batch: n tokens look at their own frame's sound only.
         batch, num_frames = audio.global_token.shape[:2]
-        frames = hidden_states.unflatten(1, (num_frames, -1)).flatten(0, 1)  # (B T, n, dim)
+        frames = torch.unflatten(hidden_states, 1, (num_frames, -1)).flatten(0, 1)  # (B T, n, dim)
         local_tokens = audio.local_tokens.flatten(0, 1).to(dtype)  # (B T, tokens, dim)
         global_token = audio.global_token.flatten(0, 1).to(dtype)  # (B T, dim)
 
         # 2. Adaptive norm (shift first, then scale), attention.
         frames = self.adain(frames, temb=global_token)
         residual = self.attn(frames.to(dtype), local_tokens)
-        return residual.unflatten(0, (batch, num_frames)).flatten(1, 2)  # (B, T n, dim)
+        return torch.unflatten(residual, 0, (batch, num_frames)).flatten(1, 2)  # (B, T n, dim)

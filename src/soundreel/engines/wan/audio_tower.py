@@ -26,7 +26,8 @@ class CausalConv1d(nn.Module):
 
     def forward(self, hidden_states: Tensor) -> Tensor:
         """(B, C, T) -> (B, C', ceil(T / stride))."""
-        return self.conv(F.pad(hidden_states, (2, 0), mode="replicate"))
+        outputs: Tensor = self.conv(F.pad(hidden_states, (2, 0), mode="replicate"))
+        return outputs
 
 
 class WanS2VMotionEncoder(nn.Module):
@@ -48,9 +49,10 @@ class WanS2VMotionEncoder(nn.Module):
         N pictures, T = ceil(N / 4) latents.
         """
         # 1. Local: the first convolution's channels are the tokens, which then go on as a batch.
-        local = self.conv1_local(features).unflatten(1, (self.num_tokens, -1))  # (B, n, dim / 4, N)
-        local = self._downsample(local.flatten(0, 1))  # (B n, T, dim)
-        local = local.unflatten(0, (-1, self.num_tokens)).transpose(1, 2)  # (B, T, n, dim)
+        local = self.conv1_local(features)  # (B, n dim / 4, N)
+        local = local.reshape(len(features) * self.num_tokens, -1, local.shape[-1])
+        local = self._downsample(local)  # (B n, T, dim)
+        local = torch.unflatten(local, 0, (-1, self.num_tokens)).transpose(1, 2)  # (B, T, n, dim)
 
         # 2. A learned token is added to each latent's tokens.
         padding = self.padding_tokens.float().expand(*local.shape[:2], -1, -1)  # (B, T, 1, dim)
@@ -78,7 +80,8 @@ class WanS2VAudioEncoder(nn.Module):
         """(B, num_layers, audio_dim, N) -> what the motion encoder gives."""
         weights = F.silu(self.weights.float())
         mixed = (audio_features.float() * weights).sum(dim=1) / weights.sum()  # (B, audio_dim, N)
-        return self.encoder(mixed)
+        tokens: tuple[Tensor, Tensor] = self.encoder(mixed)
+        return tokens
 
 
 def _norm_silu(hidden_states: Tensor) -> Tensor:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import torch
 from diffusers.models.normalization import FP32LayerNorm
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from soundreel.engines.wan.attention import RotaryTable, WanS2VAttention
 from soundreel.engines.wan.audio_injector import AudioTokens, WanS2VAudioInjector
@@ -73,7 +72,7 @@ class WanS2VTransformerBlock(nn.Module):
         # 4. Sound, for the noisy tokens only.
         if self.audio_injector is None:
             return hidden_states
-        noisy, others = hidden_states.split(lengths, dim=1)
+        noisy, others = torch.split(hidden_states, lengths, dim=1)
         noisy = noisy + self.audio_injector(noisy, audio, dtype)
         return torch.cat([noisy, others], dim=1)
 
@@ -96,11 +95,15 @@ class WanS2VHead(nn.Module):
 
 def _modulate(normed: Tensor, scale: Tensor, shift: Tensor, lengths: list[int]) -> Tensor:
     """normed (1 + scale) + shift, with scale and shift (B, 2, dim) for two spans of tokens."""
-    spans = zip(normed.split(lengths, dim=1), scale.split(1, dim=1), shift.split(1, dim=1))
-    return torch.cat([torch.addcmul(add, span, 1 + by) for span, by, add in spans], dim=1)
+    spans = torch.split(normed, lengths, dim=1)
+    parts = [
+        torch.addcmul(shift[:, i : i + 1], span, 1 + scale[:, i : i + 1])
+        for i, span in enumerate(spans)
+    ]
+    return torch.cat(parts, dim=1)
 
 
 def _gate(output: Tensor, gate: Tensor, lengths: list[int]) -> Tensor:
     """output * gate, with gate (B, 2, dim) for two spans of tokens."""
-    spans = zip(output.split(lengths, dim=1), gate.split(1, dim=1))
-    return torch.cat([span * by for span, by in spans], dim=1)
+    spans = torch.split(output, lengths, dim=1)
+    return torch.cat([span * gate[:, i : i + 1] for i, span in enumerate(spans)], dim=1)

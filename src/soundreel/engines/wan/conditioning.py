@@ -65,3 +65,34 @@ def pad_text(encoder_hidden_states: Tensor | Sequence[Tensor], text_len: int) ->
     if longest > text_len:
         raise ValueError(f"text of {longest} tokens, at most {text_len} are allowed")
     return torch.stack([F.pad(text, (0, 0, 0, text_len - text.shape[0])) for text in texts])
+
+
+def check_sizes(
+    latent_size: Sequence[int],
+    reference_latents: Tensor | None,
+    motion_latents: Tensor | None,
+    pose_latents: Tensor | None,
+) -> None:
+    """Raises ValueError where pictures do not fit the noisy latents (T, h, w)."""
+    num_frames, height, width = latent_size
+    if height % 2 or width % 2:
+        raise ValueError(f"latents of {height}x{width}: both must be even")
+    if motion_latents is not None and min(height, width) < 8:
+        raise ValueError(f"latents of {height}x{width}: motion needs at least 8x8")
+    wanted = {"reference": (reference_latents, 1), "pose": (pose_latents, num_frames)}
+    if motion_latents is not None:
+        wanted["motion"] = (motion_latents, motion_latents.shape[2])
+    for name, (latents, frames) in wanted.items():
+        if latents is not None and latents.shape[2:] != (frames, height, width):
+            raise ValueError(
+                f"{name} latents of {tuple(latents.shape[2:])}, needed: {(frames, height, width)}"
+            )
+
+
+def check_audio(audio: AudioTokens, latent_size: Sequence[int]) -> None:
+    """Raises ValueError where the sound makes tokens for another number of latent frames."""
+    if audio.global_token.shape[1] != latent_size[0]:
+        raise ValueError(
+            f"sound for {audio.global_token.shape[1]} latent frames, "
+            f"the latents have {latent_size[0]}: give 4 audio frames for each"
+        )

@@ -38,6 +38,6 @@ class WanS2VFramePacker(nn.Module):
         # 2. The farthest 16 frames in patches of (4, 8, 8), the next 2 in (2, 4, 4), the last
         #    in (1, 2, 2). A rest at the lower and the right edge is left out.
         near, middle, far = (scale.frames for scale in MOTION_SCALES)
-        latents_4x, latents_2x, latents_1x = latents.split([far, middle, near], dim=2)
+        latents_4x, latents_2x, latents_1x = torch.split(latents, [far, middle, near], dim=2)
         packed = [self.proj(latents_1x), self.proj_2x(latents_2x), self.proj_4x(latents_4x)]
         return torch.cat([tokens.flatten(2).transpose(1, 2) for tokens in packed], dim=1)

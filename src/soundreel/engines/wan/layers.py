@@ -25,4 +25,5 @@ class FP32Conv1d(nn.Conv1d):
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, in, T) any float dtype -> (B, out, T') float32."""
         bias = None if self.bias is None else self.bias.float()
-        return self._conv_forward(inputs.float(), self.weight.float(), bias)
+        outputs: Tensor = self._conv_forward(inputs.float(), self.weight.float(), bias)
+        return outputs

@@ -3,7 +3,7 @@
     model = WanS2VTransformer3DModel(**config)            # 14B by default
     conditioning = model.prepare(                         # once per chunk (and per text)
         encoder_hidden_states,                            # (B, L, text_dim), L <= 512, unpadded
-        audio_features,                                   # (B, 25, audio_dim, 4 T), 16 a second
+        audio_features,                                   # (B, 25, audio_dim, 4 T), 16 per second
         latent_size=(T, h, w),
         reference_latents=None,                           # (B, C, 1, h, w); None: no such tokens
         motion_latents=None,                              # (B, C, Tm, h, w); None: no such tokens
@@ -46,24 +46,34 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
-from soundreel.engines.wan.attention import WanS2VAttnProcessor
 from soundreel.engines.wan.audio_injector import AudioTokens
 from soundreel.engines.wan.audio_tower import WanS2VAudioEncoder
 from soundreel.engines.wan.blocks import WanS2VHead, WanS2VTransformerBlock
-from soundreel.engines.wan.conditioning import WanS2VConditioning, pad_text
+from soundreel.engines.wan.conditioning import (
+    WanS2VConditioning,
+    check_audio,
+    check_sizes,
+    pad_text,
+)
 from soundreel.engines.wan.framepack import WanS2VFramePacker
 from soundreel.engines.wan.layers import FP32Linear
 from soundreel.engines.wan.rope import rotary_table
-
-AUDIO_INJECT_LAYERS = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39)
-"""Of the 14B model (wan/configs/wan_s2v_14B.py)."""
+from soundreel.engines.wan.weights import AUDIO_INJECT_LAYERS, FLOAT32_MODULES
 
 MASK_NOISY, MASK_REFERENCE, MASK_MOTION = range(3)
 """Rows of `trainable_cond_mask`."""
 
+_EMBEDDERS = (
+    *("patch_embedding", "cond_encoder", "frame_packer", "trainable_cond_mask", "text_embedding"),
+)
 
-class WanS2VTransformer3DModel(  # type: ignore[misc]
-    ModelMixin, ConfigMixin, PeftAdapterMixin, CacheMixin, AttentionMixin
+
+class WanS2VTransformer3DModel(
+    ModelMixin,  # type: ignore[misc]
+    ConfigMixin,  # type: ignore[misc]
+    PeftAdapterMixin,  # type: ignore[misc]
+    CacheMixin,  # type: ignore[misc]
+    AttentionMixin,  # type: ignore[misc]
 ):
     """The Wan 2.2 S2V transformer. See the module's docstring for its use.
 
@@ -78,32 +88,12 @@ class WanS2VTransformer3DModel(  # type: ignore[misc]
     _supports_gradient_checkpointing = True
     _no_split_modules = ["WanS2VTransformerBlock"]  # noqa: RUF012
     _repeated_blocks = ["WanS2VTransformerBlock"]  # noqa: RUF012
-    _keep_in_fp32_modules = [  # noqa: RUF012
-        "time_embedding",
-        "time_projection",
-        "modulation",
-        "casual_audio_encoder",
-        "head",
-    ]
-    _skip_layerwise_casting_patterns = [  # noqa: RUF012
-        "patch_embedding",
-        "cond_encoder",
-        "frame_packer",
-        "trainable_cond_mask",
-        "text_embedding",
-        "norm",
-    ]
-    # These have no forward of the whole model around them when `prepare` calls them.
-    _group_offload_block_modules = [  # noqa: RUF012
-        "patch_embedding",
-        "cond_encoder",
-        "frame_packer",
-        "trainable_cond_mask",
-        "text_embedding",
-        "casual_audio_encoder",
-    ]
+    _keep_in_fp32_modules = sorted(FLOAT32_MODULES)
+    _skip_layerwise_casting_patterns = [*_EMBEDDERS, "norm"]  # noqa: RUF012
+    # `prepare` calls these outside of `forward`: each is brought to the device on its own.
+    _group_offload_block_modules = [*_EMBEDDERS, "casual_audio_encoder"]  # noqa: RUF012
 
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self,
         patch_size: tuple[int, int, int] = (1, 2, 2),
@@ -125,7 +115,8 @@ class WanS2VTransformer3DModel(  # type: ignore[misc]
     ) -> None:
         super().__init__()
         dim = num_attention_heads * attention_head_dim
-        self.patch_size = tuple(patch_size)
+        self.text_len = text_len
+        self.patch_size = (patch_size[0], patch_size[1], patch_size[2])
 
         # 1. Latents to tokens
         self.patch_embedding = nn.Conv3d(in_channels, dim, self.patch_size, stride=self.patch_size)
@@ -170,31 +161,32 @@ class WanS2VTransformer3DModel(  # type: ignore[misc]
         encoder_hidden_states: (B, L, text_dim) or B texts (L_i, text_dim), without padding.
         audio_features: (B, num_audio_layers, audio_dim, N), 16 a second, N = 4 T pictures.
         motion_frames: pictures of the motion buffer, also where `motion_latents` is None.
-        Raises ValueError where sizes do not fit.
+        All inputs are on the device where the model runs. Raises ValueError where sizes do not fit.
         """
-        self._check_sizes(audio_features, latent_size, motion_latents)
-        device = self.patch_embedding.weight.device
+        check_sizes(latent_size, reference_latents, motion_latents, pose_latents)
 
         # 1. Text, padded with zeros: (B, text_len, dim).
-        text = pad_text(encoder_hidden_states, self.config.text_len)
-        text = self.text_embedding(text.to(device, self._compute_dtype))
+        text = pad_text(encoder_hidden_states, self.text_len)
+        text = self.text_embedding(text.to(self._compute_dtype))
 
         # 2. Sound: the first picture's features stand for the motion pictures before it.
-        audio = self._audio_tokens(audio_features.to(device), motion_frames)
+        audio = self._audio_tokens(audio_features, motion_frames)
+        check_audio(audio, latent_size)
 
         # 3. Tokens of reference and motion, marked as such: (B, r, dim).
         context = [text.new_zeros(1, 0, text.shape[-1], dtype=torch.float32)]
         if reference_latents is not None:
             reference = self._embed(self.patch_embedding, reference_latents)
-            context.append(reference + self._mask(MASK_REFERENCE))
+            context.append(reference + self._mask(MASK_REFERENCE, text.device))
         if motion_latents is not None:
-            motion = self.frame_packer(motion_latents.to(device, self._compute_dtype)).float()
-            context.append(motion + self._mask(MASK_MOTION))
+            motion = self.frame_packer(motion_latents.to(self._compute_dtype)).float()
+            context.append(motion + self._mask(MASK_MOTION, text.device))
 
         # 4. Pose and mask of the noisy tokens; without a pose its encoder still adds its bias.
         if pose_latents is None:
-            pose_latents = torch.zeros(1, self.config.pose_channels, *self.patch_size)
-        noisy_embedding = self._embed(self.cond_encoder, pose_latents) + self._mask(MASK_NOISY)
+            pose_latents = text.new_zeros(1, self.config.pose_channels, *self.patch_size)
+        pose = self._embed(self.cond_encoder, pose_latents)
+        noisy_embedding = pose + self._mask(MASK_NOISY, text.device)
 
         # 5. Places.
         rotary_emb = rotary_table(
@@ -202,7 +194,7 @@ class WanS2VTransformer3DModel(  # type: ignore[misc]
             self.config.attention_head_dim,
             reference=reference_latents is not None,
             motion=motion_latents is not None,
-            device=device,
+            device=text.device,
         )
         batch = max(part.shape[0] for part in (text, audio.global_token, *context, noisy_embedding))
         return WanS2VConditioning(
@@ -214,7 +206,7 @@ class WanS2VTransformer3DModel(  # type: ignore[misc]
             noisy_embedding=noisy_embedding.expand(batch, -1, -1),
             context_tokens=torch.cat([part.expand(batch, -1, -1) for part in context], dim=1),
             rotary_emb=rotary_emb,
-            latent_size=tuple(latent_size),
+            latent_size=latent_size,
         )
 
     def forward(
@@ -274,14 +266,12 @@ class WanS2VTransformer3DModel(  # type: ignore[misc]
 
     def _embed(self, convolution: nn.Conv3d, latents: Tensor) -> Tensor:
         """(B, C, T, h, w) -> tokens (B, T h w / patch, dim) float32."""
-        weight = self.patch_embedding.weight
-        embedded: Tensor = convolution(latents.to(weight.device, weight.dtype))
+        embedded: Tensor = convolution(latents.to(self._compute_dtype))
         return embedded.flatten(2).transpose(1, 2).float()
 
-    def _mask(self, kind: int) -> Tensor:
+    def _mask(self, kind: int, device: torch.device) -> Tensor:
         """(1, dim) float32, what marks tokens as noisy, reference or motion."""
-        index = torch.tensor([kind], device=self.patch_embedding.weight.device)
-        embedded: Tensor = self.trainable_cond_mask(index)
+        embedded: Tensor = self.trainable_cond_mask(torch.tensor([kind], device=device))
         return embedded.float()
 
     def _audio_tokens(self, audio_features: Tensor, motion_frames: int) -> AudioTokens:
@@ -294,30 +284,17 @@ class WanS2VTransformer3DModel(  # type: ignore[misc]
         """(B,) -> time embedding (B, dim) and modulations (B, 2, 6, dim): of t and of 0."""
         times = torch.cat([timestep, timestep.new_zeros(1)])
         temb = self.time_embedding(_sinusoid(times, self.config.freq_dim))  # (B + 1, dim)
-        modulation = self.time_projection(temb).unflatten(1, (6, -1))  # (B + 1, 6, dim)
+        modulation = torch.unflatten(self.time_projection(temb), 1, (6, -1))  # (B + 1, 6, dim)
         of_zero = modulation[-1:].expand(len(timestep), -1, -1)
         return temb[:-1], torch.stack([modulation[:-1], of_zero], dim=1)
 
     def _unpatchify(self, patches: Tensor, latent_size: Sequence[int]) -> Tensor:
         """(B, n, pt ph pw C), tokens in the order t, h, w -> (B, C, T, h, w)."""
-        grid = [size // patch for size, patch in zip(latent_size, self.patch_size)]
-        blocks = patches.unflatten(2, (*self.patch_size, -1)).unflatten(1, grid)
+        pairs = zip(latent_size, self.patch_size, strict=True)
+        grid = [size // patch for size, patch in pairs]
+        blocks = patches.reshape(len(patches), *grid, *self.patch_size, -1)
         blocks = blocks.permute(0, 7, 1, 4, 2, 5, 3, 6)  # (B, C, t, pt, h, ph, w, pw)
         return blocks.flatten(6, 7).flatten(4, 5).flatten(2, 3)
-
-    def _check_sizes(
-        self, audio_features: Tensor, latent_size: Sequence[int], motion_latents: Tensor | None
-    ) -> None:
-        num_frames, height, width = latent_size
-        if any(size % patch for size, patch in zip(latent_size, self.patch_size)):
-            raise ValueError(f"latents of {height}x{width}: sizes must be multiples of 2")
-        if audio_features.shape[-1] != 4 * num_frames:
-            raise ValueError(
-                f"{audio_features.shape[-1]} audio frames for {num_frames} latent frames: "
-                f"{4 * num_frames} are needed"
-            )
-        if motion_latents is not None and min(height, width) < 8:
-            raise ValueError(f"latents of {height}x{width}: motion needs at least 8x8")
 
 
 def _sinusoid(timestep: Tensor, dim: int) -> Tensor:
