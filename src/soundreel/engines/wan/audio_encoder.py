@@ -219,62 +219,69 @@ def statistics(sound: Sound) -> tuple[np.float32, np.float32]:
     return np.float32(mean), np.float32(np.sqrt(variance + _VARIANCE_FLOOR))
 
 
-def build_audio_encoder(
-    state: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
-) -> AudioEncoder:
-    """wav2vec2 from a checkpoint's tensors, with or without the prefix `wav2vec2.` and lm_head.
+def audio_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """transformers' names of wav2vec2's tensors: without prefix, head and training mask."""
+    tensors = {_current_name(key.removeprefix("wav2vec2.")): value for key, value in state.items()}
+    return {key: value for key, value in tensors.items() if key.startswith(_PARTS)}
 
-    config: fields of transformers' Wav2Vec2Config; without it that of
-    jonatasgrosman/wav2vec2-large-xlsr-53-english with the sizes read from the tensors.
-    Raises KeyError naming missing tensors.
+
+def audio_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Fields of transformers' Wav2Vec2Config, read from tensors named as `audio_keys` gives them.
+
+    What they do not show is as in jonatasgrosman/wav2vec2-large-xlsr-53-english.
     """
-    from transformers import Wav2Vec2Config, Wav2Vec2Model
-
-    tensors = {key.removeprefix("wav2vec2."): value for key, value in state.items()}
-    # A mask in the time domain is a training device: its embedding may be absent.
-    settings = {**_LARGE_XLSR, **_sizes(tensors), **(config or {}), "apply_spec_augment": False}
-    model = Wav2Vec2Model(Wav2Vec2Config(**settings))
-    wanted = model.state_dict()
-    renamed = {_current_name(key, wanted): value for key, value in tensors.items()}
-    missing = [key for key in wanted if key not in renamed and key != "masked_spec_embed"]
-    if missing:
-        raise KeyError(f"wav2vec2 file lacks {len(missing)} tensors: {', '.join(missing[:8])}")
-    kept = {key: value.float() for key, value in renamed.items() if key in wanted}
-    model.load_state_dict(kept, strict=False)
-    return AudioEncoder(model)
-
-
-_LARGE_XLSR: Mapping[str, Any] = {
-    "feat_extract_norm": "layer",
-    "conv_bias": True,
-    "do_stable_layer_norm": True,
-    "num_attention_heads": 16,
-}
-
-
-def _sizes(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
-    positions = "encoder.pos_conv_embed.conv."
-    spellings = (f"{positions}weight_v", f"{positions}parametrizations.weight.original1")
-    direction = next(tensors[name] for name in spellings if name in tensors)
-    hidden = direction.shape[0]
+    direction = tensors[f"{_POSITIONS}.parametrizations.weight.original1"]
     layers = {key.split(".")[2] for key in tensors if key.startswith("encoder.layers.")}
+    inner = tensors["encoder.layers.0.feed_forward.intermediate_dense.weight"]
+    convolutions = [
+        tensors[f"feature_extractor.conv_layers.{index}.conv.weight"].shape[0] for index in range(7)
+    ]
     return {
-        "hidden_size": hidden,
-        "intermediate_size": tensors[
-            "encoder.layers.0.feed_forward.intermediate_dense.weight"
-        ].shape[0],
+        "hidden_size": direction.shape[0],
+        "intermediate_size": inner.shape[0],
         "num_hidden_layers": len(layers),
-        "num_conv_pos_embedding_groups": hidden // direction.shape[1],
-        "conv_dim": [
-            tensors[f"feature_extractor.conv_layers.{i}.conv.weight"].shape[0] for i in range(7)
-        ],
+        "num_conv_pos_embedding_groups": direction.shape[0] // direction.shape[1],
+        "conv_dim": convolutions,
+        "num_attention_heads": 16,
+        "feat_extract_norm": "layer",
+        "conv_bias": True,
+        "do_stable_layer_norm": True,
     }
 
 
-def _current_name(key: str, wanted: Mapping[str, Tensor]) -> str:
-    """Both spellings of a weight norm's two tensors (torch changed them in 2.0)."""
-    if key in wanted:
-        return key
+def audio_model(config: Mapping[str, Any]) -> nn.Module:
+    """transformers' wav2vec2 without its training mask, not yet filled."""
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    no_mask = {"apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
+    model: nn.Module = Wav2Vec2Model(Wav2Vec2Config(**{**config, **no_mask}))
+    return model
+
+
+def build_audio_encoder(
+    state: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
+) -> AudioEncoder:
+    """wav2vec2, in float32, from a checkpoint's tensors.
+
+    config: fields of Wav2Vec2Config that differ from those of the tensors and the large model.
+    Raises KeyError naming missing and unknown tensors.
+    """
+    tensors = audio_keys(state)
+    model = audio_model({**audio_config(tensors), **(config or {})})
+    result = model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
+    if result.missing_keys or result.unexpected_keys:
+        raise KeyError(
+            f"wav2vec2: missing {result.missing_keys[:8]}, unknown {result.unexpected_keys[:8]}"
+        )
+    return AudioEncoder(model)
+
+
+_PARTS = ("feature_extractor.", "feature_projection.", "encoder.")
+_POSITIONS = "encoder.pos_conv_embed.conv"
+
+
+def _current_name(key: str) -> str:
+    """torch 2 calls the two tensors of a weight norm otherwise than torch 1."""
     for old, new in (("weight_g", "original0"), ("weight_v", "original1")):
-        key = key.replace(f"conv.{old}", f"conv.parametrizations.weight.{new}")
+        key = key.replace(f"{_POSITIONS}.{old}", f"{_POSITIONS}.parametrizations.weight.{new}")
     return key

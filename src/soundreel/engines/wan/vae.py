@@ -175,28 +175,45 @@ def _skipped(stream: Iterator[Tensor], skip: int) -> Iterator[Tensor]:
         skip = max(0, skip - pictures.shape[2])
 
 
+def vae_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """diffusers' names for a checkpoint with the original names or with diffusers'."""
+    from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
+
+    tensors = dict(state)
+    if "conv1.weight" in tensors:
+        tensors = convert_wan_vae_to_diffusers(tensors)
+    return tensors
+
+
+def vae_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Fields of AutoencoderKLWan, read from tensors named as `vae_keys` gives them."""
+    return {
+        "base_dim": tensors["encoder.conv_in.weight"].shape[0],
+        "z_dim": tensors["post_quant_conv.weight"].shape[0],
+    }
+
+
+def vae_model(config: Mapping[str, Any]) -> nn.Module:
+    """diffusers' VAE, not yet filled."""
+    from diffusers import AutoencoderKLWan
+
+    model: nn.Module = AutoencoderKLWan(**config)
+    return model
+
+
 def build_vae(
     state: Mapping[str, Tensor],
     config: Mapping[str, Any] | None = None,
     *,
     tiled: bool = False,
 ) -> WanVae:
-    """The VAE, in float32, from a checkpoint's tensors, with the original or with diffusers' names.
+    """The VAE, in float32, from a checkpoint's tensors.
 
-    config: fields of AutoencoderKLWan; without it the sizes are read from the tensors.
+    config: fields of AutoencoderKLWan that differ from those of the tensors and the Wan 2.1 VAE.
     Raises KeyError naming missing and unknown tensors.
     """
-    from diffusers import AutoencoderKLWan
-    from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
-
-    tensors = dict(state)
-    if "conv1.weight" in tensors:
-        tensors = convert_wan_vae_to_diffusers(tensors)
-    sizes = {
-        "base_dim": tensors["encoder.conv_in.weight"].shape[0],
-        "z_dim": tensors["post_quant_conv.weight"].shape[0],
-    }
-    model = AutoencoderKLWan(**{**sizes, **(config or {})})
+    tensors = vae_keys(state)
+    model = vae_model({**vae_config(tensors), **(config or {})})
     result = model.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
     if result.missing_keys or result.unexpected_keys:
         raise KeyError(

@@ -1,0 +1,171 @@
+"""From a prompt to the transformer's text input: cleaning, tokens, UMT5 encoder.
+
+At most 512 tokens: no begin token, end 1, pad 0. The encoder runs on the real tokens alone; the
+transformer pads its output with zeros.
+Source: Wan-Video/Wan2.2, wan/modules/{tokenizers,t5}.py.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from soundreel.errors import InputError
+
+MAX_TOKENS = 512
+END_TOKEN = 1
+
+Tokenizer = Callable[[str], list[int]]
+"""Token ids of a cleaned text: at most 512, the last one is the end token."""
+
+
+class TextEncoder:
+    """UMT5's encoder with its tokenizer, on the model's device and in its dtype."""
+
+    def __init__(self, model: nn.Module, tokenizer: Tokenizer) -> None:
+        self.model = model.eval().requires_grad_(False)
+        self.tokenizer = tokenizer
+
+    def encode(self, text: str) -> Tensor:
+        """(1, L, width) of a text of L tokens, in the model's dtype."""
+        return self.encode_tokens(self.tokenizer(clean(text)))
+
+    @torch.no_grad()
+    def encode_tokens(self, tokens: list[int]) -> Tensor:
+        """(1, L, width) of L token ids."""
+        device = next(self.model.parameters()).device
+        hidden: Tensor = self.model(torch.tensor([tokens], device=device)).last_hidden_state
+        return hidden
+
+
+def clean(text: str) -> str:
+    """Mended encoding errors, no HTML entities (escaped twice at most), single spaces."""
+    import ftfy
+
+    text = html.unescape(html.unescape(ftfy.fix_text(text)))
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def folder_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer in `tokenizer.json` of an official folder (google/umt5-xxl).
+
+    Raises InputError if it is not there or cannot be read.
+    """
+    from tokenizers import Tokenizer as Fast
+
+    path = folder / "tokenizer.json"
+    try:
+        fast = Fast.from_file(str(path))
+    except Exception as err:  # the library raises bare Exception
+        raise InputError(
+            f"{path} is no tokenizer: {err}",
+            hint="use the folder google/umt5-xxl of the official checkpoint",
+        ) from err
+    fast.enable_truncation(MAX_TOKENS)
+    fast.no_padding()
+
+    def tokens(text: str) -> list[int]:
+        return list(fast.encode(text).ids)
+
+    return tokens
+
+
+def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
+    """The tokenizer inside ComfyUI's text encoder file: bytes of its tensor `spiece_model`.
+
+    Raises InputError if they are no sentencepiece model.
+    """
+    from sentencepiece import SentencePieceProcessor
+
+    try:
+        processor = SentencePieceProcessor(model_proto=model)
+    except RuntimeError as err:
+        raise InputError(
+            f"the tensor spiece_model is no sentencepiece model: {err}",
+            hint="take the text encoder file of Comfy-Org/Wan_2.2_ComfyUI_Repackaged",
+        ) from err
+
+    def tokens(text: str) -> list[int]:
+        return [*processor.encode(text)[: MAX_TOKENS - 1], END_TOKEN]
+
+    return tokens
+
+
+def text_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """transformers' names for an official or a ComfyUI checkpoint; the tokenizer is left out."""
+    if "token_embedding.weight" not in state:
+        return {_tied(key): value for key, value in state.items() if key != "spiece_model"}
+    return {_current_name(key): value for key, value in state.items()}
+
+
+def text_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Fields of transformers' UMT5Config, read from tensors named as `text_keys` gives them."""
+    block = "encoder.block.0.layer"
+    buckets, heads = tensors[f"{block}.0.SelfAttention.relative_attention_bias.weight"].shape
+    vocabulary, width = tensors["shared.weight"].shape
+    return {
+        "vocab_size": vocabulary,
+        "d_model": width,
+        "d_kv": tensors[f"{block}.0.SelfAttention.q.weight"].shape[0] // heads,
+        "d_ff": tensors[f"{block}.1.DenseReluDense.wi_0.weight"].shape[0],
+        "num_layers": len({key.split(".")[2] for key in tensors if ".block." in key}),
+        "num_heads": heads,
+        "relative_attention_num_buckets": buckets,
+        "feed_forward_proj": "gated-gelu",
+    }
+
+
+def text_model(config: Mapping[str, Any]) -> nn.Module:
+    """transformers' UMT5 encoder, not yet filled."""
+    from transformers import UMT5Config, UMT5EncoderModel
+
+    model: nn.Module = UMT5EncoderModel(UMT5Config(**config))
+    return model
+
+
+def build_text_encoder(state: Mapping[str, Tensor], tokenizer: Tokenizer) -> TextEncoder:
+    """The encoder from a checkpoint's tensors. Raises KeyError naming missing and unknown ones."""
+    tensors = text_keys(state)
+    model = text_model(text_config(tensors))
+    result = model.load_state_dict(tensors, strict=False)
+    # The embedding has two names for one tensor.
+    missing = [key for key in result.missing_keys if key != "encoder.embed_tokens.weight"]
+    if missing or result.unexpected_keys:
+        raise KeyError(f"text encoder: missing {missing[:8]}, unknown {result.unexpected_keys[:8]}")
+    return TextEncoder(model, tokenizer)
+
+
+_NAMES = {
+    "token_embedding": "shared",
+    "norm": "encoder.final_layer_norm",
+    "norm1": "layer.0.layer_norm",
+    "norm2": "layer.1.layer_norm",
+    "attn.q": "layer.0.SelfAttention.q",
+    "attn.k": "layer.0.SelfAttention.k",
+    "attn.v": "layer.0.SelfAttention.v",
+    "attn.o": "layer.0.SelfAttention.o",
+    "pos_embedding.embedding": "layer.0.SelfAttention.relative_attention_bias",
+    "ffn.gate.0": "layer.1.DenseReluDense.wi_0",
+    "ffn.fc1": "layer.1.DenseReluDense.wi_1",
+    "ffn.fc2": "layer.1.DenseReluDense.wo",
+}
+
+
+def _tied(key: str) -> str:
+    """One name for the embedding, which transformers knows under two."""
+    return "shared.weight" if key == "encoder.embed_tokens.weight" else key
+
+
+def _current_name(key: str) -> str:
+    stem, _, kind = key.rpartition(".")
+    match = re.fullmatch(r"blocks\.(\d+)\.(.+)", stem)
+    if match is None:
+        return f"{_NAMES.get(stem, stem)}.{kind}"
+    index, part = match.groups()
+    return f"encoder.block.{index}.{_NAMES.get(part, part)}.{kind}"
