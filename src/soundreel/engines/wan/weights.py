@@ -14,10 +14,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
-from soundreel.engines.wan.formats import PREFIXES
 from soundreel.errors import InputError
 
 T = TypeVar("T")
+
+PREFIXES = ("model.diffusion_model.", "diffusion_model.")
+"""Put before all of a transformer's names by ComfyUI's own exports."""
 
 AUDIO_INJECT_LAYERS = (0, 4, 8, 12, 16, 20, 24, 27, 30, 33, 36, 39)
 """Blocks after which the 14B model, of 40 blocks, injects sound (wan/configs/wan_s2v_14B.py)."""
