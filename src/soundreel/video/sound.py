@@ -53,8 +53,6 @@ def packets(
     for block in segment.stream_clip(clip, rate=rate, mono=channels == 1):
         if not block.size:
             continue  # FFmpeg takes no frame without samples
-        if not block.shape[1]:
-            continue
         frame = av.AudioFrame.from_ndarray(
             np.ascontiguousarray(block, dtype=np.float32), "fltp", _LAYOUTS[channels]
         )
