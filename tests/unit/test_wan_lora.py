@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from soundreel.engines.wan.lora import LoraLinear, LoraReport, LoraSpec, apply_loras, parse_lora
-from soundreel.engines.wan.quant import ScaledLinear
+from soundreel.engines.wan.quant import ScaledLinear, split_scales
 from soundreel.engines.wan.state import empty_model, fill
 from soundreel.errors import InputError
 
@@ -110,7 +110,7 @@ def test_eight_bit_weights_are_not_touched(tmp_path: Path) -> None:
     state[f"{name}.weight"] = state[f"{name}.weight"].to(torch.float8_e4m3fn)
     state[f"{name}.scale_weight"] = torch.tensor(0.5)
     net = empty_model(Net)
-    fill(net, state, device=CPU, dtype=torch.float32)
+    fill(net, *split_scales(state), device=CPU, dtype=torch.float32)
     x = torch.randn(3, 8)
     before = net(x)
     apply(net, write(tmp_path / "x.safetensors", lightx2v()))

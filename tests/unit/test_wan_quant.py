@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from soundreel.engines.wan.layers import FP32Linear
-from soundreel.engines.wan.quant import ScaledLinear, dequantise
+from soundreel.engines.wan.quant import ScaledLinear, dequantise, split_scales
 from soundreel.engines.wan.state import empty_model, fill, read_state
 from soundreel.errors import InputError
 
@@ -48,7 +48,7 @@ def fp8_state(scale_name: str = "scale_weight", shape: tuple[int, ...] = ()) -> 
 
 def filled(state: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> nn.Module:
     net = empty_model(Net)
-    fill(net, state, device=CPU, dtype=dtype)
+    fill(net, *split_scales(state), device=CPU, dtype=dtype)
     return net
 
 
@@ -144,8 +144,7 @@ def test_weights_are_the_files_own_pages(tmp_path: Path) -> None:
     """A mapped file stays the only copy: the module's tensors point into the mapping."""
     save_file(fp8_state(), tmp_path / "x.safetensors")
     state = read_state([tmp_path / "x.safetensors"])
-    net = empty_model(Net)
-    fill(net, state, device=CPU, dtype=torch.float32)
+    net = filled(state)
     for name in ("first.weight", "first.bias", "last.weight"):
         assert net.get_parameter(name).data_ptr() == state[name].data_ptr()
 

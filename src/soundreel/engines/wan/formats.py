@@ -14,11 +14,9 @@ from enum import Enum
 from pathlib import Path
 
 from soundreel.engines.wan.headers import Header, TensorHeader, read_tensor_bytes
+from soundreel.engines.wan.weights import without_prefix
 
 Tensors = Mapping[str, TensorHeader]
-
-PREFIXES = ("model.diffusion_model.", "diffusion_model.")
-"""Put before a transformer's names by ComfyUI's own exports."""
 
 
 class Kind(Enum):
@@ -42,16 +40,8 @@ def recognise(header: Header) -> Kind:
     """The kind of weights; UNKNOWN where no rule fits."""
     if header.container == "torchscript":
         return _torchscript(header.metadata.get("code", ""))
-    tensors = strip_prefix(header.tensors)
+    tensors = without_prefix(header.tensors)
     return next((kind for rule in _RULES if (kind := rule(tensors))), Kind.UNKNOWN)
-
-
-def strip_prefix(tensors: Mapping[str, TensorHeader]) -> Tensors:
-    """The same tensors without ComfyUI's prefix, where all of a model's names carry one."""
-    for prefix in PREFIXES:
-        if any(name.startswith(f"{prefix}blocks.0.") for name in tensors) and not _lora(tensors):
-            return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
-    return tensors
 
 
 def _torchscript(code: str) -> Kind:

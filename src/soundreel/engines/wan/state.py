@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from soundreel.engines.wan.quant import FP8_DTYPES, dequantise, split_scales, use_scaled_linears
+from soundreel.engines.wan.quant import FP8_DTYPES, dequantise, use_scaled_linears
 from soundreel.errors import InputError
 
 
@@ -36,37 +36,38 @@ def empty_model(make: Callable[[], nn.Module]) -> nn.Module:
 
 def fill(
     model: nn.Module,
-    state: Mapping[str, Tensor],
+    weights: Mapping[str, Tensor],
+    scales: Mapping[str, Tensor],
     *,
     device: torch.device,
     dtype: torch.dtype,
-    rename: Callable[[Mapping[str, Tensor]], Mapping[str, Tensor]] = dict,
     float32: Callable[[str], bool] = lambda _: False,
 ) -> None:
-    """Put a file's tensors into a module from `empty_model`, in place.
+    """Put tensors into a module from `empty_model`, in place; both mappings in the module's names.
 
-    rename: from the file's names to the module's; it sees `<layer>.weight` and never a scale.
-    float32: whether a parameter (by its module's name) is kept in float32 rather than `dtype`.
-    8-bit weights of linear layers stay as they are, with their scales. Raises InputError for
-    missing, unknown or misshapen tensors.
+    scales: by layer, as `quant.split_scales` gives them. 8-bit weights of linear layers stay 8-bit.
+    float32: whether a parameter is kept in float32 rather than `dtype`.
+    Raises InputError for missing, unknown or misshapen tensors.
     """
-    weights, scales = split_scales(state)
-    # A scale travels under its weight's name, so that one renaming serves both.
-    tagged = rename({f"{layer}.weight": scale for layer, scale in scales.items()})
-    named_scales = {name.removesuffix(".weight"): scale for name, scale in tagged.items()}
-    named = dict(rename(weights))
-    buffers = use_scaled_linears(model, named, named_scales)
-    _check_names(model, named)
-    for name in list(named):
+    buffers = use_scaled_linears(model, weights, scales)
+    _check_names(model, weights)
+    placed = {name: scale.to(device) for name, scale in buffers.items()}
+    for name, tensor in weights.items():
         layer = name.removesuffix(".weight")
-        kept = f"{layer}.scale" in buffers and name.endswith(".weight")
         wanted = torch.float32 if float32(name) else dtype
-        tensor = named[name] if kept else _widened(named[name], named_scales.get(layer), wanted)
-        named[name] = tensor.to(device)
-    named.update({name: scale.to(device) for name, scale in buffers.items()})
-    model.load_state_dict(named, strict=False, assign=True)
+        if f"{layer}.scale" not in buffers or layer == name:
+            tensor = _widened(tensor, scales.get(layer), wanted)
+        placed[name] = tensor.to(device)
+    model.load_state_dict(placed, strict=False, assign=True)
     model.requires_grad_(False)
-    model.to(device)  # buffers that no file holds
+    _place_buffers(model, device)
+
+
+def _place_buffers(model: nn.Module, device: torch.device) -> None:
+    """Buffers that no file holds were made on the CPU."""
+    for module in model.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            module._buffers[name] = buffer.to(device)
 
 
 def _widened(tensor: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -76,11 +77,9 @@ def _widened(tensor: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor
 
 
 def _check_names(model: nn.Module, named: Mapping[str, Tensor]) -> None:
-    wanted = {name: tensor for name, tensor in model.state_dict().items() if tensor.is_meta}
-    wanted = {name: tensor for name, tensor in wanted.items() if not name.endswith(".scale")}
+    wanted = dict(model.named_parameters())  # a tied parameter counts once
     problems = [f"{name} is missing" for name in sorted(set(wanted) - set(named))]
-    known = set(model.state_dict())
-    problems += [f"{name} is unknown" for name in sorted(set(named) - known)]
+    problems += [f"{name} is unknown" for name in sorted(set(named) - set(model.state_dict()))]
     problems += [
         f"{name} is {tuple(named[name].shape)}, not {tuple(tensor.shape)}"
         for name, tensor in sorted(wanted.items())
