@@ -1,0 +1,57 @@
+"""Models of a recorded set, built from its weights and the configurations in its manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from parity.reference import Reference
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from soundreel.engines.wan.conditioning import WanS2VConditioning
+    from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
+
+
+def transformer(
+    reference: Reference, weights: Mapping[str, Tensor] | None = None
+) -> WanS2VTransformer3DModel:
+    """The set's transformer in float32; `weights` (official names) instead of the set's own."""
+    from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
+    from soundreel.engines.wan.weights import infer_config, to_module
+
+    stored = reference.file("dit_state")
+    state = weights or stored.tensors()
+    config = infer_config(state, stored.config)
+    model = WanS2VTransformer3DModel(**config).eval().requires_grad_(False)
+    model.load_state_dict(to_module(state, config["audio_inject_layers"]))
+    return model
+
+
+def case_conditioning(
+    model: WanS2VTransformer3DModel, facts: Mapping[str, Any], case: Mapping[str, Tensor]
+) -> WanS2VConditioning:
+    """What `prepare` makes of a recorded transformer case; facts are the manifest's."""
+    _, num_frames, height, width = case["x"].shape
+    return model.prepare(
+        case["context"][None],
+        case["audio_input"],
+        latent_size=(num_frames, height, width),
+        reference_latents=case["ref_latents"],
+        motion_latents=None if facts["drop_motion_frames"] else case["motion_latents"],
+        pose_latents=case["cond_states"],
+        motion_frames=facts["motion_frames"][0],
+    )
+
+
+def run_case(
+    model: WanS2VTransformer3DModel, facts: Mapping[str, Any], case: Mapping[str, Tensor]
+) -> Tensor:
+    """The model's output (C, T, h, w) for a recorded case."""
+    import torch
+
+    with torch.inference_mode():
+        conditioning = case_conditioning(model, facts, case)
+        sample: Tensor = model(case["x"][None], case["t"], conditioning).sample
+    return sample[0]
