@@ -26,10 +26,12 @@ def write_sparse(path: Path, tensors: Tensors, metadata: Mapping[str, str] | Non
     """A safetensors file with these tensors whose data is a hole: gigabytes cost no disk."""
     header: dict[str, object] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
-    for name, (shape, dtype) in tensors.items():
+    for name in sorted(tensors, key=lambda key: (-BYTES[tensors[key][1]], key)):  # wide ones first
+        shape, dtype = tensors[name]
         start, end = end, end + math.prod(shape) * BYTES[dtype]
         header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [start, end]}
     text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)  # as the library does: data begins at a multiple of 8
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)

