@@ -1,8 +1,41 @@
-PYTHON ?= python3.11
+# The two commands of the README: `make demo` and `make test`. Each sets up what it needs.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
+CORES ?= 2
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: check
-check:
+.PHONY: demo test check bench docs clean
+
+demo: .venv/core
+	$(BIN)/soundreel examples/speech.wav --image examples/portrait.png --engine preview \
+		--overwrite -o output/video/demo.mp4
+
+test: check
+	$(BIN)/pytest -n $(CORES) --dist loadgroup
+
+check: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: .venv/dev
+	$(BIN)/python -m bench
+
+# Regenerates what the docs quote from the program; a test compares them.
+docs: .venv/dev
+	$(BIN)/python scripts/update_docs.py
+
+clean:
+	rm -rf .venv output
+
+.venv/python:
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/core: .venv/python pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/dev: .venv/python pyproject.toml constraints.txt
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[wan,dev]'
+	touch $@ .venv/core

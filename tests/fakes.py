@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -22,12 +23,13 @@ from soundreel.events import RunControl, StepDone
 from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
 
 STEPS = 3
+START = b"start\0"
 
 
 class FakeOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kill_at: int | None = Field(None, description="Frame before which the process kills itself.")
+    steps: int = Field(STEPS, description="Sampling steps that it pretends to take.")
 
 
 class FakeEngine:
@@ -66,15 +68,15 @@ class FakeEngine:
 class FakeSession:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.carry = b"start"
+        self.carry = START
         self.options = FakeOptions.model_validate(dict(plan.request.options))
 
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         if chunk.first_slot == 0:
-            self.carry = b"start"
-        for step in range(1, STEPS + 1):
+            self.carry = START
+        for step in range(1, self.options.steps + 1):
             control.raise_if_cancelled()
-            control.emit(StepDone(chunk.index, step, STEPS))
+            control.emit(StepDone(chunk.index, step, self.options.steps))
         sound = self._loudness(chunk)
         kept = chunk.num_frames + chunk.lookahead_frames
         for slot in range(chunk.dropped_frames, chunk.dropped_frames + kept):
@@ -84,29 +86,31 @@ class FakeSession:
             yield Frame(index, self._picture(sound[slot]))
 
     def _loudness(self, chunk: Chunk) -> np.ndarray:
-        """Peak of every generated slot's own sound: slot s hears [s, s + 1) frames after
-        the chunk's sound start, moved by the lead-in."""
+        """Peak of every generated slot's own sound: slot s hears the frame that starts s frames
+        after the chunk's sound."""
         fps, rate = self.plan.fps, 16000
-        start = self.plan.sound_start(chunk) + (
-            (self.plan.geometry.lead_in_frames - chunk.dropped_frames_before(self.plan)) / fps
-        )
+        start = self.plan.sound_start(chunk)
         samples = read_clip(
             self.plan.audio, start, chunk.generated_frames / fps, rate=rate, mono=True
         )[0]
         return np.abs(samples).reshape(chunk.generated_frames, -1).max(axis=1)
 
     def _picture(self, loudness: float) -> np.ndarray:
-        """Upper half: the loudness; lower half: a code of everything made so far."""
+        """Bright where it is loud, fading; the last rows are a code of everything made so far."""
         seed = self.plan.request.seed.to_bytes(8, "big")
-        self.carry = hashlib.sha256(self.carry + seed + np.float32(loudness).tobytes()).digest()
+        fade = self.carry[-1] // 2
+        level = max(min(255, round(float(loudness) * 255)), fade)
+        self.carry = hashlib.sha256(self.carry + seed + bytes([level])).digest() + bytes([level])
         height, width = self.plan.request.height, self.plan.request.width
-        picture = np.full((height, width, 3), min(255, round(float(loudness) * 255)), np.uint8)
-        picture[height // 2 :] = self.carry[0]
+        picture = np.full((height, width, 3), level, np.uint8)
+        picture[-height // 8 :] = self.carry[0]
         return picture
 
     def _die_at(self, index: int) -> None:
-        if self.options.kill_at == index and not os.environ.get("FAKE_LIVES"):
+        """For tests that end the process: FAKE_KILL_AT names a frame, FAKE_SLOW seconds a frame."""
+        if os.environ.get("FAKE_KILL_AT") == str(index):
             os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(float(os.environ.get("FAKE_SLOW", "0")))
 
     def snapshot(self) -> bytes:
         return self.carry

@@ -157,7 +157,7 @@ def write_audio(
     options: Mapping[str, str] | None = None,
     container_options: Mapping[str, str] | None = None,
 ) -> Path:
-    """Write (channels, n) in the format of the file name; libopus wants 48000 Hz."""
+    """Write (channels, n) in the format of the file name; libopus wants 48000 Hz, vorbis stereo."""
     with av.open(str(path), "w", format=container, options=dict(container_options or {})) as output:
         stream = _sound_stream(output, path, samples, rate, codec, bit_rate, options)
         _encode_sound(output, stream, samples, rate)

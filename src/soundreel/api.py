@@ -21,6 +21,7 @@ from soundreel.config import Settings, load_settings
 from soundreel.engines.base import Engine
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl, StageFinished, StageStarted
+from soundreel.media.image import load_image
 from soundreel.post.interpolate import LOCAL_METHODS
 from soundreel.record import TAG, digest_of, hash_inputs, make_record, record_text
 from soundreel.render import render_chunks
@@ -48,13 +49,13 @@ def generate(
     if settings.timeout is not None:
         control.deadline = time.monotonic() + settings.timeout
     clock = _Clock(control)
-    check_request(request)
     remove_old_jobs(settings.work_dir)
-    with clock.stage("sound"):
-        info = probe(request.audio, allow_truncated=request.allow_truncated)
-        inputs = hash_inputs(request)
-    with Job(settings.work_dir, _job_key(request, inputs, settings)) as job:
+    with clock.stage("inputs"):
+        info = check_inputs(request)
+        key = _job_key(request, settings)
+    with Job(settings.work_dir, key) as job:
         plan, engine = _fixed_plan(request, info, settings, job, control)
+        inputs = hash_inputs(plan.request)
         record = make_record(plan, inputs, engine.identity(plan.request), versions())
         target = _fixed_target(plan, settings, job)
         if not _is_finished(target, record, job, plan):
@@ -70,6 +71,14 @@ def generate(
         if not keep_job:
             job.remove()
     return Result(target, sidecar, plan, clock.seconds, resumed)
+
+
+def check_inputs(request: Request) -> AudioInfo:
+    """Refuse early what would fail late: values out of range, files that cannot be used."""
+    check_request(request)
+    if request.image is not None:
+        load_image(request.image)
+    return probe(request.audio, allow_truncated=request.allow_truncated)
 
 
 def plan_request(request: Request, info: AudioInfo, engine: Engine, control: RunControl) -> Plan:
@@ -90,8 +99,7 @@ def preview_plan(
 ) -> tuple[Plan, Engine]:
     """The plan that `generate` would follow, and its engine. Writes nothing, renders nothing."""
     settings, control = settings or load_settings({}), control or RunControl()
-    check_request(request)
-    info = probe(request.audio, allow_truncated=request.allow_truncated)
+    info = check_inputs(request)
     auto = request.engine == "auto"
     name = registry.choose(request, settings, control) if auto else request.engine
     resolved = registry.fit_options(replace(request, engine=name), control, chosen=auto)
@@ -126,9 +134,9 @@ def _fixed_target(plan: Plan, settings: Settings, job: Job) -> Path:
     return Path(job.fixed("output", new))
 
 
-def _job_key(request: Request, inputs: Mapping[str, Any], settings: Settings) -> str:
+def _job_key(request: Request, settings: Settings) -> str:
     place = (request.output or settings.output_dir).absolute()
-    return digest_of([replace(request, output=place), inputs])[:20]
+    return digest_of([replace(request, output=place), hash_inputs(request)])[:20]
 
 
 def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
+from pathlib import Path
 
 from soundreel.errors import InputError
 from soundreel.types import ChunkGeometry, Request
@@ -21,6 +22,7 @@ def check_request(request: Request) -> None:
     """Raises InputError naming the first value that is out of its range."""
     _check_times(request)
     _check_picture(request)
+    _check_option_files(request)
     _require(request.seed >= -1, f"--seed {request.seed}", "a seed is 0 or more, or -1 for random")
     _require(
         re.fullmatch(r"[^\s/\\:*?\"<>|\x00]{1,40}", request.tag) is not None,
@@ -77,10 +79,19 @@ def _check_picture(request: Request) -> None:
     )
 
 
+def _check_option_files(request: Request) -> None:
+    for name, value in request.options.items():
+        _require(
+            not isinstance(value, Path) or value.exists(),
+            f"--{name.replace('_', '-')} {value}",
+            "no such file: check the name",
+        )
+
+
 def _nearest(side: int, step: int) -> int:
     return max(step, round(side / step) * step)
 
 
 def _require(condition: bool, value: str, rule: str) -> None:
     if not condition:
-        raise InputError(f"{value} is out of range", hint=rule)
+        raise InputError(f"{value} cannot be used", hint=rule)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,20 @@ _TIMES = ("start", "duration", "fps")
 
 
 def file_hash(path: Path) -> str:
-    """SHA-256 of the file, read in blocks."""
+    """SHA-256 of the file, read once as long as it does not change."""
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        status = path.stat()
+        return _hash(path.absolute(), status.st_size, status.st_mtime_ns)
     except OSError as err:
         raise InputError(
             f"cannot read {path}: {err.strerror}", hint="check the name and the permissions"
         ) from err
+
+
+@lru_cache(maxsize=32)
+def _hash(path: Path, size: int, modified_ns: int) -> str:  # noqa: ARG001  (part of the cache's key)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digest_of(value: object) -> str:

@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from soundreel.config import Settings
 from soundreel.engines.base import Engine
@@ -41,7 +41,7 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = {
 
 
 def engine_names() -> tuple[str, ...]:
-    return (*AUTO_ORDER, *sorted(set(_plugins()) - set(_BUILT_IN)))
+    return (*AUTO_ORDER, *sorted({*_BUILT_IN, *_plugins()} - set(AUTO_ORDER)))
 
 
 def create(name: str, settings: Settings) -> Engine:
@@ -83,22 +83,34 @@ def choose(request: Request, settings: Settings, control: RunControl) -> str:
 
 
 def fit_options(request: Request, control: RunControl, *, chosen: bool = False) -> Request:
-    """The request with the options that its engine uses.
+    """The request with the options that its engine uses, as its options model types them.
 
     One that it does not use is an error, or a notice where `auto` has `chosen` the engine.
+    Raises InputError.
     """
-    fitted = _drop_options(request)
-    unused = [
-        f"--{name.replace('_', '-')}" for name in request.options if name not in fitted.options
-    ]
+    model = options_model(request.engine)
+    unused = [_flag(name) for name in sorted(request.options) if name not in model.model_fields]
     if unused and not chosen:
         raise InputError(
-            f"engine {request.engine} does not use {', '.join(sorted(unused))}",
+            f"engine {request.engine} does not use {', '.join(unused)}",
             hint=f"leave it out, or choose another engine: {', '.join(engine_names())}",
         )
     if unused:
-        control.emit(Notice(f"engine {request.engine} does not use {', '.join(sorted(unused))}"))
-    return fitted
+        control.emit(Notice(f"engine {request.engine} does not use {', '.join(unused)}"))
+    fitted = _drop_options(request)
+    try:
+        options = model.model_validate(dict(fitted.options)).model_dump(exclude_unset=True)
+    except ValidationError as err:
+        first = err.errors()[0]
+        raise InputError(
+            f"{_flag(str(first['loc'][0]))} {first['input']}: {first['msg']}",
+            hint=f"see soundreel generate --help, under the options of engine {request.engine}",
+        ) from err
+    return replace(fitted, options=options)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _drop_options(request: Request) -> Request:

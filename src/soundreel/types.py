@@ -19,7 +19,7 @@ DEFAULT_PROMPT = (
 )
 
 # The negative prompt that Wan 2.2 publishes with the S2V model (Wan-Video/Wan2.2,
-# wan/configs/shared_config.py, `sample_neg_prompt`).
+# wan/configs/wan_s2v_14B.py, `sample_neg_prompt`).
 DEFAULT_NEGATIVE_PROMPT = (
     "画面模糊，最差质量，画面模糊，细节模糊不清，情绪激动剧烈，手快速抖动，字幕，丑陋的，残缺的，"
     "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，"

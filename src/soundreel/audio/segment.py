@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from soundreel.audio.decode import Decoder, Samples, open_container
+from soundreel.audio.damage import require_whole
+from soundreel.audio.decode import Decoder, Samples
 from soundreel.audio.resample import resample
 from soundreel.timeline.grid import first_sample, samples_between
 from soundreel.types import AudioClip
@@ -31,10 +32,9 @@ def stream(
     All samples j with start <= j / rate < start + duration, j counted from the beginning of the
     file (`grid.samples_between` of them), so adjoining segments join without a seam. Zeros before
     and after the file's sound. rate None keeps the file's own; mono averages the channels.
-    Raises InputError.
+    Raises InputError, also where the file breaks off (unless `allow_truncated`).
     """
-    with open_container(path) as container:
-        decoder = Decoder(container, path, tolerant=allow_truncated)
+    with Decoder(path, tolerant=allow_truncated) as decoder:
         wanted = rate or decoder.rate
         first, last = first_sample(start, wanted), first_sample(start + duration, wanted)
 
@@ -113,6 +113,7 @@ def _native(decoder: Decoder, begin: int, end: int, mono: bool) -> Iterator[Samp
             done = position + block.shape[1]
             if done == end:
                 return
+        require_whole(decoder, done)
     yield from _silence(channels, end - done)
 
 

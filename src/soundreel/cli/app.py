@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -32,7 +31,7 @@ from soundreel.events import RunControl
 class _Group(TyperGroup):
     """`soundreel AUDIO` is `soundreel generate AUDIO`."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = {
             *self.commands,
             *(name for p in self.params for name in (*p.opts, *p.secondary_opts)),
@@ -149,22 +148,18 @@ def main() -> None:
 
 
 def run(args: list[str]) -> int:
+    """Run the program; returns its exit code."""
     try:
-        code = app(args, standalone_mode=False)
-        return code if isinstance(code, int) else 0
-    except click.exceptions.Exit as err:
-        return err.exit_code
-    except click.ClickException as err:
-        err.show()
-        return 2
-    except (Cancelled, click.exceptions.Abort, KeyboardInterrupt):
+        app(args)
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except Cancelled:
         typer.echo("stopped; run the same command again to go on", err=True)
         return Cancelled.exit_code
     except SoundreelError as err:
         _show_error(err, as_json="--json" in args)
         return err.exit_code
-    except BrokenPipeError:
-        return 1
+    return 0
 
 
 def _show_error(error: SoundreelError, *, as_json: bool) -> None:
@@ -188,7 +183,7 @@ def _stop_on_signals(control: RunControl) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         if control.cancelled:
-            raise KeyboardInterrupt
+            raise Cancelled("stopped at once")
         control.cancel()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import inspect
 import types
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin
 
-import click
 import typer
 from pydantic.fields import FieldInfo
 
@@ -18,25 +18,27 @@ ENGINE_PANEL = "Engine options"
 
 def engine_parameters(panel: str = ENGINE_PANEL) -> list[inspect.Parameter]:
     """One keyword parameter for every option name; engines that share a name share the option."""
-    users: dict[str, list[str]] = {}
-    fields: dict[str, FieldInfo] = {}
+    users: dict[str, list[tuple[str, FieldInfo]]] = {}
     for engine in AUTO_ORDER:
         for name, field in options_model(engine).model_fields.items():
-            users.setdefault(name, []).append(engine)
-            fields.setdefault(name, field)
-    return [_parameter(name, field, users[name], panel) for name, field in fields.items()]
+            users.setdefault(name, []).append((engine, field))
+    return [_parameter(name, fields, panel) for name, fields in users.items()]
 
 
-def _parameter(name: str, field: FieldInfo, users: list[str], panel: str) -> inspect.Parameter:
-    kind, choices, many = _cli_type(field.annotation)
+def _parameter(name: str, users: list[tuple[str, FieldInfo]], panel: str) -> inspect.Parameter:
+    kinds = [_Kind.of(field.annotation) for _, field in users]
+    listed = all(kind.choices for kind in kinds)
+    choices = tuple(dict.fromkeys(choice for kind in kinds for choice in kind.choices if listed))
+    scalars = {kind.scalar for kind in kinds}
+    scalar: Any = Literal[choices] if choices else scalars.pop() if len(scalars) == 1 else str
     option = typer.Option(
         f"--{name.replace('_', '-')}",
-        help=f"{field.description} ({', '.join(users)})",
+        help=f"{users[0][1].description} ({', '.join(engine for engine, _ in users)})",
         rich_help_panel=panel,
         show_default=False,
-        click_type=click.Choice(choices) if choices else None,
     )
-    annotation: Any = Union[list[kind] if many else kind, None]  # type: ignore[valid-type]  # noqa: UP007
+    many = any(kind.many for kind in kinds)
+    annotation = list[scalar] | None if many else Optional[scalar]  # noqa: UP045  (a Literal)
     return inspect.Parameter(
         name,
         inspect.Parameter.KEYWORD_ONLY,
@@ -45,18 +47,24 @@ def _parameter(name: str, field: FieldInfo, users: list[str], panel: str) -> ins
     )
 
 
-def _cli_type(annotation: Any) -> tuple[type, tuple[str, ...], bool]:
-    """Scalar type, choices and repeatability of a model field, e.g. tuple[str, ...]."""
-    origin = get_origin(annotation)
-    if origin in (Union, types.UnionType):
-        inner = [arg for arg in get_args(annotation) if arg is not type(None)]
-        return _cli_type(inner[0])
-    if origin is Annotated:
-        return _cli_type(get_args(annotation)[0])
-    if origin is Literal:
-        return str, tuple(str(arg) for arg in get_args(annotation)), False
-    if origin is tuple:
-        return _cli_type(get_args(annotation)[0])[0], (), True
-    if annotation in (bool, int, float, str, Path):
-        return annotation, (), False
-    return str, (), False
+@dataclass(frozen=True)
+class _Kind:
+    """What the command line needs to know of a model field such as `int | None`, `Literal["a"]`
+    or `tuple[str, ...]`."""
+
+    scalar: type = str
+    choices: tuple[str, ...] = ()
+    many: bool = False
+
+    @classmethod
+    def of(cls, annotation: Any) -> _Kind:
+        origin, inner = get_origin(annotation), get_args(annotation)
+        if origin in (Union, types.UnionType):
+            return cls.of(next(arg for arg in inner if arg is not type(None)))
+        if origin is Annotated:
+            return cls.of(inner[0])
+        if origin is Literal:
+            return cls(choices=tuple(map(str, inner)))
+        if origin is tuple:
+            return replace(cls.of(inner[0]), many=True)
+        return cls(annotation) if annotation in (bool, int, float, str, Path) else cls()

@@ -59,6 +59,8 @@ class Job:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None and not self.sealed:
+            self.remove()  # nothing worth resuming
         self._lock.release()
 
     def fixed(self, name: str, make: Callable[[], Any]) -> Any:

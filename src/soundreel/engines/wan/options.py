@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from soundreel.errors import InputError
 
@@ -24,6 +24,8 @@ class Sampling:
     sampler: Sampler
 
 
+_SPELLINGS = {"uni_pc": "unipc", "dpmpp": "dpm++"}
+
 PRESETS: Mapping[str, Sampling] = {
     # LightX2V's few-step LoRA for Wan 2.2: no guidance, Euler, shift 5 (ModelTC/Wan2.2-Lightning).
     "fast": Sampling(4, 1.0, 5.0, "euler"),
@@ -39,7 +41,7 @@ class WanOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    preset: Literal["fast", "quality", "official"] = Field(
+    sampling_preset: Literal["fast", "quality", "official"] = Field(
         default="official",
         description="steps, guidance, shift and sampler together: fast (4 steps, needs a few-step "
         "LoRA), quality (20 steps), official (40 steps)",
@@ -57,7 +59,7 @@ class WanOptions(BaseModel):
         le=100,
         description="shift of the sigma ladder: more works on the layout",
     )
-    sampler: Sampler | None = Field(
+    sampler: str | None = Field(
         default=None, description="unipc, dpm++, or euler for few-step weights"
     )
     init_first_frame: bool = Field(
@@ -76,8 +78,8 @@ class WanOptions(BaseModel):
     lora: tuple[str, ...] = Field(
         default=(), description="LoRA files as path:strength (strength 1 if left out)"
     )
-    model: Path | None = Field(
-        default=None, description="folder or transformer file; default: looked for in models_dir"
+    model: str | None = Field(
+        default=None, description="S2V transformer: a file name in the models folders, or a path"
     )
     preview_steps: int = Field(
         default=0, ge=0, description="send a small preview picture every N sampling steps; 0: none"
@@ -87,10 +89,18 @@ class WanOptions(BaseModel):
         description="time and cut exactly as Wan's own code does (picture leads sound by 187.5 ms)",
     )
 
+    @field_validator("sampler")
+    @classmethod
+    def _known_sampler(cls, value: str | None) -> str | None:
+        name = _SPELLINGS.get(value, value) if value else None
+        if name is not None and name not in get_args(Sampler):
+            raise ValueError(f"choose one of: {', '.join(get_args(Sampler))}")
+        return name
+
     @property
     def sampling(self) -> Sampling:
         """The preset with the values that were given."""
-        preset = PRESETS[self.preset]
+        preset = PRESETS[self.sampling_preset]
         return Sampling(
             preset.steps if self.steps is None else self.steps,
             preset.guidance_scale if self.guidance_scale is None else self.guidance_scale,
@@ -102,11 +112,11 @@ class WanOptions(BaseModel):
 def parse_options(values: Mapping[str, object]) -> WanOptions:
     """The options of a request. Raises InputError naming the first bad one."""
     try:
-        return WanOptions.model_validate(dict(values))
+        return WanOptions.model_validate({k: v for k, v in values.items() if v is not None})
     except ValidationError as err:
         first = err.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
+        name = str(first["loc"][0]).replace("_", "-")
+        known = ", ".join(f"--{field.replace('_', '-')}" for field in WanOptions.model_fields)
         raise InputError(
-            f"wan option {name!r}: {first['msg']} (got {first['input']!r})",
-            hint=f"options of this engine: {', '.join(WanOptions.model_fields)}",
+            f"--{name} {first['input']}: {first['msg']}", hint=f"options of engine wan: {known}"
         ) from err

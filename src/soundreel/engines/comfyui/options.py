@@ -1,0 +1,104 @@
+"""Options of the ComfyUI engine. Light: the command line reads it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from soundreel.engines.comfyui.presets import PRESETS, Lora, Models, Sampling
+from soundreel.errors import InputError
+from soundreel.types import Request
+
+NO_LORA = "none"
+
+
+class ComfyUIOptions(BaseModel):
+    """What is not given follows the preset, or the user's own workflow."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    sampling_preset: Literal["fast", "quality"] = Field(
+        "fast", description="fast: 4 steps with a LoRA; quality: 20 steps, guidance 6, no LoRA"
+    )
+    steps: int | None = Field(None, ge=1, le=10000, description="sampling steps")
+    guidance_scale: float | None = Field(
+        None, ge=0, le=100, description="how strongly the prompt acts; 1 is off and twice as fast"
+    )
+    flow_shift: float | None = Field(
+        None, ge=0, le=100, description="bends the noise schedule; higher settles motion first"
+    )
+    lora: str | None = Field(
+        None, description="LoRA file on the server and its strength, NAME:STRENGTH, or none"
+    )
+    sampler: str | None = Field(None, description="sampler, e.g. uni_pc or euler")
+    scheduler: str | None = Field(None, description="noise schedule, e.g. simple")
+    model: str | None = Field(None, description="S2V model file on the server")
+    text_encoder: str | None = Field(None, description="text encoder file on the server")
+    vae: str | None = Field(None, description="VAE file on the server")
+    audio_encoder: str | None = Field(None, description="audio encoder file on the server")
+    film_model: str | None = Field(
+        None, description="frame interpolation file on the server, for --interpolate film"
+    )
+    workflow: Path | None = Field(
+        None, description="your own S2V workflow, exported from ComfyUI in API format"
+    )
+
+    def models(self) -> Models:
+        default = Models()
+        return Models(
+            self.model or default.model,
+            self.text_encoder or default.text_encoder,
+            self.vae or default.vae,
+            self.audio_encoder or default.audio_encoder,
+        )
+
+    def sampling(self) -> Sampling:
+        """The preset, with what the user set put over it."""
+        preset = PRESETS[self.sampling_preset]
+        return Sampling(
+            steps=preset.steps if self.steps is None else self.steps,
+            guidance=preset.guidance if self.guidance_scale is None else self.guidance_scale,
+            lora=preset.lora if self.lora is None else parse_lora(self.lora),
+            shift=preset.shift if self.flow_shift is None else self.flow_shift,
+            sampler=self.sampler or preset.sampler,
+            scheduler=self.scheduler or preset.scheduler,
+        )
+
+
+def read_options(request: Request) -> ComfyUIOptions:
+    """The request's options. Raises InputError naming the first wrong one."""
+    given = {name: value for name, value in request.options.items() if value is not None}
+    try:
+        options = ComfyUIOptions.model_validate(given)
+    except ValidationError as err:
+        first = err.errors()[0]
+        name = "--" + str(first["loc"][0]).replace("_", "-")
+        raise InputError(
+            f"{name} {first['input']}: {first['msg']}",
+            hint="the ComfyUI engine's options: "
+            + ", ".join("--" + field.replace("_", "-") for field in ComfyUIOptions.model_fields),
+        ) from err
+    if options.workflow is not None and "sampling_preset" in given:
+        raise InputError(
+            "--sampling-preset and --workflow exclude each other",
+            hint="the workflow brings its own settings; change single ones with --steps and others",
+        )
+    return options
+
+
+def parse_lora(text: str) -> Lora | None:
+    """`NAME`, `NAME:STRENGTH` or `none`. Raises InputError."""
+    if text == NO_LORA:
+        return None
+    name, colon, strength = text.rpartition(":")
+    if not colon:
+        return Lora(text)
+    try:
+        return Lora(name, float(strength))
+    except ValueError as err:
+        raise InputError(
+            f"--lora {text}: {strength!r} is not a strength",
+            hint="write e.g. --lora my_lora.safetensors:0.8, or --lora none",
+        ) from err

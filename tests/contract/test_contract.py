@@ -1,0 +1,177 @@
+"""What every engine promises, whoever wrote it. Engines are listed in conftest.py beside this."""
+
+from __future__ import annotations
+
+import hashlib
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from contract.harness import Harness
+from media_factory import clicks, write_audio
+from soundreel.api import plan_request
+from soundreel.audio.load import probe
+from soundreel.engines.base import Engine, Session
+from soundreel.errors import Cancelled
+from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone
+from soundreel.types import Chunk, Frame, Plan
+
+
+@pytest.fixture
+def engine(harness: Harness) -> Engine:
+    return harness.make(harness.settings)
+
+
+def plan_for(harness: Harness, engine: Engine, audio: Path, **changes: object) -> Plan:
+    request = harness.request(audio, **changes)
+    return plan_request(request, probe(audio), engine, RunControl())
+
+
+def render(session: Session, chunk: Chunk, control: RunControl | None = None) -> list[Frame]:
+    return list(session.render(chunk, control or RunControl()))
+
+
+def render_all(engine: Engine, plan: Plan) -> list[np.ndarray]:
+    with engine.open(plan, RunControl()) as session:
+        return [frame.rgb for chunk in plan.chunks for frame in render(session, chunk)]
+
+
+def fingerprint(pictures: list[np.ndarray]) -> list[str]:
+    return [hashlib.sha256(picture.tobytes()).hexdigest() for picture in pictures]
+
+
+def frames_over_chunks(engine: Engine, harness: Harness, audio: Path, chunks: int) -> int:
+    """A frame count that needs exactly so many chunks, the last one short."""
+    geometry = engine.geometry(harness.request(audio))
+    if chunks == 1:
+        return min(geometry.chunk_frames - geometry.dropped_frames, 9)
+    return (chunks - 1) * geometry.chunk_frames - geometry.dropped_frames + 5
+
+
+def test_geometry_is_pure_and_sane(harness: Harness, engine: Engine, tone: Path) -> None:
+    geometry = engine.geometry(harness.request(tone))
+    assert geometry == engine.geometry(harness.request(tone))
+    assert geometry.fps > 0
+    assert geometry.chunk_frames % geometry.grid == 0
+    assert 0 <= geometry.dropped_frames < geometry.chunk_frames
+    assert geometry.lead_in_frames >= 0
+
+
+def test_pictures_have_count_order_shape_and_type(
+    harness: Harness, engine: Engine, tone: Path
+) -> None:
+    count = frames_over_chunks(engine, harness, tone, 2)
+    plan = plan_for(harness, engine, tone, num_frames=count)
+    with engine.open(plan, RunControl()) as session:
+        frames = [frame for chunk in plan.chunks for frame in render(session, chunk)]
+    assert [frame.index for frame in frames] == list(range(count))
+    for frame in frames:
+        assert frame.rgb.shape == (harness.size[1], harness.size[0], 3)
+        assert frame.rgb.dtype == np.uint8
+
+
+def test_one_picture_is_possible(harness: Harness, engine: Engine, tone: Path) -> None:
+    plan = plan_for(harness, engine, tone, num_frames=1)
+    assert len(render_all(engine, plan)) == 1
+
+
+def test_same_seed_same_pictures_other_seed_others(
+    harness: Harness, engine: Engine, tone: Path
+) -> None:
+    first = plan_for(harness, engine, tone, num_frames=5)
+    other = plan_for(harness, engine, tone, num_frames=5, seed=8)
+    made = fingerprint(render_all(engine, first))
+    if engine.deterministic:
+        assert fingerprint(render_all(engine, first)) == made
+    assert fingerprint(render_all(engine, other)) != made
+
+
+def test_restored_session_continues_as_if_never_stopped(
+    harness: Harness, engine: Engine, tone: Path
+) -> None:
+    count = frames_over_chunks(engine, harness, tone, 2)
+    plan = plan_for(harness, engine, tone, num_frames=count)
+    with engine.open(plan, RunControl()) as session:
+        render(session, plan.chunks[0])
+        state = session.snapshot()
+        uninterrupted = [frame.rgb for frame in render(session, plan.chunks[1])]
+    with harness.make(harness.settings).open(plan, RunControl()) as session:
+        session.restore(state)
+        resumed = [frame.rgb for frame in render(session, plan.chunks[1])]
+    assert fingerprint(resumed) == fingerprint(uninterrupted)
+
+
+def test_cancel_stops_within_a_step_or_frame(harness: Harness, engine: Engine, tone: Path) -> None:
+    plan = plan_for(harness, engine, tone, num_frames=9)
+    control = RunControl()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, StepDone):
+            control.cancel()
+
+    control.on_event = stop
+    seen: list[int] = []
+
+    def take_all(session: Session) -> None:
+        for frame in session.render(plan.chunks[0], control):
+            seen.append(frame.index)
+            control.cancel()
+
+    with engine.open(plan, control) as session, pytest.raises(Cancelled):
+        take_all(session)
+    assert len(seen) <= 1
+
+
+def test_events_are_told_through_the_control(harness: Harness, engine: Engine, tone: Path) -> None:
+    events: list[Event] = []
+    plan = plan_for(harness, engine, tone, num_frames=5)
+    control = RunControl(events.append)
+    with engine.open(plan, control) as session:
+        render(session, plan.chunks[0], control)
+    assert not [event for event in events if isinstance(event, FrameDone)], "the spine counts these"
+    for event in events:
+        if isinstance(event, StepDone):
+            assert 1 <= event.step <= event.steps
+        if isinstance(event, Notice):
+            assert event.message
+
+
+def test_picture_follows_its_own_sound(harness: Harness, engine: Engine, tmp_path: Path) -> None:
+    """Clicks in two chunks, off the frame borders, far from each other: the pictures change most
+    at the frame that contains the click."""
+    if not harness.hears:
+        pytest.skip("the pictures of this engine cannot be read back")
+    geometry = engine.geometry(harness.request(tmp_path))
+    fps = geometry.fps
+    second_chunk = geometry.chunk_frames - geometry.dropped_frames
+    struck = [8, second_chunk + 6]
+    times = [float((frame + Fraction(1, 3)) / fps) for frame in struck]
+    count = second_chunk + 14
+    sound = clicks(float(count / fps) + 1, times, rate=16000)
+    audio = write_audio(tmp_path / "clicks.wav", sound, rate=16000)
+    pictures = render_all(engine, plan_for(harness, engine, audio, num_frames=count))
+    change = [
+        float(np.abs(after.astype(int) - before.astype(int)).mean())
+        for before, after in pairwise(pictures)
+    ]
+    for click in struck:
+        near = range(click - 4, click + 5)
+        assert max(near, key=lambda frame: change[frame - 1]) == click
+
+
+def test_identity_names_no_place_and_no_time(harness: Harness, engine: Engine, tone: Path) -> None:
+    identity = engine.identity(harness.request(tone))
+    for value in identity.values():
+        assert isinstance(value, str)
+        assert "://" not in value
+        assert not value.startswith("/")
+    assert identity == engine.identity(harness.request(tone))
+
+
+def test_diagnosis_says_what_is_there(engine: Engine) -> None:
+    checks = engine.diagnose()
+    assert checks
+    assert all(check.ok or check.hint for check in checks)
