@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from parity.reference import Reference
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from soundreel.engines.wan.conditioning import WanS2VConditioning
@@ -15,17 +16,26 @@ if TYPE_CHECKING:
 
 
 def transformer(
-    reference: Reference, weights: Mapping[str, Tensor] | None = None
+    reference: Reference,
+    weights: Mapping[str, Tensor] | None = None,
+    dtype: torch.dtype | None = None,
 ) -> WanS2VTransformer3DModel:
-    """The set's transformer in float32; `weights` (official names) instead of the set's own."""
+    """The set's transformer.
+
+    weights: by official names, instead of the set's own.
+    dtype: of the matrix products' weights, instead of float32.
+    """
     from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
-    from soundreel.engines.wan.weights import infer_config, to_module
+    from soundreel.engines.wan.weights import infer_config, kept_in_float32, to_module
 
     stored = reference.file("dit_state")
     state = weights or stored.tensors()
     config = infer_config(state, stored.config)
     model = WanS2VTransformer3DModel(**config).eval().requires_grad_(False)
-    model.load_state_dict(to_module(state, config["audio_inject_layers"]))
+    named = to_module(state, config["audio_inject_layers"])
+    if dtype is not None:
+        named = {k: v if kept_in_float32(k) else v.to(dtype) for k, v in named.items()}
+    model.load_state_dict(named, assign=True)
     return model
 
 
