@@ -12,6 +12,7 @@ from soundreel.errors import InputError
 from soundreel.types import Request
 
 NO_LORA = "none"
+_SPELLINGS = {"unipc": "uni_pc"}
 
 
 class ComfyUIOptions(BaseModel):
@@ -20,29 +21,37 @@ class ComfyUIOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sampling_preset: Literal["fast", "quality"] = Field(
-        "fast", description="fast: 4 steps with a LoRA; quality: 20 steps, guidance 6, no LoRA"
+        default="fast",
+        description="fast: 4 steps with a LoRA; quality: 20 steps, guidance 6, no LoRA",
     )
-    steps: int | None = Field(None, ge=1, le=10000, description="sampling steps")
+    steps: int | None = Field(default=None, ge=1, le=10000, description="sampling steps")
     guidance_scale: float | None = Field(
-        None, ge=0, le=100, description="how strongly the prompt acts; 1 is off and twice as fast"
+        default=None,
+        ge=0,
+        le=100,
+        description="how strongly the prompt acts; 1 is off and twice as fast",
     )
     flow_shift: float | None = Field(
-        None, ge=0, le=100, description="bends the noise schedule; higher settles motion first"
+        default=None,
+        ge=0,
+        le=100,
+        description="bends the noise schedule; higher settles motion first",
     )
-    lora: str | None = Field(
-        None, description="LoRA file on the server and its strength, NAME:STRENGTH, or none"
+    lora: tuple[str, ...] | None = Field(
+        default=None,
+        description="LoRA files on the server as name:strength, instead of the preset's; or none",
     )
-    sampler: str | None = Field(None, description="sampler, e.g. uni_pc or euler")
-    scheduler: str | None = Field(None, description="noise schedule, e.g. simple")
-    model: str | None = Field(None, description="S2V model file on the server")
-    text_encoder: str | None = Field(None, description="text encoder file on the server")
-    vae: str | None = Field(None, description="VAE file on the server")
-    audio_encoder: str | None = Field(None, description="audio encoder file on the server")
+    sampler: str | None = Field(default=None, description="sampler, e.g. uni_pc or euler")
+    scheduler: str | None = Field(default=None, description="noise schedule, e.g. simple")
+    model: str | None = Field(default=None, description="S2V model file on the server")
+    text_encoder: str | None = Field(default=None, description="text encoder file on the server")
+    vae: str | None = Field(default=None, description="VAE file on the server")
+    audio_encoder: str | None = Field(default=None, description="audio encoder file on the server")
     film_model: str | None = Field(
-        None, description="frame interpolation file on the server, for --interpolate film"
+        default=None, description="frame interpolation file on the server, for --interpolate film"
     )
     workflow: Path | None = Field(
-        None, description="your own S2V workflow, exported from ComfyUI in API format"
+        default=None, description="your own S2V workflow, exported from ComfyUI in API format"
     )
 
     def models(self) -> Models:
@@ -60,9 +69,9 @@ class ComfyUIOptions(BaseModel):
         return Sampling(
             steps=preset.steps if self.steps is None else self.steps,
             guidance=preset.guidance if self.guidance_scale is None else self.guidance_scale,
-            lora=preset.lora if self.lora is None else parse_lora(self.lora),
+            loras=preset.loras if self.lora is None else parse_loras(self.lora),
             shift=preset.shift if self.flow_shift is None else self.flow_shift,
-            sampler=self.sampler or preset.sampler,
+            sampler=_SPELLINGS.get(self.sampler or "", self.sampler) or preset.sampler,
             scheduler=self.scheduler or preset.scheduler,
         )
 
@@ -88,10 +97,12 @@ def read_options(request: Request) -> ComfyUIOptions:
     return options
 
 
-def parse_lora(text: str) -> Lora | None:
-    """`NAME`, `NAME:STRENGTH` or `none`. Raises InputError."""
-    if text == NO_LORA:
-        return None
+def parse_loras(texts: tuple[str, ...]) -> tuple[Lora, ...]:
+    """Each `NAME` or `NAME:STRENGTH`; `none` alone is no LoRA. Raises InputError."""
+    return () if texts == (NO_LORA,) else tuple(_parse_lora(text) for text in texts)
+
+
+def _parse_lora(text: str) -> Lora:
     name, colon, strength = text.rpartition(":")
     if not colon:
         return Lora(text)

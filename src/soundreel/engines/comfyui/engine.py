@@ -1,0 +1,95 @@
+"""The ComfyUI engine: the user's own servers make the pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+
+from soundreel.config import Settings
+from soundreel.engines.base import Session
+from soundreel.engines.comfyui.client import ComfyClient
+from soundreel.engines.comfyui.estimate import estimate
+from soundreel.engines.comfyui.names import file_names
+from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
+from soundreel.engines.comfyui.preflight import (
+    SIZE_MULTIPLE,
+    Server,
+    check_size,
+    diagnose,
+    find_server,
+    free_memory,
+    make_template,
+)
+from soundreel.engines.comfyui.s2v_graph import FPS
+from soundreel.engines.comfyui.session import ComfyUISession
+from soundreel.events import Notice, RunControl
+from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
+
+CHUNK_FRAMES = 80
+
+
+class ComfyUIEngine:
+    """Drives the first server of `settings.url` that has all that a request needs."""
+
+    name = "comfyui"
+    deterministic = False
+    """Another GPU, driver or attention backend gives other bits."""
+    interpolations = frozenset({"film"})
+    Options = ComfyUIOptions
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def preflight(self, request: Request) -> None:
+        options = read_options(request)
+        check_size(request.width, request.height)
+        find_server(self._settings, request, options)
+
+    def geometry(self, request: Request) -> ChunkGeometry:  # noqa: ARG002
+        """Chunks of 80 slots on a grid of 4. A shot's first latent gives one picture instead of
+        four, so three slots give none: 77 pictures. The sound starts with the shot."""
+        return ChunkGeometry(
+            fps=Fraction(FPS),
+            chunk_frames=CHUNK_FRAMES,
+            grid=4,
+            dropped_frames=3,
+            lead_in_frames=0,
+            size_multiple=SIZE_MULTIPLE,
+        )
+
+    def identity(self, request: Request) -> Mapping[str, str]:
+        options = read_options(request)
+        server = find_server(self._settings, request, options)
+        template = make_template(options)
+        graph = json.dumps(template.graph.to_json(), sort_keys=True)
+        found = {
+            "comfyui": server.stats.version,
+            "workflow": options.workflow.name if options.workflow else options.sampling_preset,
+            "graph": hashlib.sha256(graph.encode()).hexdigest(),
+            "models": ", ".join(file for _, file in file_names(template.graph)),
+        }
+        if server.film is not None:
+            found["film"] = f"{server.film.class_type}: {server.film.model}"
+        return found
+
+    def estimate(self, plan: Plan) -> Estimate:
+        return estimate(plan, read_options(plan.request))
+
+    def diagnose(self) -> Sequence[Check]:
+        return diagnose(self._settings)
+
+    @contextmanager
+    def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
+        check_size(plan.request.width, plan.request.height)
+        server = find_server(self._settings, plan.request, read_options(plan.request))
+        control.emit(Notice(_introduce(server)))
+        with ComfyClient(server.address, timeout=self._settings.timeout) as client:
+            yield ComfyUISession(plan, server, client)
+
+
+def _introduce(server: Server) -> str:
+    memory = free_memory(server.stats)
+    return f"{server.address}: ComfyUI {server.stats.version}" + (f", {memory}" if memory else "")

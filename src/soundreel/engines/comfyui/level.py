@@ -1,0 +1,136 @@
+"""The level of a window of sound: that of the whole clip.
+
+The server's wav2vec2 brings every upload to mean 0 and variance 1 by itself, so that a silent
+passage, sent alone, would become loud. No gain on our side survives that. So a window carries a
+calibration stretch behind its sound, out of all pictures' hearing: a loud passage of the clip
+itself, scaled so that mean and variance of the upload are those of the clip.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundreel.audio.segment import read_clip, stream_clip
+from soundreel.engines.comfyui.s2v_graph import FPS
+from soundreel.types import AudioClip
+
+RATE = 16000
+BUCKET = RATE // FPS
+LONGEST_CALIBRATION = 30 * FPS
+"""Buckets. A window can only be brought down by silence: one that is twice as powerful as the clip
+needs as much of it as it has sound. Where that is not enough, all windows of the clip are brought
+to a higher common variance."""
+
+_GUARD = 3 * RATE // 2
+"""Silent samples before the loud passage: more than wav2vec2's positional convolution spans."""
+_LOUD = 2 * FPS
+_SILENT = 1e-12
+"""Variance below which there is no sound that a level could be set from."""
+_FEATURE = 320
+"""Samples to a wav2vec2 feature. ComfyUI stretches n features to int(0.6 n) of 30 a second,
+both ends held: at a multiple of five the last is 13 ms late, at others up to 40."""
+
+Samples = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """mean and variance that every upload shall have; loud: the passage to calibrate with, its
+    mean taken out."""
+
+    mean: float
+    variance: float
+    loud: NDArray[np.float64]
+
+
+def measure_level(clip: AudioClip, end: int, spans: Iterable[tuple[int, int]]) -> Level:
+    """Read the clip's buckets [0, end) once. spans: the windows that shall be brought to its level,
+    as pairs of buckets."""
+    count, sums, squares = end * BUCKET, *_bucket_sums(clip, end)
+    mean = sums[-1] / count
+    variance = max(squares[-1] - count * mean**2, 0.0) / (count - 1)
+    needed = [_least_variance(sums, squares, mean, first, last) for first, last in spans]
+    return Level(mean, max(variance, *needed), _loud_passage(clip, squares, end))
+
+
+def calibration(sound: Samples, level: Level) -> Samples:
+    """What to put behind `sound` so that the whole has the level's mean and (n - 1) variance."""
+    count = len(sound)
+    if level.variance < _SILENT:
+        return np.zeros(even_length(count) - count, np.float32)
+    away = sound.astype(np.float64) - level.mean
+    total, power = float(away.sum()), float(away @ away)
+    length = _tail_length(count, total, power, level)
+    offset = -total / length
+    missing = _missing_power(count, total, power, level, length)
+    tail = np.full(length, level.mean + offset)
+    tail[length - len(level.loud) :] += level.loud * math.sqrt(
+        max(missing, 0.0) / float(level.loud @ level.loud)
+    )
+    return tail.astype(np.float32)
+
+
+def even_length(samples: int) -> int:
+    """The next length that gives a multiple of five features."""
+    step = 5 * _FEATURE
+    return -(-(samples - _FEATURE) // step) * step + _FEATURE
+
+
+def _tail_length(count: int, total: float, power: float, level: Level) -> int:
+    """The shortest tail that the missing power is not negative for."""
+    length = _GUARD + len(level.loud)
+    length = max(length, math.ceil(power / level.variance) - count + 1)
+    while _missing_power(count, total, power, level, length) < 0 and length < count * 100:
+        length += BUCKET
+    return even_length(count + length) - count
+
+
+def _missing_power(count: int, total: float, power: float, level: Level, length: int) -> float:
+    """Sum of squares that the tail has to bring beyond its constant part."""
+    return (count + length - 1) * level.variance - power - total**2 / length
+
+
+def _least_variance(
+    sums: NDArray[np.float64], squares: NDArray[np.float64], mean: float, first: int, last: int
+) -> float:
+    """What a window can be brought down to with the longest calibration stretch."""
+    count, tail = (last - first) * BUCKET, LONGEST_CALIBRATION * BUCKET
+    total = sums[last] - sums[first] - count * mean
+    power = squares[last] - squares[first] - 2 * mean * (sums[last] - sums[first])
+    power += count * mean**2
+    return float((power + total**2 / tail) / (count + tail - 1))
+
+
+def _bucket_sums(clip: AudioClip, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Running sums of the samples and of their squares at the buckets' borders: (end + 1,) each."""
+    sums: list[NDArray[np.float64]] = []
+    squares: list[NDArray[np.float64]] = []
+    rest = np.zeros(0, np.float32)
+    duration = Fraction(end, FPS)
+    for block in stream_clip(clip, clip.start, duration, rate=RATE, mono=True):
+        data = np.concatenate([rest, block[0]])
+        whole = len(data) // BUCKET
+        rows = data[: whole * BUCKET].reshape(whole, BUCKET).astype(np.float64)
+        rest = data[whole * BUCKET :]
+        sums.append(rows.sum(axis=1))
+        squares.append((rows**2).sum(axis=1))
+    return _running(sums), _running(squares)
+
+
+def _running(parts: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
+    return np.concatenate([[0.0], np.cumsum(np.concatenate(parts))])
+
+
+def _loud_passage(clip: AudioClip, squares: NDArray[np.float64], end: int) -> NDArray[np.float64]:
+    """The two loudest seconds of the clip, their mean taken out."""
+    length = min(_LOUD, end)
+    first = int(np.argmax(squares[length:] - squares[:-length]))
+    start, duration = clip.start + Fraction(first, FPS), Fraction(length, FPS)
+    loud = read_clip(clip, start, duration, rate=RATE, mono=True)[0].astype(np.float64)
+    return np.asarray(loud - loud.mean())

@@ -1,0 +1,176 @@
+"""Before anything is sent: is the server there, and has it all that the job needs?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from soundreel.config import Settings
+from soundreel.engines.comfyui.address import ServerAddress, parse_servers
+from soundreel.engines.comfyui.chunk_graph import MOTION_LATENTS, ChunkInputs, chunk_prompt
+from soundreel.engines.comfyui.client import ComfyClient, SystemStats
+from soundreel.engines.comfyui.film import Film, find_film
+from soundreel.engines.comfyui.graph import Graph
+from soundreel.engines.comfyui.names import Missing, file_names, fit_to_server
+from soundreel.engines.comfyui.options import ComfyUIOptions
+from soundreel.engines.comfyui.s2v_graph import s2v_graph
+from soundreel.engines.comfyui.schema import NodeCatalog
+from soundreel.engines.comfyui.template import (
+    Template,
+    apply_options,
+    find_places,
+    load_template,
+)
+from soundreel.errors import EngineError, EngineUnavailable, InputError
+from soundreel.types import Check, Request
+
+CONNECT_SECONDS = 1.0
+SIZE_MULTIPLE = 16
+SMALLEST_SIDE = 64
+"""The Extend node's motion latents must be at least one patch wide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that has all that a request needs. template: in its spelling of file names."""
+
+    address: ServerAddress
+    stats: SystemStats
+    template: Template
+    film: Film | None
+
+
+def make_template(options: ComfyUIOptions) -> Template:
+    """The built-in graph or the user's workflow, with the options put in. Raises InputError."""
+    if options.workflow is None:
+        return find_places(s2v_graph(options.models(), options.sampling(), image="image"))
+    template = load_template(options.workflow)
+    apply_options(template, options)
+    return template
+
+
+def check_size(width: int, height: int) -> None:
+    """Raises InputError: the server accepts other sizes and fails in the middle of the run."""
+    if width % SIZE_MULTIPLE or height % SIZE_MULTIPLE or min(width, height) < SMALLEST_SIDE:
+        raise InputError(
+            f"--size {width}x{height}: Wan S2V in ComfyUI needs multiples of {SIZE_MULTIPLE}, at "
+            f"least {SMALLEST_SIDE}",
+            hint=f"try --size {_legal(width)}x{_legal(height)}",
+        )
+
+
+def find_server(settings: Settings, request: Request, options: ComfyUIOptions) -> Server:
+    """The first of the servers that can run this request.
+
+    Raises EngineUnavailable with every server's reason, or InputError.
+    """
+    template = make_template(options)
+    reasons = []
+    for address in parse_servers(settings.url, settings.token):
+        try:
+            return check_server(address, template, request, options)
+        except EngineError as err:
+            reasons.append(err)
+    if len(reasons) == 1:
+        raise reasons[0]
+    raise EngineUnavailable(
+        "no server can run this: " + "; ".join(reason.message for reason in reasons),
+        hint=reasons[0].hint,
+    )
+
+
+def check_server(
+    address: ServerAddress, template: Template, request: Request, options: ComfyUIOptions
+) -> Server:
+    """Raises EngineUnavailable with all that this server lacks."""
+    with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client:
+        stats = client.system_stats()
+        catalog = client.object_info()
+    film = find_film(catalog, options.film_model) if request.interpolate == "film" else None
+    template = replace(template, graph=template.graph.copy())
+    missing = missing_on_server(template, catalog, film)
+    if missing:
+        raise EngineUnavailable(
+            f"{address}: " + "; ".join(part.message for part in missing),
+            hint="; ".join(dict.fromkeys(part.hint for part in missing)),
+        )
+    return Server(address, stats, template, film)
+
+
+def missing_on_server(template: Template, catalog: NodeCatalog, film: Film | None) -> list[Missing]:
+    """What the prompts of a first and of a later chunk need and the server lacks; puts the
+    server's spelling of file names into the template."""
+    missing = fit_to_server(template.graph, catalog)
+    for prompt in (_sample_prompt(template, film, None), _sample_prompt(template, film, "motion")):
+        missing += fit_to_server(prompt, catalog)
+    return list(dict.fromkeys(missing))
+
+
+def diagnose(settings: Settings) -> Sequence[Check]:
+    """What `soundreel doctor` shows: each server, its version and memory, nodes and files."""
+    return [
+        check
+        for address in parse_servers(settings.url, settings.token)
+        for check in _diagnose_server(address)
+    ]
+
+
+def free_memory(stats: SystemStats) -> str:
+    """E.g. "NVIDIA GeForce RTX 5090: 30.1 of 31.8 GB free"."""
+    return ", ".join(
+        f"{device.name}: {device.vram_free / 1e9:.1f} of {device.vram_total / 1e9:.1f} GB free"
+        for device in stats.devices
+    )
+
+
+def _diagnose_server(address: ServerAddress) -> Iterator[Check]:
+    name = f"comfyui {address}"
+    try:
+        with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client:
+            stats, catalog = client.system_stats(), client.object_info()
+    except EngineError as err:
+        yield Check(name, False, err.message, err.hint)
+        return
+    yield Check(name, True, f"ComfyUI {stats.version}, {len(catalog)} nodes")
+    yield Check(f"{name} memory", True, free_memory(stats) or "no device named")
+    template = make_template(ComfyUIOptions())
+    missing = missing_on_server(template, catalog, None)
+    for part in missing:
+        yield Check(f"{name} needs", False, part.message, part.hint)
+    if not missing:
+        files = ", ".join(file for _, file in file_names(template.graph))
+        yield Check(f"{name} models", True, files)
+    yield _diagnose_film(name, catalog)
+
+
+def _diagnose_film(name: str, catalog: NodeCatalog) -> Check:
+    """FILM is optional: without it, nothing is wrong."""
+    try:
+        film = find_film(catalog, None)
+    except EngineUnavailable as err:
+        return Check(f"{name} film", True, f"not there ({err.message})", err.hint)
+    return Check(f"{name} film", True, f"{film.class_type} with {film.model}")
+
+
+def _sample_prompt(template: Template, film: Film | None, motion: str | None) -> Graph:
+    inputs = ChunkInputs(
+        width=SMALLEST_SIDE,
+        height=SMALLEST_SIDE,
+        latents=20,
+        pictures=2,
+        sound="sound",
+        image="image",
+        motion=motion,
+        latents_before=MOTION_LATENTS + 1,
+        positive="",
+        negative="",
+        seed=0,
+        keep_latents=True,
+        film=film,
+        factor=2,
+    )
+    return Graph.from_json(chunk_prompt(template, inputs).prompt)
+
+
+def _legal(side: int) -> int:
+    return max(SMALLEST_SIDE, round(side / SIZE_MULTIPLE) * SIZE_MULTIPLE)

@@ -1,0 +1,180 @@
+"""One opened server: renders the chunks of one plan, one prompt each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import cv2
+import numpy as np
+
+from soundreel.engines.comfyui.chunk_graph import (
+    MOTION_LATENTS,
+    ChunkInputs,
+    ChunkPrompt,
+    chunk_prompt,
+)
+from soundreel.engines.comfyui.client import ComfyClient
+from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents, write_latents
+from soundreel.engines.comfyui.preflight import Server
+from soundreel.engines.comfyui.results import Preview, Progress, Step
+from soundreel.engines.comfyui.window import SoundWindows
+from soundreel.errors import RemoteError
+from soundreel.events import RunControl, StepDone, StepPreview
+from soundreel.media.image import load_image
+from soundreel.timeline.grid import latents_for
+from soundreel.types import Chunk, Frame, Plan, Rgb
+
+_LARGEST_REFERENCE = 4096
+"""Pixels on a side; the server scales the reference image to the picture's size anyway."""
+
+
+class ComfyUISession:
+    """State between chunks: the last 19 latents of the shot, as floats. It is kept here, not on
+    the server, so that a server that lost everything can go on."""
+
+    def __init__(self, plan: Plan, server: Server, client: ComfyClient) -> None:
+        self._plan = plan
+        self._server = server
+        self._client = client
+        self._windows = SoundWindows(plan)
+        self._motion: Latents | None = None
+
+    def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
+        """See engines.base.Session; all of a chunk's pictures come at once, when it is done."""
+        if chunk.first_slot == 0:
+            self._motion = None
+        control.raise_if_cancelled()
+        wav, before = self._windows.wav(chunk)
+        shape = chunk_prompt(self._server.template, self._inputs(chunk, before))
+        files = self._client.run_and_fetch(
+            lambda: self._prompt(chunk, before, wav, control).prompt,
+            control,
+            wanted=shape.outputs,
+            on_progress=_Reporter(chunk, shape, control),
+        )
+        yield from self._frames(chunk, shape, files[shape.pictures], control)
+        if shape.latents is not None:
+            sampled = read_latents(files[shape.latents][0])
+            self._motion = next_motion(self._motion, sampled, MOTION_LATENTS)
+        else:
+            self._motion = None
+
+    def snapshot(self) -> bytes:
+        return b"" if self._motion is None else write_latents(self._motion)
+
+    def restore(self, state: bytes) -> None:
+        self._motion = read_latents(state) if state else None
+
+    def _inputs(self, chunk: Chunk, latents_before: int) -> ChunkInputs:
+        """The chunk's prompt with names still to be filled in."""
+        request, interpolation = self._plan.request, self._plan.interpolation
+        return ChunkInputs(
+            width=request.width,
+            height=request.height,
+            latents=latents_for(chunk.generated_frames),
+            pictures=chunk.num_frames + chunk.lookahead_frames,
+            sound="",
+            image=None if request.image is None else "",
+            motion=None if self._motion is None else "",
+            latents_before=latents_before,
+            positive=request.prompt,
+            negative=request.negative_prompt,
+            seed=request.seed + chunk.index,
+            keep_latents=not self._ends_shot(chunk),
+            film=self._server.film if interpolation.by_engine else None,
+            factor=interpolation.factor,
+        )
+
+    def _prompt(
+        self, chunk: Chunk, latents_before: int, wav: bytes, control: RunControl
+    ) -> ChunkPrompt:
+        """Put everything on the server that the prompt names, unless it is there."""
+        upload = self._client.upload
+        inputs = self._inputs(chunk, latents_before)
+        motion = None if self._motion is None else write_latents(self._motion)
+        return chunk_prompt(
+            self._server.template,
+            replace(
+                inputs,
+                sound=upload(wav, ".wav", control),
+                image=None if self._image is None else upload(self._image, ".png", control),
+                motion=None if motion is None else upload(motion, ".latent", control),
+            ),
+        )
+
+    @cached_property
+    def _image(self) -> bytes | None:
+        path = self._plan.request.image
+        return None if path is None else reference_png(load_image(path))
+
+    def _frames(
+        self, chunk: Chunk, shape: ChunkPrompt, files: list[bytes], control: RunControl
+    ) -> Iterator[Frame]:
+        if len(files) != shape.expected:
+            raise RemoteError(
+                f"the server made {len(files)} pictures instead of {shape.expected}",
+                hint="look into the server's log",
+                node_id=shape.pictures,
+            )
+        factor = self._plan.interpolation.factor if self._plan.interpolation.by_engine else 1
+        first = chunk.start_frame * factor
+        if chunk.first_slot > 0:
+            first -= factor - 1
+        for number, file in enumerate(self._shown(chunk, files, factor), first):
+            control.raise_if_cancelled()
+            yield Frame(number // factor, self._picture(file))
+
+    def _shown(self, chunk: Chunk, files: list[bytes], factor: int) -> list[bytes]:
+        """A shot of N pictures gives N * factor: after the last one come those on the way to the
+        lookahead picture, which is not shown itself, or else the last one again."""
+        if factor == 1 or not self._ends_shot(chunk):
+            return files
+        return files[:-1] if chunk.lookahead_frames else files + files[-1:] * (factor - 1)
+
+    def _picture(self, file: bytes) -> Rgb:
+        request = self._plan.request
+        picture = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)
+        if picture is None or picture.shape != (request.height, request.width, 3):
+            found = "no picture" if picture is None else f"{picture.shape[1]}x{picture.shape[0]}"
+            raise RemoteError(
+                f"the server sent {found} instead of {request.width}x{request.height}",
+                hint="is a proxy in between that changes images?",
+            )
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
+
+    def _ends_shot(self, chunk: Chunk) -> bool:
+        shot = self._plan.shots[chunk.shot]
+        return chunk.end_frame == shot.start_frame + shot.num_frames
+
+
+def reference_png(rgb: Rgb) -> bytes:
+    """The reference image as the server gets it: lossless, of a reasonable size."""
+    scale = _LARGEST_REFERENCE / max(rgb.shape[:2])
+    bgr: Any = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    if scale < 1:
+        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return bytes(cv2.imencode(".png", bgr)[1])
+
+
+class _Reporter:
+    """Turns the client's progress into events of this chunk."""
+
+    def __init__(self, chunk: Chunk, shape: ChunkPrompt, control: RunControl) -> None:
+        self._chunk = chunk.index
+        self._samplers = shape.samplers
+        self._control = control
+        self._step = 0
+
+    def __call__(self, progress: Progress) -> None:
+        if isinstance(progress, Step) and progress.node in self._samplers:
+            self._step = progress.value
+            if progress.value:
+                steps = progress.maximum
+                self._control.emit(StepDone(self._chunk, progress.value, steps))
+        elif isinstance(progress, Preview) and progress.node in ("", *self._samplers):
+            self._control.emit(
+                StepPreview(self._chunk, self._step, progress.image, progress.mime_type)
+            )
