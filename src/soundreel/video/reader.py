@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from soundreel.errors import InputError
 from soundreel.types import Rgb
-from soundreel.video.storage import reading
+from soundreel.video.storage import decodable, reading
 
 _HINT = "give a video that plays, e.g. an MP4 or a WebM"
 
@@ -63,7 +63,7 @@ def probe_video(path: Path) -> VideoInfo:
             raise InputError(f"no picture can be decoded from {path}", hint=_HINT)
         turned = first.rotation % 180 != 0
         num_frames, duration = _length(path, stream)
-        sound = container.streams.audio[0] if container.streams.audio else None
+        sound = next(iter(decodable(container.streams.audio)), None)
         return VideoInfo(
             path=path,
             container=container.format.name,
@@ -95,9 +95,10 @@ def read_tags(path: Path) -> dict[str, str]:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    if not container.streams.video:
-        raise InputError(f"{path} has no picture track", hint=_HINT)
-    stream = container.streams.video[0]
+    streams = decodable(container.streams.video)
+    if not streams:
+        raise InputError(f"{path} has no picture track that can be decoded", hint=_HINT)
+    stream = streams[0]
     stream.thread_type = "AUTO"
     return stream
 
@@ -108,7 +109,7 @@ def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
         return stream.frames, stream.duration * stream.time_base
     count, end = 0, Fraction(0)
     with reading(path, InputError, _HINT) as container:
-        for packet in container.demux(container.streams.video[0]):
+        for packet in container.demux(_video_stream(container, path)):
             if packet.pts is not None and packet.time_base is not None:
                 count += 1
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import av
 from av.container import InputContainer
+from av.stream import Stream
 
 from soundreel.errors import SoundreelError, WorkError
+
+_S = TypeVar("_S", bound=Stream)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -29,6 +33,11 @@ def reading(path: Path, error: type[SoundreelError], hint: str) -> Iterator[Inpu
             yield container
     except (av.FFmpegError, OSError) as err:
         raise error(f"cannot read {path}: {_reason(err)}", hint=hint) from err
+
+
+def decodable(streams: Iterable[_S]) -> list[_S]:
+    """The tracks whose codec FFmpeg knows: the others have neither size nor rate."""
+    return [stream for stream in streams if getattr(stream, "codec_context", None) is not None]
 
 
 @contextmanager

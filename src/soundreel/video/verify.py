@@ -12,7 +12,7 @@ from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
 from soundreel.video.sound import AAC_FRAME
-from soundreel.video.storage import reading
+from soundreel.video.storage import decodable, reading
 
 _HINT = "run the same command again: the finished chunks are kept and only joined anew"
 
@@ -23,20 +23,34 @@ def verify(
     """Raise WorkError unless `path` holds exactly these pictures, picture i at i/fps, and sound
     from 0 to `duration`. Every packet is read; the first and the last picture are decoded."""
     with reading(path, WorkError, _HINT) as container:
-        if not container.streams.video or not container.streams.audio:
+        pictures = decodable(container.streams.video)
+        sounds = decodable(container.streams.audio)
+        if not pictures or not sounds:
             raise _wrong(path, "a picture or a sound track is missing")
-        video, audio = container.streams.video[0], container.streams.audio[0]
+        video, audio = pictures[0], sounds[0]
         if (video.width, video.height) != (width, height):
             raise _wrong(path, f"size {video.width}x{video.height}, not {width}x{height}")
-        _check_packets(path, container, num_frames, fps)
-        _check_sound(path, audio, duration)
+        sound_end = _check_packets(path, container, video, audio, num_frames, fps)
+        _check_sound(path, audio, sound_end, duration)
         _check_pictures(path, container, video, (num_frames - 1) / fps)
 
 
-def _check_packets(path: Path, container: InputContainer, num_frames: int, fps: Fraction) -> None:
+def _check_packets(
+    path: Path,
+    container: InputContainer,
+    video: VideoStream,
+    audio: AudioStream,
+    num_frames: int,
+    fps: Fraction,
+) -> Fraction:
+    """Each picture once, on its time; returns the second at which the stored sound ends."""
     seen = np.zeros(num_frames, dtype=bool)
-    for packet in container.demux(video=0):
+    sound_end = Fraction(0)
+    for packet in container.demux(video, audio):
         if packet.pts is None or packet.time_base is None:
+            continue  # FFmpeg's flush at the end
+        if packet.stream_index == audio.index:
+            sound_end = (packet.pts + (packet.duration or 0)) * packet.time_base
             continue
         frame = packet.pts * packet.time_base * fps
         if frame.denominator != 1 or not 0 <= frame < num_frames or seen[int(frame)]:
@@ -44,16 +58,17 @@ def _check_packets(path: Path, container: InputContainer, num_frames: int, fps: 
         seen[int(frame)] = True
     if not seen.all():
         raise _wrong(path, f"{int(seen.sum())} pictures, not {num_frames}")
+    return sound_end
 
 
-def _check_sound(path: Path, audio: AudioStream, duration: Fraction) -> None:
+def _check_sound(path: Path, audio: AudioStream, stored: Fraction, duration: Fraction) -> None:
     if audio.duration is None or audio.time_base is None:
         raise _wrong(path, "a sound track without length")
     if audio.start_time:
         raise _wrong(path, f"the sound starts at {float(audio.start_time * audio.time_base)} s")
-    excess = audio.duration * audio.time_base - duration
-    if abs(excess) > Fraction(AAC_FRAME, audio.rate):
-        raise _wrong(path, f"the sound is {float(excess):+.3f} s longer than the picture")
+    for length in (audio.duration * audio.time_base, stored):
+        if abs(length - duration) > Fraction(AAC_FRAME, audio.rate):
+            raise _wrong(path, f"{float(length):.4f} s of sound, not {float(duration):.4f}")
 
 
 def _check_pictures(
