@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,7 +19,7 @@ from typing import Any
 from soundreel.engines.comfyui.address import ServerAddress
 from soundreel.engines.comfyui.errors import ResultGone
 from soundreel.engines.comfyui.listener import Listener
-from soundreel.engines.comfyui.patience import Deadline, patiently
+from soundreel.engines.comfyui.patience import Deadline, T, patiently
 from soundreel.engines.comfyui.results import FileRef, OnProgress, Progress, PromptResult
 from soundreel.engines.comfyui.run import Graph, Run
 from soundreel.engines.comfyui.schema import NodeCatalog, parse_object_info
@@ -102,10 +103,17 @@ class ComfyClient:
             self._catalog = parse_object_info(self._transport.get_json("/object_info"))
         return self._catalog
 
-    def upload(self, data: bytes | Path, suffix: str, control: RunControl) -> str:
+    def upload(
+        self, data: bytes | Path, suffix: str, control: RunControl, *, temporary: bool = False
+    ) -> str:
         """Put a file into the server's input folder, unless it is there; the value for a loader
-        node's input. Waits for a server that is away. Raises InputError (too large), Cancelled."""
-        return self._patiently(lambda: self._uploader.upload(data, suffix), control)
+        node's input. temporary: into its temp folder, which it empties when it starts.
+
+        Waits for a server that is away. Raises InputError (too large), Cancelled.
+        """
+        return self._patiently(
+            lambda: self._uploader.upload(data, suffix, temporary=temporary), control
+        )
 
     def run(
         self,
@@ -139,20 +147,25 @@ class ComfyClient:
         control: RunControl,
         *,
         wanted: Sequence[str],
+        emptied: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> dict[str, list[bytes]]:
         """`run`, and the bytes of all files of each wanted node: all from one run of the graph.
 
+        emptied: nodes among `wanted` whose files lie where no restart removes them; once we have
+            them, they are emptied on the server.
         If files vanish before they are fetched (a restart empties the temp folder), it runs again.
         """
         vanished = 0
         while True:
             result = self.run(graph, control, wanted=wanted, on_progress=on_progress)
             try:
-                return {
+                fetched = {
                     node: [self.fetch(file, control) for file in result.files(node)]
                     for node in wanted
                 }
+                self._empty([file for node in emptied for file in result.files(node)], control)
+                return fetched
             except ResultGone as err:
                 vanished += 1
                 if vanished == MOST_VANISHED_RESULTS:
@@ -172,7 +185,11 @@ class ComfyClient:
             raise RemoteError(f"{self.address} answers {answer.status_code} for {file.filename}")
         return answer.content
 
-    def _patiently(self, attempt: Callable[[], Any], control: RunControl) -> Any:
+    def _empty(self, files: Sequence[FileRef], control: RunControl) -> None:
+        for file in files:
+            self._patiently(partial(self._uploader.empty, file), control)
+
+    def _patiently(self, attempt: Callable[[], T], control: RunControl) -> T:
         return patiently(attempt, control, self._deadline)
 
 

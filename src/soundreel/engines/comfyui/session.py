@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import cv2
@@ -53,6 +53,7 @@ class ComfyUISession:
             lambda: self._prompt(chunk, before, wav, control).prompt,
             control,
             wanted=shape.outputs,
+            emptied=shape.outputs[1:],
             on_progress=_Reporter(chunk, shape, control),
         )
         yield from self._frames(chunk, shape, files[shape.pictures], control)
@@ -92,16 +93,16 @@ class ComfyUISession:
         self, chunk: Chunk, latents_before: int, wav: bytes, control: RunControl
     ) -> ChunkPrompt:
         """Put everything on the server that the prompt names, unless it is there."""
-        upload = self._client.upload
+        upload = partial(self._client.upload, control=control, temporary=True)
         inputs = self._inputs(chunk, latents_before)
         motion = None if self._motion is None else write_latents(self._motion)
         return chunk_prompt(
             self._server.template,
             replace(
                 inputs,
-                sound=upload(wav, ".wav", control),
-                image=None if self._image is None else upload(self._image, ".png", control),
-                motion=None if motion is None else upload(motion, ".latent", control),
+                sound=upload(wav, ".wav"),
+                image=None if self._image is None else upload(self._image, ".png"),
+                motion=None if motion is None else upload(motion, ".latent"),
             ),
         )
 

@@ -1,4 +1,4 @@
-"""Files for the server's input folder, named by their content."""
+"""Files for the server's input or temp folder, named by their content."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import hashlib
 from contextlib import ExitStack
 from pathlib import Path
 
+from soundreel.engines.comfyui.results import FileRef
 from soundreel.engines.comfyui.transport import Transport
 from soundreel.errors import InputError, RemoteError
 
 FOLDER = "soundreel"
-"""Subfolder of the server's input folder, so that its owner knows what can be deleted."""
+"""Subfolder on the server, so that its owner knows what can be deleted."""
 
 
 class Uploader:
@@ -18,38 +19,52 @@ class Uploader:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._sent: dict[str, str] = {}
+        self._sent: dict[tuple[str, str], str] = {}
 
-    def upload(self, data: bytes | Path, suffix: str) -> str:
+    def upload(self, data: bytes | Path, suffix: str, *, temporary: bool = False) -> str:
         """Value for a loader node's input, e.g. "soundreel/3f2a90.wav".
 
+        temporary: in the temp folder, which the server empties when it starts.
         The server renames a file whose name is taken by other bytes: its answer is what counts.
         Only files that this object sent itself are taken as being there.
         """
         name = f"{_digest(data)}{suffix}"
+        kind = "temp" if temporary else "input"
         size = len(data) if isinstance(data, bytes) else data.stat().st_size
-        if name in self._sent and self._is_there(self._sent[name], size):
-            return self._sent[name]
-        self._sent[name] = self._send(name, data, size)
-        return self._sent[name]
+        known = self._sent.get((kind, name))
+        if known is None or not self._is_there(known, kind, size):
+            known = self._sent[kind, name] = self._send(name, data, kind, size)
+        return f"{known} [temp]" if temporary else known
 
-    def _is_there(self, value: str, size: int) -> bool:
+    def empty(self, file: FileRef) -> None:
+        """Put an empty file in the place of one that our run wrote, since nothing can be deleted.
+
+        A server that refuses keeps the file: a matter of disk space, not of the job.
+        """
+        self._transport.request(
+            "POST",
+            "/upload/image",
+            data={"type": file.type, "subfolder": file.subfolder, "overwrite": "true"},
+            files={"image": (file.filename, b"", "application/octet-stream")},
+        )
+
+    def _is_there(self, value: str, kind: str, size: int) -> bool:
         folder, _, filename = value.rpartition("/")
         answer = self._transport.request(
             "HEAD",
             "/view",
-            params={"filename": filename, "subfolder": folder, "type": "input"},
+            params={"filename": filename, "subfolder": folder, "type": kind},
             headers={"Accept-Encoding": "identity"},
         )
         return answer.is_success and answer.headers.get("content-length") == str(size)
 
-    def _send(self, name: str, data: bytes | Path, size: int) -> str:
+    def _send(self, name: str, data: bytes | Path, kind: str, size: int) -> str:
         with ExitStack() as stack:
             body = data if isinstance(data, bytes) else stack.enter_context(data.open("rb"))
             answer = self._transport.request(
                 "POST",
                 "/upload/image",
-                data={"type": "input", "subfolder": FOLDER},
+                data={"type": kind, "subfolder": FOLDER},
                 files={"image": (name, body, "application/octet-stream")},
             )
         if answer.status_code == 413:
@@ -65,7 +80,7 @@ class Uploader:
             raise RemoteError(
                 f"{self._transport.address} did not take the upload ({answer.status_code}): "
                 f"{answer.text[:200]}",
-                hint="is its input folder writable, and its disk not full?",
+                hint=f"is its {kind} folder writable, and its disk not full?",
             ) from err
 
 
