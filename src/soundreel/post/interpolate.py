@@ -33,23 +33,23 @@ class Interpolator:
         self._between = _METHODS[method]
         self._last: Rgb | None = None
 
-    def push(self, frame: Rgb) -> list[Rgb]:
-        """The pictures that can be shown now that `frame` is known: `factor` of them, or only
-        `frame` itself if it is the first of the shot."""
-        last, self._last = self._last, frame
+    def push(self, rgb: Rgb) -> list[Rgb]:
+        """The pictures that can be shown now that `rgb` is known: `factor` of them, or only
+        `rgb` itself if it is the first of the shot."""
+        last, self._last = self._last, rgb
         if last is None:
-            return [frame]
-        return [*self._between(last, frame, self.factor - 1), frame]
+            return [rgb]
+        return [*self._between(last, rgb, self.factor - 1), rgb]
 
-    def finish(self, next_frame: Rgb | None) -> list[Rgb]:
-        """The `factor - 1` pictures after the shot's last one: on the way to `next_frame`, a
+    def finish(self, following: Rgb | None) -> list[Rgb]:
+        """The `factor - 1` pictures after the shot's last one: on the way to `following`, a
         picture that is not shown itself, or else the last one repeated."""
         last, self._last = self._last, None
         if last is None:
             return []
-        if next_frame is None:
+        if following is None:
             return [last] * (self.factor - 1)
-        return self._between(last, next_frame, self.factor - 1)
+        return self._between(last, following, self.factor - 1)
 
     def snapshot(self) -> bytes:
         """The last picture, lossless; empty before the first picture of a shot."""
