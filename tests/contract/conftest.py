@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -11,19 +13,34 @@ from contract.harness import Harness
 from soundreel.config import Settings
 
 
-def _fake(settings: Settings) -> Harness:
-    return Harness("fake", fakes.FakeEngine, settings)
+@contextmanager
+def _fake(settings: Settings) -> Iterator[Harness]:
+    yield Harness("fake", fakes.FakeEngine, settings)
 
 
-def _preview(settings: Settings) -> Harness:
+@contextmanager
+def _preview(settings: Settings) -> Iterator[Harness]:
     from soundreel.engines.preview.engine import PreviewEngine
 
-    return Harness("preview", PreviewEngine, settings)
+    yield Harness("preview", PreviewEngine, settings)
 
 
-_ENGINES = {"fake": _fake, "preview": _preview}
+@contextmanager
+def _comfyui(settings: Settings) -> Iterator[Harness]:
+    """Against a server of our own, which shows in each picture what sound drove it."""
+    from comfyui.fake_server import FakeComfyUI
+    from soundreel.engines.comfyui.engine import ComfyUIEngine
+
+    with FakeComfyUI() as server:
+        yield Harness("comfyui", ComfyUIEngine, settings.model_copy(update={"url": server.url}))
+
+
+_ENGINES = {"fake": _fake, "preview": _preview, "comfyui": _comfyui}
 
 
 @pytest.fixture(params=sorted(_ENGINES))
-def harness(request: pytest.FixtureRequest, settings: Settings, tmp_path: Path) -> Harness:
-    return _ENGINES[request.param](settings)
+def harness(
+    request: pytest.FixtureRequest, settings: Settings, tmp_path: Path
+) -> Iterator[Harness]:
+    with _ENGINES[request.param](settings) as ready:
+        yield ready
