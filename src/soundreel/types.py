@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # `soundreel --help` needs no arrays
+    import numpy as np
 
-Rgb = NDArray[np.uint8]
+Rgb: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
 """One picture: (height, width, 3), uint8, RGB."""
 
 DEFAULT_PROMPT = (

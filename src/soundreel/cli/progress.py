@@ -85,7 +85,8 @@ class Plain(Silent):
 
     def _frames(self, done: int, total: int) -> str:
         if self._first is None:
-            self._first, self._start = done - 1, time.monotonic()
+            self._first, self._start = done, time.monotonic()
+            return f"[{done}/{total}] {self._chunk}"
         rate = (done - self._first) / max(time.monotonic() - self._start, 1e-6)
         left = (total - done) / max(rate, 1e-6)
         return f"[{done}/{total}] {self._chunk}, {rate:.1f} frames/s, {left:.0f} s left"
