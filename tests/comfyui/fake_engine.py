@@ -248,6 +248,7 @@ class _Run:
             self._values[node], ui = engine._cache[self._signatures[node]]
             if ui is not None and node in self.job.outputs:
                 await self._report(node, ui)
+                await self._set_progress(node, 1.0, 1.0, "finished")
         needed = self._needed(cached)
         for node in order:
             if node in needed:

@@ -90,7 +90,8 @@ def _node_error_lines(nodes: Mapping[str, Any]) -> Iterator[str]:
     for node_id, entry in nodes.items():
         name = f"node {node_id} ({entry.get('class_type', '?')})"
         for error in entry.get("errors", ()):
-            input_name = (error.get("extra_info") or {}).get("input_name")
+            inner = error.get("type") == "exception_during_inner_validation"  # names another input
+            input_name = None if inner else (error.get("extra_info") or {}).get("input_name")
             details = str(error.get("details") or "")
             where = f", input {input_name}" if input_name and input_name not in details else ""
             yield f"{name}{where}: {_join(error.get('message'), details)}"

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import queue
 import threading
+from contextlib import AbstractContextManager
 from urllib.parse import quote
 
 from websockets.exceptions import WebSocketException
@@ -85,7 +86,7 @@ class Listener:
             self._stop.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _open(self) -> ClientConnection:
+    def _open(self) -> AbstractContextManager[ClientConnection]:
         logger = logging.getLogger("soundreel.comfyui.socket")
         logger.setLevel(logging.ERROR)  # the library's debug lines show the Authorization header
         return connect(

@@ -1,0 +1,124 @@
+"""Servers, clients and small graphs for the ComfyUI tests."""
+
+from __future__ import annotations
+
+import io
+import wave
+from collections.abc import Iterator
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from comfyui.fake_server import FakeComfyUI
+from soundreel.engines.comfyui.address import parse_server
+from soundreel.engines.comfyui.client import ComfyClient
+from soundreel.events import Event, Notice, RunControl
+
+POLL_SECONDS = 0.05
+
+
+@pytest.fixture
+def server() -> Iterator[FakeComfyUI]:
+    with FakeComfyUI() as fake:
+        yield fake
+
+
+@pytest.fixture
+def client(server: FakeComfyUI) -> Iterator[ComfyClient]:
+    with client_for(server) as made:
+        yield made
+
+
+def client_for(server: FakeComfyUI, **options: Any) -> ComfyClient:
+    return ComfyClient(parse_server(server.url), **{"poll_seconds": POLL_SECONDS, **options})
+
+
+class Log:
+    """A control that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.control = RunControl(self.events.append)
+
+    @property
+    def notices(self) -> str:
+        return "\n".join(e.message for e in self.events if isinstance(e, Notice))
+
+
+@pytest.fixture
+def log() -> Log:
+    return Log()
+
+
+def wav_bytes(samples: np.ndarray, rate: int = 16000) -> bytes:
+    """float samples (n,) in -1..1 as a 16-bit mono WAV file."""
+    target = io.BytesIO()
+    with wave.open(target, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(np.round(np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes())
+    return target.getvalue()
+
+
+def sweep(seconds: float, rate: int = 16000) -> np.ndarray:
+    """A tone that rises by 128 Hz a second: its pitch tells the time."""
+    time = np.arange(round(seconds * rate)) / rate
+    return 0.5 * np.sin(2 * np.pi * (200 + 64 * time) * time)
+
+
+def png_bytes(size: int = 64, grey: int = 128) -> bytes:
+    return bytes(cv2.imencode(".png", np.full((size, size, 3), grey, np.uint8))[1])
+
+
+def decode_png(data: bytes) -> np.ndarray:
+    """(H, W, 3) RGB."""
+    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+
+
+def short_graph(audio: str, *, length: int = 9, steps: int = 2, seed: int = 1) -> dict[str, Any]:
+    """An S2V graph of one short chunk whose pictures come from node 10."""
+    encoder = "wav2vec2_large_english_fp16.safetensors"
+
+    def node(class_type: str, **inputs: Any) -> dict[str, Any]:
+        return {"class_type": class_type, "inputs": inputs}
+
+    return {
+        "1": node("LoadAudio", audio=audio),
+        "2": node("AudioEncoderLoader", audio_encoder_name=encoder),
+        "3": node("AudioEncoderEncode", audio_encoder=["2", 0], audio=["1", 0]),
+        "4": node("CLIPLoader", clip_name="umt5_xxl_fp8_e4m3fn_scaled.safetensors", type="wan"),
+        "5": node("CLIPTextEncode", text="a singer", clip=["4", 0]),
+        "6": node("VAELoader", vae_name="wan_2.1_vae.safetensors"),
+        "7": node(
+            "WanSoundImageToVideo",
+            positive=["5", 0],
+            negative=["5", 0],
+            vae=["6", 0],
+            width=64,
+            height=64,
+            length=length,
+            batch_size=1,
+            audio_encoder_output=["3", 0],
+        ),
+        "11": node(
+            "UNETLoader", unet_name="wan2.2_s2v_14B_fp8_scaled.safetensors", weight_dtype="default"
+        ),
+        "8": node(
+            "KSampler",
+            model=["11", 0],
+            seed=seed,
+            steps=steps,
+            cfg=1.0,
+            sampler_name="uni_pc",
+            scheduler="simple",
+            positive=["7", 0],
+            negative=["7", 1],
+            latent_image=["7", 2],
+            denoise=1.0,
+        ),
+        "9": node("VAEDecode", samples=["8", 0], vae=["6", 0]),
+        "10": node("PreviewImage", images=["9", 0]),
+    }
