@@ -1,0 +1,1 @@
+"""Measurements, printed as figures and ratios taken side by side in one run."""

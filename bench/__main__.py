@@ -1,0 +1,13 @@
+"""`make bench`: every measurement that needs minutes, not hours.
+
+Longer ones have commands of their own: `python -m bench.memory 60`, `python -m bench.full_size`.
+"""
+
+from __future__ import annotations
+
+from bench import audio, memory, preview, startup, video
+
+if __name__ == "__main__":
+    for module in (startup, audio, video, preview, memory):
+        print(f"\n== {module.__name__.removeprefix('bench.')}", flush=True)
+        module.main()
