@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import math
+import shutil
+import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -87,6 +90,38 @@ def test_picture_and_sound_are_equally_long(tmp_path: Path, fps: Fraction, rate:
         assert (video.start_time, audio.start_time, audio.rate) == (0, 0, rate)
         assert video.duration * video.time_base == 23 / fps
         assert 0 <= audio.duration * audio.time_base - 23 / fps < Fraction(1, rate)
+
+
+def run_ffmpeg(ffmpeg: str, *arguments: str) -> bytes:
+    command = [ffmpeg, "-v", "error", *arguments, "pipe:1"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stderr == b""
+    return done.stdout
+
+
+@pytest.mark.parametrize("fps", [Fraction(16), Fraction(30000, 1001)], ids=str)
+def test_ffmpeg_finds_every_picture_and_sample_in_place(tmp_path: Path, fps: Fraction) -> None:
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        pytest.skip("no ffmpeg here")
+    samples = noise(float(COUNT / fps) + 0.1, rate=48000, level=0.2)
+    path = str(join(tmp_path, fps, samples=samples, rate=48000))
+    report = run_ffmpeg(
+        ffmpeg, "-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", "demux",
+        "-f", "framecrc",
+    ).decode()  # fmt: skip
+    base = Fraction(next(line for line in report.splitlines() if line.startswith("#tb 0"))[6:])
+    lines = [line.split(",") for line in report.splitlines() if not line.startswith("#")]
+    assert [int(line[2]) * base for line in lines] == [index / fps for index in range(COUNT)]
+    sound = np.frombuffer(run_ffmpeg(ffmpeg, "-i", path, "-map", "0:a", "-f", "f32le"), np.float32)
+    wanted = math.ceil(COUNT / fps * 48000)
+    assert wanted <= len(sound) < wanted + AAC_FRAME
+    for begin in (0, wanted - 5000):
+        matches = [
+            float(np.dot(sound[begin + 50 : begin + 4900], samples[0, begin + lag :][:4850]))
+            for lag in range(101)
+        ]
+        assert int(np.argmax(matches)) == 50
 
 
 @pytest.mark.parametrize("channels", [1, 2, 6])

@@ -19,7 +19,7 @@ from soundreel.errors import WorkError
 from soundreel.events import RunControl
 from soundreel.types import AudioClip
 from soundreel.video import sound
-from soundreel.video.storage import reading, sync, url, writing
+from soundreel.video.storage import discard, reading, sync, url, writing
 from soundreel.video.verify import verify as verify
 
 _DECODE_DELAY = 2
@@ -44,7 +44,7 @@ def finish(
             _join(segments, audio, output, fps, tags, control)
             sync(output)
     except BaseException:
-        output.unlink(missing_ok=True)
+        discard(output)
         raise
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -56,6 +56,12 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def discard(path: Path) -> None:
+    """Remove a file cut short, if it is there; the failure that cut it short is the one to tell."""
+    with suppress(OSError):
+        path.unlink()
 
 
 def _write_failure(path: Path, err: Exception) -> SoundreelError:

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
 from soundreel.types import Encoding, Rgb
-from soundreel.video.storage import sync, url, writing
+from soundreel.video.storage import discard, sync, url, writing
 
 _THREADS = 4
 """Fixed, since x264's bytes follow the thread count: they must not follow the machine's cores."""
@@ -100,7 +100,7 @@ class SegmentWriter:
     def _abandon(self) -> None:
         with suppress(av.FFmpegError, OSError):
             self._container.close()
-        self.path.unlink(missing_ok=True)
+        discard(self.path)
 
 
 def _container(fps: Fraction) -> dict[str, str]:
