@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import torch
 from torch import Tensor, nn
 
-from soundreel.engines.wan.lookup import Found
+from soundreel.engines.wan.lookup import Found, WeightSet
 from soundreel.engines.wan.lora import LoraSpec, apply_loras
 from soundreel.engines.wan.quant import split_scales
 from soundreel.engines.wan.state import empty_model, fill, read_state
@@ -31,6 +31,8 @@ from soundreel.errors import InputError
 
 if TYPE_CHECKING:
     from soundreel.engines.wan.audio_encoder import AudioEncoder
+    from soundreel.engines.wan.components import Components
+    from soundreel.engines.wan.offload import Residence
     from soundreel.engines.wan.text import TextEncoder, Tokenizer
     from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
     from soundreel.engines.wan.vae import WanVae
@@ -43,6 +45,41 @@ T = TypeVar("T")
 
 Report = Callable[[str], None]
 """Takes one sentence for the user."""
+
+
+def components(
+    weights: WeightSet,
+    residence: Residence,
+    *,
+    dtype: torch.dtype,
+    loras: Sequence[LoraSpec] = (),
+    tiled: bool = False,
+    report: Report = lambda _: None,
+) -> Components:
+    """The parts that a session takes; nothing is read before the session asks for it.
+
+    Models come in main memory, mapped from their files; `residence` takes them to its device.
+    Raises EngineUnavailable where a file is missing.
+    """
+    from soundreel.engines.wan.components import Components
+
+    weights.require()
+    transformer, text = cast(Found, weights.transformer), cast(Found, weights.text_encoder)
+    vae, audio = cast(Found, weights.vae), cast(Found, weights.audio_encoder)
+    return Components(
+        text=lambda: load_text_encoder(text, device=_CPU, dtype=dtype),
+        audio=lambda: load_audio_encoder(audio, device=_CPU),
+        vae=lambda: load_vae(vae, device=_CPU, tiled=tiled),
+        transformer=lambda: load_transformer(
+            transformer, device=_CPU, dtype=dtype, loras=loras, report=report
+        ),
+        device=residence.device,
+        dtype=dtype,
+        resident=residence,
+    )
+
+
+_CPU = torch.device("cpu")
 
 
 def load_transformer(
