@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -92,13 +93,22 @@ def test_random_seed_is_kept_by_the_run_that_finishes(
     assert generate(request, settings).plan.request.seed == facts["seed"]
 
 
-def run_fake(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+def run_fake(
+    *arguments: str, most_bytes: int | None = None, **environment: str
+) -> subprocess.Popen[str]:
+    """The program in a process of its own; no file may grow over `most_bytes`."""
+
+    def limit() -> None:
+        if most_bytes is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+
     return subprocess.Popen(
         [sys.executable, str(RUNNER), *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=limit,
     )
 
 
@@ -149,6 +159,20 @@ def test_ctrl_c_exits_130_and_can_be_resumed(tone: Path, tmp_path: Path) -> None
     assert again.wait() == 0
     assert again.stderr is not None
     assert "done by an earlier run" in again.stderr.read()
+
+
+def test_full_disk_is_said_and_loses_nothing(tone: Path, tmp_path: Path) -> None:
+    whole, broken = command(tone, tmp_path, "whole.mp4"), command(tone, tmp_path, "broken.mp4")
+    assert run_fake(*whole).wait() == 0
+    piece = (tmp_path / "whole.mp4").stat().st_size // 2
+    process = run_fake(*broken, most_bytes=piece)
+    _, said = process.communicate()
+    assert process.returncode == 4
+    assert "Traceback" not in said
+    assert "finished chunks are kept" in said
+    assert not list(tmp_path.glob("*broken*"))
+    assert run_fake(*broken).wait() == 0
+    assert digest(tmp_path / "broken.mp4") == digest(tmp_path / "whole.mp4")
 
 
 def test_stop_right_after_the_file_is_in_place_finds_it_again(
