@@ -1,37 +1,53 @@
-"""The PyAV boundary: one sound file, decoded to floats from any sample on, exact to the sample.
+"""One sound file, decoded to floats from any sample on, exact to the sample.
 
-Sample 0 is the first one a player would play: priming and edit lists are already taken off.
+Sample 0 is the first one that a player plays: priming and edit lists are already taken off.
 """
 
 from __future__ import annotations
 
-import os
+from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
 from fractions import Fraction
 from itertools import chain
+from math import gcd
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-import av
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.container import InputContainer
+from av.audio.stream import AudioStream
+from av.packet import Packet
 from numpy.typing import NDArray
 
+from soundreel.audio.container import BROKEN, open_container, reason, sound_stream
 from soundreel.errors import InputError
 
 Samples = NDArray[np.float32]
-"""(channels, n), float32, -1..1."""
+"""(channels, n), -1..1."""
+
+_MOV = "mov,mp4,m4a,3gp,3g2,mj2"
+
+EXACT_CONTAINERS = frozenset(
+    {"aac", "aiff", "au", "caf", "flac", "mp3", "ogg", "tta", "w64", "wav", "wv", _MOV}
+)
+"""Timestamps after a seek name the very sample."""
+
+COARSE_CONTAINERS = frozenset({"asf", "flv", "matroska,webm"})
+"""Timestamps are in milliseconds: they name the codec frame, whose place is then known.
+In any other container a segment is reached by decoding all before it."""
+
+STATEFUL_CODECS = ("adpcm", "ac3", "eac3")
+"""Their sound, or its timestamps, depend on everything before."""
 
 SEEK_FROM_S = 10
-"""Segments that begin earlier than this are reached by plain decoding."""
+"""Segments that begin earlier than this are reached by plain decoding too."""
 
 PREROLL_S = 1
-"""Decoded and thrown away before a segment, until bit reservoirs and overlaps have settled."""
+"""Decoded and thrown away after a seek: bit reservoirs, overlaps and timestamps settle."""
 
 VORBIS_PREROLL_S = 5
-"""After a seek, Ogg Vorbis timestamps may be wrong for a while."""
+"""Ogg Vorbis: single timestamps are 448 samples late wherever the block size changes."""
 
 GAP_S = Fraction(1, 10)
 """A larger jump of the timestamps is silence in the file, not jitter."""
@@ -40,74 +56,47 @@ BAD_PACKETS = 50
 """So many undecodable packets in a row, and the rest is not sound."""
 
 
-def check_file(path: Path) -> None:
-    """Raise InputError unless `path` is a readable file with something in it."""
-    hint = "give a sound file: wav, mp3, m4a, flac, ogg, opus, wma, aiff, or a video with sound"
-    if not path.exists():
-        raise InputError(f"no such file: {path}", hint=hint)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a sound file", hint=hint)
-    if not path.is_file():
-        raise InputError(f"{path} is not a regular file", hint=hint)
-    try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except OSError as err:
-        raise InputError(
-            f"cannot read {path}: {err.strerror}", hint="check the permissions of the file"
-        ) from err
-    if empty:
-        raise InputError(f"{path} is empty (0 bytes)", hint=hint)
-
-
-@contextmanager
-def open_container(path: Path) -> Iterator[InputContainer]:
-    """Open with PyAV; whatever goes wrong is an InputError."""
-    check_file(path)
-    try:
-        container = av.open(
-            f"file:{os.fspath(path)}",
-            metadata_errors="replace",
-            options={"protocol_whitelist": "file"},
-        )
-    except (av.FFmpegError, OSError, ValueError) as err:
-        raise InputError(
-            f"{path} is not a sound file that can be read ({_reason(err)})",
-            hint="check that it plays elsewhere; it may be text, a picture or a broken download",
-        ) from err
-    with container:
-        yield container
-
-
 class Decoder:
-    """Decodes the first sound stream of an open container, once: from a sample to the end.
+    """A context manager over one file; `blocks` may be called again and again.
 
-    rate, channels: of the decoded sound.  start_pts: timestamp of sample 0.
+    container, codec: FFmpeg's names.  rate, channels: of the decoded sound.
+    tolerant: take what can be decoded, however much is damaged.
+
+    A packet that cannot be decoded in the middle of a file is silence of its length, as players
+    do it; time goes on.
     """
 
-    def __init__(self, container: InputContainer, path: Path, *, tolerant: bool = False) -> None:
-        self._container = container
-        self._path = path
-        self._tolerant = tolerant
-        streams = container.streams.audio
-        if not streams:
-            raise InputError(
-                f"{path} has no sound in it",
-                hint="give a sound file, or a video with a sound track",
-            )
-        self.stream = streams[0]
-        self._frames = self._decode()
-        self._head = self._first_two()
-        first = self._head[0]
-        self.rate: int = first.sample_rate
-        self.channels: int = first.layout.nb_channels
-        self._start_s = _seconds(first) or Fraction(0)
+    def __init__(self, path: Path, *, tolerant: bool = False) -> None:
+        self.path = path
+        self.tolerant = tolerant
+        self._resources = ExitStack()
+        self._last_packet: Packet[AudioStream] | None = None
+
+    def __enter__(self) -> Self:
+        self._open()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._resources.close()
+
+    @property
+    def declared_samples(self) -> int | None:
+        """Length of the sound as the file's header states it; FFmpeg may have guessed it."""
+        if self._stream.duration is not None and self._stream.time_base is not None:
+            return round(self._stream.duration * self._stream.time_base * self.rate)
+        if self._container.duration is not None:
+            return round(Fraction(self._container.duration, 1_000_000) * self.rate)
+        return None
+
+    @property
+    def last_packet(self) -> bytes:
+        """The encoded bytes decoded last."""
+        return b"" if self._last_packet is None else bytes(self._last_packet)
 
     def blocks(self, start: int = 0) -> Iterator[tuple[int, Samples]]:
         """(position, samples) from sample `start` on, without gaps, to the end of the sound."""
-        position, frames = 0, chain(self._head, self._frames)
-        if start > SEEK_FROM_S * self.rate:
-            position, frames = self._seek(start)
+        far = start > SEEK_FROM_S * self.rate and self.can_seek
+        position, frames = (self._seek(start) if far else None) or (0, self._from_start())
         for block in self._fill_gaps(position, frames):
             end = position + block.shape[1]
             if end > start:
@@ -115,71 +104,138 @@ class Decoder:
                 yield position + skip, block[:, skip:]
             position = end
 
+    @property
+    def can_seek(self) -> bool:
+        """Whether a sample in the middle can be reached without decoding all before it."""
+        known = self.container in EXACT_CONTAINERS | COARSE_CONTAINERS
+        return known and not self.codec.startswith(STATEFUL_CODECS)
+
+    def _from_start(self) -> Iterator[AudioFrame | None]:
+        if self._used:
+            self._open()
+        self._used = True
+        return chain(self._head, self._frames)
+
+    def _open(self) -> None:
+        self._resources.close()
+        self._container = self._resources.enter_context(open_container(self.path))
+        self._stream = sound_stream(self._container, self.path)
+        self.container = self._container.format.name
+        self.codec = self._stream.codec_context.name
+        self._used = False
+        self._frames: Iterator[AudioFrame | None] = self._decode()
+        self._head: list[AudioFrame] = self._first_two()
+        first = self._head[0]
+        self.rate: int = first.sample_rate
+        self.channels: int = first.layout.nb_channels
+        self._start_s = _seconds(first) or Fraction(0)
+
     def _first_two(self) -> list[AudioFrame]:
-        frames = []
+        frames: list[AudioFrame] = []
         for frame in self._frames:
             if frame is not None and frame.samples:
                 frames.append(frame)
             if len(frames) == 2:
                 break
-        if not frames:
+        if not frames or not frames[0].sample_rate or not frames[0].layout.nb_channels:
             raise InputError(
-                f"{self._path} holds no sound that can be decoded",
-                hint="the file is empty of sound or badly damaged; check that it plays elsewhere",
+                f"{self.path} holds no sound that can be decoded",
+                hint="it is empty of sound or badly damaged; check that it plays elsewhere",
             )
         return frames
 
     def _decode(self) -> Iterator[AudioFrame | None]:
         """Frames in order; None stands for a packet that could not be decoded."""
+        packets = self._container.demux(self._stream)
         bad = 0
-        packets = self._container.demux(self.stream)
         while True:
             try:
-                packet = next(packets)
-            except StopIteration:
-                return
-            except (av.FFmpegError, OSError, ValueError) as err:
-                if self._tolerant:
+                packet = next(packets, None)
+            except BROKEN as err:
+                if self.tolerant:
                     return
                 raise self._broken(err) from err
+            if packet is None:
+                return
             try:
                 decoded = packet.decode()
-            except (av.FFmpegError, OSError, ValueError) as err:
+                self._last_packet = packet if packet.size else self._last_packet
+            except BROKEN as err:
                 bad += 1
-                if bad >= BAD_PACKETS and not self._tolerant:
+                if bad >= BAD_PACKETS and not self.tolerant:
                     raise self._broken(err) from err
                 yield None
                 continue
-            if decoded:
-                bad = 0
+            bad = 0 if decoded else bad
             yield from (frame for frame in decoded if isinstance(frame, AudioFrame))
 
-    def _broken(self, err: Exception) -> InputError:
+    def _broken(self, err: BaseException) -> InputError:
         return InputError(
-            f"{self._path} is damaged: its sound cannot be decoded to the end ({_reason(err)})",
+            f"{self.path} is damaged: its sound cannot be decoded to the end ({reason(err)})",
             hint="use a whole copy, or add --allow-truncated to use what decodes",
         )
 
-    def _seek(self, start: int) -> tuple[int, Iterator[AudioFrame | None]]:
-        """Jump ahead of `start`; decode from the beginning where the file gives no exact place."""
-        early = VORBIS_PREROLL_S if self.stream.codec_context.name == "vorbis" else PREROLL_S
-        seconds = Fraction(start, self.rate) - early + self._start_s
-        base = self.stream.time_base or Fraction(1, self.rate)
+    def _seek(self, start: int) -> tuple[int, Iterator[AudioFrame | None]] | None:
+        """Jump ahead of `start`: (position, frames from there), or None where that fails."""
+        vorbis = self.codec == "vorbis" and self.container == "ogg"
+        early = VORBIS_PREROLL_S if vorbis else PREROLL_S
+        base = self._stream.time_base or Fraction(1, self.rate)
+        seconds = Fraction(start, self.rate) - early - PREROLL_S + self._start_s
+        self._used = True
         try:
-            self._container.seek(int(seconds / base), stream=self.stream, backward=True)
-        except (av.FFmpegError, OSError, ValueError) as err:
-            raise self._broken(err) from err
-        frames = self._decode()
+            self._container.seek(int(seconds / base), stream=self._stream, backward=True)
+            frames = self._decode()
+            preroll = self._take(frames, early * self.rate)
+        except (*BROKEN, InputError):
+            return None
+        position = self._place(preroll, base)
+        if position is None or not 0 <= position <= start:
+            return None
+        return position, chain(preroll, frames)
+
+    def _take(self, frames: Iterator[AudioFrame | None], count: int) -> list[AudioFrame]:
+        """The frames of the next `count` samples, without the first: seeking may have cut it."""
+        taken: list[AudioFrame] = []
+        next(frames, None)
         for frame in frames:
-            if frame is not None and frame.samples and frame.pts is not None:
-                return self._position(frame), chain([frame], frames)
-        return start, iter(())
+            if frame is None or frame.sample_rate != self.rate:
+                taken.clear()
+                continue
+            taken.append(frame)
+            count -= frame.samples
+            if count <= 0:
+                break
+        return taken
+
+    def _place(self, frames: list[AudioFrame], base: Fraction) -> int | None:
+        """Position of the first of these adjoining frames: what most timestamps agree on."""
+        guesses, counted = [], 0
+        for frame in frames:
+            if frame.pts is not None:
+                guesses.append(self._position(frame) - counted)
+            counted += frame.samples
+        if not guesses:
+            return None
+        if self.container in EXACT_CONTAINERS and base * self.rate <= 1:
+            return Counter(guesses).most_common(1)[0][0]
+        return self._snap(Fraction(sum(guesses), len(guesses)), frames, base)
+
+    def _snap(self, guess: Fraction, frames: list[AudioFrame], base: Fraction) -> int | None:
+        """The border of codec frames next to `guess`; None where that is not certain."""
+        origin = self._head[0].samples
+        grid = gcd(*(frame.samples for frame in (*self._head[1:], *frames[:-1])))
+        tick = base * self.rate
+        if grid <= tick:
+            return None
+        place = origin + round((guess - origin) / grid) * grid
+        return place if abs(place - guess) <= tick else None
 
     def _position(self, frame: AudioFrame) -> int:
         seconds = _seconds(frame)
         return 0 if seconds is None else round((seconds - self._start_s) * self.rate)
 
     def _fill_gaps(self, position: int, frames: Iterator[AudioFrame | None]) -> Iterator[Samples]:
+        """The sound of the frames; silence where packets were lost or timestamps jump ahead."""
         lost = False
         for frame in frames:
             if frame is None or frame.sample_rate != self.rate:
@@ -187,13 +243,23 @@ class Decoder:
                 continue
             if frame.pts is not None:
                 gap = self._position(frame) - position
-                if gap > (0 if lost else GAP_S * self.rate):
+                if gap > (0 if lost else GAP_S * self.rate) and self._believable(position + gap):
                     position += gap
                     yield np.zeros((self.channels, gap), np.float32)
             lost = False
-            block = _match_channels(_floats(frame), self.channels)
+            block = _match_channels(self._trim(frame, _floats(frame)), self.channels)
             position += block.shape[1]
             yield block
+
+    def _believable(self, position: int) -> bool:
+        declared = self.declared_samples
+        return declared is not None and position <= declared
+
+    def _trim(self, frame: AudioFrame, block: Samples) -> Samples:
+        """MP4 says how much of its last frame is sound; the rest is the encoder's padding."""
+        if self.container != _MOV or not frame.duration or frame.time_base is None:
+            return block
+        return block[:, : round(frame.duration * frame.time_base * self.rate)]
 
 
 def _seconds(frame: AudioFrame) -> Fraction | None:
@@ -203,23 +269,19 @@ def _seconds(frame: AudioFrame) -> Fraction | None:
 
 
 def _floats(frame: AudioFrame) -> Samples:
-    """(channels, n) float32; integers are scaled by their full range, NaN becomes silence."""
+    """Integers are scaled by their full range; NaN becomes silence, overshoot is clipped."""
     array: NDArray[Any] = frame.to_ndarray()
     if frame.format.is_packed:
         array = array.reshape(-1, frame.layout.nb_channels).T
     if array.dtype == np.uint8:
-        return (array.astype(np.float32) - 128) / 128
+        return (array.astype(np.float32) - np.float32(128)) / np.float32(128)
     if array.dtype.kind == "i":
-        return array.astype(np.float32) / -float(np.iinfo(array.dtype).min)
+        return array.astype(np.float32) / np.float32(-float(np.iinfo(array.dtype).min))
     return np.clip(np.nan_to_num(array.astype(np.float32)), -1, 1)
 
 
 def _match_channels(block: Samples, channels: int) -> Samples:
-    """A stream may change between mono and stereo: spread the average where it does."""
+    """A stream may change between mono and stereo: its average goes to every channel."""
     if block.shape[0] == channels:
         return block
     return np.repeat(block.mean(axis=0, keepdims=True), channels, axis=0)
-
-
-def _reason(err: Exception) -> str:
-    return getattr(err, "strerror", None) or str(err) or type(err).__name__

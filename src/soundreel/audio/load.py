@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from soundreel.audio.decode import Decoder, open_container
+from soundreel.audio.damage import require_whole
+from soundreel.audio.decode import Decoder
+
+_TAIL_S = 5
+"""So much of the end is decoded to find the last sample."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,17 +31,31 @@ class AudioInfo:
 
 
 def probe(path: Path, *, allow_truncated: bool = False) -> AudioInfo:
-    """Look at a file. Raises InputError where it is no sound, or breaks off in the middle."""
-    with open_container(path) as container:
-        decoder = Decoder(container, path, tolerant=allow_truncated)
-        count = 0
-        for position, block in decoder.blocks():
-            count = position + block.shape[1]
+    """Look at a file: its end is decoded, and all of it only where the end cannot be found.
+
+    Raises InputError where it is no sound, or where it breaks off in the middle (unless
+    `allow_truncated`: then num_samples is what there is).
+    """
+    with Decoder(path, tolerant=allow_truncated) as decoder:
+        count = count_samples(decoder)
+        require_whole(decoder, count)
         return AudioInfo(
-            path,
-            container.format.name,
-            decoder.stream.codec_context.name,
-            decoder.rate,
-            decoder.channels,
-            count,
+            path, decoder.container, decoder.codec, decoder.rate, decoder.channels, count
         )
+
+
+def count_samples(decoder: Decoder) -> int:
+    """Samples per channel, counted to the last one."""
+    declared = decoder.declared_samples
+    if declared is not None and decoder.can_seek:
+        count = _end_of(decoder, max(0, declared - _TAIL_S * decoder.rate))
+        if count:
+            return count
+    return _end_of(decoder, 0)
+
+
+def _end_of(decoder: Decoder, start: int) -> int:
+    count = 0
+    for position, block in decoder.blocks(start):
+        count = position + block.shape[1]
+    return count

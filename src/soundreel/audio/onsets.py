@@ -43,7 +43,8 @@ def spectral_flux(
         previous = np.zeros((MEMORY, NUM_BANDS), np.float32)
     history = np.concatenate([previous, powers])
     before = np.max([history[i : i + len(powers)] for i in range(MEMORY)], axis=0)
-    return np.maximum(powers - before, 0).mean(axis=1), history[-MEMORY:]
+    flux: NDArray[np.float32] = np.maximum(powers - before, 0).mean(axis=1)
+    return flux, history[-MEMORY:]
 
 
 def normalise_onsets(flux: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -74,4 +75,5 @@ def _log_powers(
     total = np.concatenate([np.zeros((len(rows), 1)), power.cumsum(axis=1)], axis=1)
     summed = total[:, np.maximum(places[1:], places[:-1] + 1).clip(0, size // 2 + 1)]
     summed = summed - total[:, places[:-1]]
-    return np.log10(1 + summed / FLOOR).astype(np.float32)
+    logs: NDArray[np.float32] = np.log10(1 + summed / FLOOR).astype(np.float32)
+    return logs
