@@ -49,12 +49,16 @@ class Level:
     loud: NDArray[np.float64]
 
 
-def measure_level(clip: AudioClip, end: int, spans: Iterable[tuple[int, int]]) -> Level:
-    """Read the clip's buckets [0, end) once. spans: the windows that shall be brought to its level,
-    as pairs of buckets."""
-    count, sums, squares = end * BUCKET, *_bucket_sums(clip, end)
-    mean = sums[-1] / count
-    variance = max(squares[-1] - count * mean**2, 0.0) / (count - 1)
+def measure_level(
+    clip: AudioClip, frames: int, end: int, spans: Iterable[tuple[int, int]]
+) -> Level:
+    """Read buckets [0, end) once; the clip's own are the first `frames` of them.
+
+    spans: the windows that shall be brought to its level, as pairs of buckets.
+    """
+    count, sums, squares = frames * BUCKET, *_bucket_sums(clip, end)
+    mean = sums[frames] / count
+    variance = max(squares[frames] - count * mean**2, 0.0) / (count - 1)
     needed = [_least_variance(sums, squares, mean, first, last) for first, last in spans]
     return Level(mean, max(variance, *needed), _loud_passage(clip, squares, end))
 

@@ -49,10 +49,8 @@ class SoundWindows:
         self._whole = len(plan.shots) == 1 and self._end <= WHOLE
         self._level = None
         if not self._whole:
-            spans = [self.span(chunk) for chunk in plan.chunks]
-            self._level = measure_level(
-                plan.audio, self._end, [(span.first, span.end) for span in spans]
-            )
+            spans = [(span.first, span.end) for span in map(self.span, plan.chunks)]
+            self._level = measure_level(plan.audio, plan.num_frames, self._end, spans)
 
     def span(self, chunk: Chunk) -> Span:
         """A shot's first chunk begins with its sound; a later one has sound in front of it."""
