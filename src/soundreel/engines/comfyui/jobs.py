@@ -10,6 +10,9 @@ from typing import Any
 from soundreel.engines.comfyui.errors import ServerAway
 from soundreel.engines.comfyui.transport import Transport
 
+AWAY_SECONDS = 3.0
+"""Who presses Ctrl-C does not want to wait for a server that is down."""
+
 MARK = "soundreel_run"
 """Key in a prompt's extra data that tells our submission from all others."""
 
@@ -96,24 +99,26 @@ def find_submission(transport: Transport, mark: str) -> str | None:
     return None
 
 
-def remove_ours(
-    transport: Transport, client_id: str, patience_seconds: float, pause_seconds: float
-) -> bool:
+def remove_ours(transport: Transport, client_id: str, seconds: float, pause: float) -> bool:
     """Interrupt and dequeue every prompt of `client_id`, and no other; whether all are gone.
 
     An interrupt may not take (just after the start), and some nodes run on to their end, so it is
-    repeated until the queue is free of ours.
+    repeated until the queue is free of ours, or `seconds` are over. Raises ServerAway if the
+    server does not answer for AWAY_SECONDS.
     """
-    end = time.monotonic() + patience_seconds
+    end = time.monotonic() + seconds
+    answered = time.monotonic()
     while True:
         try:
             if not _remove_once(transport, client_id):
                 return True
+            answered = time.monotonic()
         except ServerAway:
-            pass
+            if time.monotonic() - answered > AWAY_SECONDS:
+                raise
         if time.monotonic() >= end:
             return False
-        time.sleep(pause_seconds)
+        time.sleep(pause)
 
 
 def _remove_once(transport: Transport, client_id: str) -> bool:

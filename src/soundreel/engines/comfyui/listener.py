@@ -20,7 +20,7 @@ from soundreel.engines.comfyui.address import ServerAddress
 from soundreel.engines.comfyui.messages import FEATURE_FLAGS, Message, parse_message
 
 _KEPT_MESSAGES = 1000
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _LOST = (OSError, WebSocketException, EOFError, TimeoutError)
 
 

@@ -12,7 +12,7 @@ from soundreel.events import Notice, RunControl
 
 T = TypeVar("T")
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 0.2, 5.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FIRST_REMINDER_SECONDS = 30.0
 
 

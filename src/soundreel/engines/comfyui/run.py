@@ -18,7 +18,6 @@ from soundreel.engines.comfyui.jobs import (
     Finished,
     Gone,
     Running,
-    Standing,
     Waiting,
     find_submission,
     remove_ours,
@@ -44,6 +43,7 @@ Graph = Mapping[str, Mapping[str, Any]]
 
 MOST_LOSSES = 3
 """A server that loses the same job more often dies of it, most likely for want of memory."""
+_SOCKET_SECONDS = 2.0
 _TICK_SECONDS = 0.2
 _SOON_SECONDS = 0.05
 _STOP_SECONDS = 30.0
@@ -62,6 +62,7 @@ class Run:
     deadline: Deadline
     poll_seconds: float
     on_progress: OnProgress
+    _posted: bool = field(default=False, init=False)
     _ahead: int = field(default=0, init=False)
     _executing: bool = field(default=False, init=False)
     _ending: bool = field(default=False, init=False)
@@ -73,8 +74,6 @@ class Run:
         Raises what ComfyClient.run says. Whatever is raised, nothing of ours stays in the queue
         if the server can be reached.
         """
-        self.listener.start(_TICK_SECONDS * 10)
-        self.listener.forget()
         try:
             for _ in range(1 + MOST_LOSSES):
                 prompt_id = self._submit(graph() if callable(graph) else graph, wanted)
@@ -83,7 +82,8 @@ class Run:
                     return _checked(entry, prompt_id, wanted)
                 self._say("lost our job (it restarted, or the queue was cleared): submitted again")
         except BaseException:
-            self._withdraw()
+            if self._posted:
+                self._withdraw()
             raise
         raise RemoteError(
             f"{self.transport.address} lost the same job {1 + MOST_LOSSES} times",
@@ -109,9 +109,11 @@ class Run:
         def attempt() -> str:
             nonlocal doubtful
             arrived = find_submission(self.transport, mark) if doubtful else None
-            doubtful = True
+            doubtful = self._posted = True
             return arrived or self._post(body)
 
+        self.listener.start(_SOCKET_SECONDS)
+        self.listener.forget()
         return patiently(attempt, self.control, self.deadline)
 
     def _post(self, body: Mapping[str, Any]) -> str:
@@ -142,11 +144,13 @@ class Run:
                 lambda: standing(self.transport, prompt_id), self.control, self.deadline
             )
             if isinstance(now, Finished):
+                while (message := self.listener.next(0.0)) is not None:
+                    self._hear(message, prompt_id)
                 return now.entry
             misses = misses + 1 if isinstance(now, Gone) else 0
             if misses == 2:
                 return None
-            self._report(now)
+            self._report(now.ahead if isinstance(now, Waiting) else 0)
             if isinstance(now, Running) and time.monotonic() - self._heard_at > silence:
                 self.listener.refresh()
                 self._heard_at, silence = time.monotonic(), silence * 2
@@ -168,15 +172,16 @@ class Run:
             return True
         if message.type in ("execution_start", "executing", "progress"):
             self._executing = True
+        if message.type == "execution_start":
+            self._report(0)
         if message.type == "executing":
             self.on_progress(NodeStarted(str(node)))
         if message.type == "progress":
-            value, maximum = int(message.data["value"]), int(message.data["max"])
+            value, maximum = (int(message.data.get(key) or 0) for key in ("value", "max"))
             self.on_progress(Step(str(node or ""), value, maximum))
         return False
 
-    def _report(self, now: Standing) -> None:
-        ahead = now.ahead if isinstance(now, Waiting) else 0
+    def _report(self, ahead: int) -> None:
         if ahead != self._ahead:
             self._ahead = ahead
             self.on_progress(Queued(ahead))

@@ -1,0 +1,89 @@
+"""Server addresses: every form that --url takes, and no credentials in anything that is shown."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from pydantic import SecretStr
+
+from comfyui.conftest import Log, short_graph, sweep, wav_bytes
+from comfyui.fake_server import FakeComfyUI
+from soundreel.engines.comfyui.address import parse_server, parse_servers
+from soundreel.engines.comfyui.client import ComfyClient
+from soundreel.errors import EngineUnavailable, InputError
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "socket"),
+    [
+        ("gpu:8188", "http://gpu:8188", "ws://gpu:8188"),
+        ("http://gpu:8188/", "http://gpu:8188", "ws://gpu:8188"),
+        ("https://host/comfy/", "https://host/comfy", "wss://host/comfy"),
+        ("https://me:s3cret@host", "https://host", "wss://host"),
+        ("http://[::1]:8188", "http://[::1]:8188", "ws://[::1]:8188"),
+    ],
+)
+def test_address_forms(given: str, url: str, socket: str) -> None:
+    address = parse_server(given)
+    assert (str(address), address.socket_url) == (url, socket)
+
+
+def test_several_servers_are_separated_by_commas() -> None:
+    assert [str(a) for a in parse_servers("a:1, https://b/x,")] == ["http://a:1", "https://b/x"]
+
+
+@pytest.mark.parametrize("bad", ["", " , ", "ftp://host", "http://", "http://host:port"])
+def test_a_bad_address_is_an_input_error(bad: str) -> None:
+    with pytest.raises(InputError):
+        parse_servers(bad)
+
+
+def test_a_bad_port_does_not_repeat_the_password() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_server("http://me:s3cret@host:many")
+    assert "s3cret" not in f"{caught.value.message} {caught.value.hint} {caught.value.__cause__}"
+
+
+def test_password_goes_before_token() -> None:
+    token = SecretStr("t0ken")
+    assert parse_server("http://host", token).headers() == {"Authorization": "Bearer t0ken"}
+    assert parse_server("http://a%40b:c@host", token).headers() == {
+        "Authorization": "Basic YUBiOmM="
+    }
+
+
+def test_credentials_reach_the_server_and_nothing_else(
+    caplog: pytest.LogCaptureFixture, log: Log
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    with FakeComfyUI(authorization="Bearer t0ken", prefix="/comfy") as server:
+        address = parse_server(server.url, SecretStr("t0ken"))
+        with ComfyClient(address, poll_seconds=0.05) as client:
+            name = client.upload(wav_bytes(sweep(1)), ".wav", log.control)
+            client.run_and_fetch(short_graph(name), log.control, wanted=["10"])
+        assert server.authorizations == {"Bearer t0ken"}
+    shown = caplog.text + log.notices + repr(address) + str(address)
+    assert "t0ken" not in shown
+
+
+@pytest.mark.parametrize("token", [None, SecretStr("wr0ng")])
+def test_a_stranger_is_told_how_to_get_in(token: SecretStr | None) -> None:
+    with FakeComfyUI(authorization="Bearer t0ken") as server:
+        client = ComfyClient(parse_server(server.url, token))
+        with client, pytest.raises(EngineUnavailable) as caught:
+            client.system_stats()
+    assert "SOUNDREEL_TOKEN" in caught.value.hint
+    assert "wr0ng" not in str(caught.value)
+
+
+def test_no_server_is_said_within_the_connect_timeout() -> None:
+    client = ComfyClient(parse_server("http://127.0.0.1:9"), connect_timeout=1.0)
+    with client, pytest.raises(EngineUnavailable, match=r"no answer from http://127\.0\.0\.1:9"):
+        client.system_stats()
+
+
+def test_another_kind_of_server_is_recognised(server: FakeComfyUI) -> None:
+    stray = ComfyClient(parse_server(f"{server.url}/elsewhere"))
+    with stray, pytest.raises(EngineUnavailable, match="answers 404 to /elsewhere/object_info"):
+        stray.object_info()
