@@ -21,14 +21,14 @@ def apply_rotary(hidden_states: Tensor, rotary_emb: RotaryTable) -> Tensor:
     """Turn the interleaved pairs (2j, 2j + 1) of (B, S, heads, head_dim), in float32."""
     cos, sin = (table.unsqueeze(1) for table in rotary_emb)  # (S, 1, head_dim / 2)
     even, odd = torch.unflatten(hidden_states.float(), -1, (-1, 2)).unbind(-1)
-    return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(3)
+    turned = torch.addcmul(even * cos, odd, sin, value=-1), torch.addcmul(even * sin, odd, cos)
+    return torch.stack(turned, dim=-1).flatten(3)
 
 
 class WanS2VAttnProcessor:
     """Scaled dot-product attention through diffusers' attention backends."""
 
     _attention_backend = None
-    _parallel_config = None
 
     def __call__(
         self,
@@ -58,7 +58,6 @@ class WanS2VAttnProcessor:
             value,
             attn_mask=attention_mask,
             backend=self._attention_backend,
-            parallel_config=self._parallel_config if encoder_hidden_states is None else None,
         )
         return attn.o(output.flatten(2).type_as(value))  # type: ignore[no-any-return]
 

@@ -59,7 +59,7 @@ class WanS2VTransformerBlock(nn.Module):
         # 1. Self-attention over all tokens.
         normed = _modulate(self.norm1(hidden_states), scale_msa, shift_msa, lengths)
         attn_output = self.self_attn(normed.to(dtype), rotary_emb=rotary_emb)
-        hidden_states = hidden_states + _gate(attn_output, gate_msa, lengths)
+        hidden_states = _add_gated(hidden_states, attn_output, gate_msa, lengths)
 
         # 2. Cross-attention to the text, without a gate.
         normed = self.norm3(hidden_states).to(dtype)
@@ -67,7 +67,8 @@ class WanS2VTransformerBlock(nn.Module):
 
         # 3. Feed-forward.
         normed = _modulate(self.norm2(hidden_states), scale_ffn, shift_ffn, lengths)
-        hidden_states = hidden_states + _gate(self.ffn(normed.to(dtype)), gate_ffn, lengths)
+        ffn_output = self.ffn(normed.to(dtype))
+        hidden_states = _add_gated(hidden_states, ffn_output, gate_ffn, lengths)
 
         # 4. Sound, for the noisy tokens only.
         if self.audio_injector is None:
@@ -103,7 +104,14 @@ def _modulate(normed: Tensor, scale: Tensor, shift: Tensor, lengths: list[int]) 
     return torch.cat(parts, dim=1)
 
 
-def _gate(output: Tensor, gate: Tensor, lengths: list[int]) -> Tensor:
-    """output * gate, with gate (B, 2, dim) for two spans of tokens."""
-    spans = torch.split(output, lengths, dim=1)
-    return torch.cat([span * gate[:, i : i + 1] for i, span in enumerate(spans)], dim=1)
+def _add_gated(hidden_states: Tensor, output: Tensor, gate: Tensor, lengths: list[int]) -> Tensor:
+    """hidden_states + output * gate, with gate (B, 2, dim) for two spans of tokens."""
+    spans = zip(
+        torch.split(hidden_states, lengths, dim=1),
+        torch.split(output.float(), lengths, dim=1),
+        strict=True,
+    )
+    parts = [
+        torch.addcmul(hidden, span, gate[:, i : i + 1]) for i, (hidden, span) in enumerate(spans)
+    ]
+    return torch.cat(parts, dim=1)
