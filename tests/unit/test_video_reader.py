@@ -6,6 +6,7 @@ from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -55,6 +56,18 @@ def test_an_untagged_small_video_is_read_as_bt601(tmp_path: Path) -> None:
     _assert_patches(next(read_frames(path)), 3)
 
 
+@pytest.mark.parametrize("pixels", ["yuvj420p", "gbrp", "yuv444p"])
+def test_full_range_rgb_and_fine_chroma_are_read_right(tmp_path: Path, pixels: str) -> None:
+    codec = "libx264rgb" if pixels == "gbrp" else "libx264"
+    with av.open(str(tmp_path / "p.mkv"), "w") as output:
+        stream = output.add_stream(codec, rate=16, width=128, height=64, options={"crf": "4"})
+        stream.pix_fmt = "rgb24" if pixels == "gbrp" else pixels
+        frame = av.VideoFrame.from_ndarray(patches(), format="rgb24")
+        output.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+        output.mux(stream.encode(None))
+    _assert_patches(next(read_frames(tmp_path / "p.mkv")), 3)
+
+
 def _assert_patches(picture: Rgb, tolerance: int) -> None:
     assert picture.dtype == np.uint8
     for index, colour in enumerate(COLOURS):
@@ -85,6 +98,18 @@ def _with_rotation(data: bytes, matrix: tuple[int, ...]) -> bytes:
 
 def test_tags_of_a_sound_file_can_be_read_too(tmp_path: Path) -> None:
     assert "soundreel" not in read_tags(write_audio(tmp_path / "s.m4a", sine(0.2)))
+
+
+def test_tags_in_another_encoding_do_not_keep_a_video_from_being_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.mkv"
+    with av.open(str(path), "w") as output:
+        output.metadata["title"] = "GRUESSE"
+        stream = output.add_stream("libx264", rate=16, width=64, height=48)
+        output.mux(stream.encode(av.VideoFrame(64, 48, "yuv420p")))
+        output.mux(stream.encode(None))
+    path.write_bytes(path.read_bytes().replace(b"GRUESSE", b"GR\xfcESSE"))
+    assert probe_video(path).tags["title"].startswith("GR")
+    assert read_tags(path)["title"] == "GR\N{REPLACEMENT CHARACTER}ESSE"
 
 
 def _bad_files(folder: Path) -> dict[str, Path]:

@@ -10,29 +10,23 @@ from pathlib import Path
 import numpy as np
 from av.container import InputContainer
 from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation
 from av.video.stream import VideoStream
 
 from soundreel.errors import InputError
 from soundreel.types import Rgb
-from soundreel.video.storage import decodable, reading
+from soundreel.video.storage import decodable, read_metadata, reading
 
 _HINT = "give a video that plays, e.g. an MP4 or a WebM"
 
-_UNSPECIFIED = 2
 _MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
 """Matrix of the stream (ITU-T H.273) to swscale's number for it."""
 
 _HD_HEIGHT = 720
 """From here on an untagged stream is taken as BT.709, below as BT.601, as players do."""
 
-_EXACT = int(
-    Interpolation.BILINEAR
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.FULL_CHR_H_INT
-)
-"""Without these flags swscale comes out 1.3 levels too dark, up to 4 at worst."""
+_EXACT = 0x2 | 0x2000 | 0x4000 | 0x40000
+"""swscale's BILINEAR, FULL_CHR_H_INT, FULL_CHR_H_INP and ACCURATE_RND, which PyAV names from 18 on.
+Without these flags swscale comes out 1.3 levels too dark, up to 4 at worst."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +70,7 @@ def probe_video(path: Path) -> VideoInfo:
             audio_codec=sound.codec_context.name if sound else None,
             audio_rate=sound.rate if sound else 0,
             audio_channels=sound.channels if sound else 0,
-            tags=dict(container.metadata),
+            tags=read_metadata(container),
         )
 
 
@@ -91,7 +85,7 @@ def read_frames(path: Path) -> Iterator[Rgb]:
 def read_tags(path: Path) -> dict[str, str]:
     """The container's tags. Raises InputError if it is no media file."""
     with reading(path, InputError, _HINT) as container:
-        return dict(container.metadata)
+        return read_metadata(container)
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
@@ -119,7 +113,12 @@ def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
 
 
 def _to_rgb(frame: VideoFrame) -> Rgb:
-    converted = frame.reformat(format="rgb24", src_colorspace=_matrix(frame), interpolation=_EXACT)
+    converted = frame.reformat(
+        format="rgb24",
+        src_colorspace=_matrix(frame),
+        src_color_range=_range(frame),
+        interpolation=_EXACT,
+    )
     rgb = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     turns = frame.rotation // 90 % 4
     return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
@@ -128,3 +127,9 @@ def _to_rgb(frame: VideoFrame) -> Rgb:
 def _matrix(frame: VideoFrame) -> int:
     guess = 1 if frame.height >= _HD_HEIGHT else 5
     return _MATRICES.get(frame.colorspace, guess)
+
+
+def _range(frame: VideoFrame) -> int:
+    """1 for 16..235, 2 for 0..255. Untagged YUV is limited, unless its format says otherwise."""
+    full = frame.format.is_rgb or frame.format.name.startswith("yuvj")
+    return frame.color_range or (2 if full else 1)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import av
 from av.container import InputContainer
@@ -16,6 +16,11 @@ from av.stream import Stream
 from soundreel.errors import SoundreelError, WorkError
 
 _S = TypeVar("_S", bound=Stream)
+
+_TAG_ERRORS: dict[str, Any] = (
+    {"metadata_errors": "surrogateescape"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""From PyAV 19 on this is the only way, and the argument is gone."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -27,12 +32,18 @@ def url(path: Path) -> str:
 
 @contextmanager
 def reading(path: Path, error: type[SoundreelError], hint: str) -> Iterator[InputContainer]:
-    """The opened file; what FFmpeg says against it, then or later, is raised as `error`."""
+    """The opened file; what FFmpeg says against it, then or later, is raised as `error`. Nothing
+    but this one file is read, whatever its content says."""
     try:
-        with av.open(url(path), metadata_errors="replace") as container:
+        with av.open(url(path), options={"protocol_whitelist": "file"}, **_TAG_ERRORS) as container:
             yield container
     except (av.FFmpegError, OSError) as err:
         raise error(f"cannot read {path}: {_reason(err)}", hint=hint) from err
+
+
+def read_metadata(container: InputContainer) -> dict[str, str]:
+    """The container's tags; bytes that are no UTF-8 become question marks."""
+    return {_printable(key): _printable(value) for key, value in container.metadata.items()}
 
 
 def decodable(streams: Iterable[_S]) -> list[_S]:
@@ -78,3 +89,7 @@ def _write_failure(path: Path, err: Exception) -> SoundreelError:
 
 def _reason(err: Exception) -> str:
     return str(getattr(err, "strerror", None) or err)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
