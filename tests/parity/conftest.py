@@ -7,6 +7,7 @@ A test that takes the argument `dit_case`, `e2e_run` ... runs once for every cas
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +27,17 @@ _REFERENCE = Reference(
 def reference() -> Reference:
     """The recorded set."""
     return _REFERENCE
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """Tiny models gain nothing by threads, and lose much where other work shares the cores."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 _CASES_OF = {

@@ -9,10 +9,12 @@ from parity.reference import Reference
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from soundreel.engines.wan.audio_encoder import AudioEncoder
     from soundreel.engines.wan.conditioning import WanS2VConditioning
     from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
+    from soundreel.engines.wan.vae import WanVae
 
 
 def transformer(
@@ -65,3 +67,30 @@ def run_case(
         conditioning = case_conditioning(model, facts, case)
         sample: Tensor = model(case["x"][None], case["t"], conditioning).sample
     return sample[0]
+
+
+def vae(reference: Reference) -> WanVae:
+    """The set's VAE."""
+    from soundreel.engines.wan.vae import build_vae
+
+    stored = reference.file("vae_state")
+    config = {_VAE_NAMES.get(name, name): value for name, value in stored.config.items()}
+    return build_vae(stored.tensors(), config)
+
+
+_VAE_NAMES = {"dim": "base_dim"}
+
+
+def text_model(reference: Reference) -> nn.Module:
+    """The set's text encoder without a tokenizer."""
+    from soundreel.engines.wan.text import build_text_encoder
+
+    return build_text_encoder(reference.file("t5_state").tensors(), lambda _: []).model
+
+
+def audio_encoder(reference: Reference) -> AudioEncoder:
+    """The set's wav2vec2."""
+    from soundreel.engines.wan.audio_encoder import build_audio_encoder
+
+    stored = reference.file("wav2vec2_state")
+    return build_audio_encoder(stored.tensors(), stored.config)

@@ -56,7 +56,8 @@ def file_sound(
         begin = start + Fraction(first, SAMPLE_RATE)
         length = Fraction(count, SAMPLE_RATE)
         options: dict[str, Any] = {"allow_truncated": allow_truncated}
-        return segment.read(path, begin, length, rate=SAMPLE_RATE, mono=True, **options)[0]
+        samples = segment.read(path, begin, length, rate=SAMPLE_RATE, mono=True, **options)
+        return np.asarray(samples[0], np.float32)
 
     return Sound(samples_between(start, start + duration, SAMPLE_RATE), read)
 
@@ -154,7 +155,7 @@ class SoundFeatures:
         """Hidden states (n, layers + 1, width) of 50 fps frames, each from its own window."""
         out = torch.empty(len(frames), *self._shape)
         window = window_of(frames, self.windows)
-        for index in window.unique().tolist():
+        for index in sorted(set(window.tolist())):
             mask = window == index
             states = self._window(index)
             out[mask] = states[:, frames[mask] - index * _HOP].transpose(0, 1)

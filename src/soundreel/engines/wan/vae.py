@@ -8,7 +8,7 @@ Source: Wan-Video/Wan2.2, wan/modules/vae2_1.py; float32 throughout, as there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -37,15 +37,16 @@ class WanVae:
     """
 
     def __init__(self, model: nn.Module, *, tiled: bool = False) -> None:
-        self.model: Any = model.eval().requires_grad_(False)
+        self.model = model.eval().requires_grad_(False)
         self.tiled = tiled
+        self._config = cast(Any, model.config)
         shape = (1, -1, 1, 1, 1)
-        self._mean = torch.tensor(self.model.config.latents_mean).view(shape)
-        self._deviation = torch.tensor(self.model.config.latents_std).view(shape)
+        self._mean = torch.tensor(self._config.latents_mean).view(shape)
+        self._deviation = torch.tensor(self._config.latents_std).view(shape)
 
     @property
     def latent_channels(self) -> int:
-        return int(self.model.config.z_dim)
+        return int(self._config.z_dim)
 
     @torch.no_grad()
     def encode(self, pictures: Tensor, check: Callable[[], None] = _no_check) -> Tensor:
@@ -88,27 +89,29 @@ class WanVae:
                 out.add(pictures, slice(done, done + pictures.shape[2]), *tile)
                 done += pictures.shape[2]
             out.close(*tile)
-        yield from out.result().split(TIME, dim=2)
+        yield from torch.split(out.result(), TIME, dim=2)
 
     def _encode_groups(self, pictures: Tensor, check: Callable[[], None]) -> Iterator[Tensor]:
-        encoder = self.model.encoder
+        encoder: Any = self.model.encoder
+        quant_conv: Any = self.model.quant_conv
         cache = _empty_cache(encoder)
         mean, deviation = self._mean, self._deviation
         for start in (0, *range(1, pictures.shape[2] - TIME + 1, TIME)):
             check()
             group = pictures[:, :, start : start + (TIME if start else 1)]
             hidden = encoder(self._placed(group), feat_cache=cache, feat_idx=[0])
-            mu = self.model.quant_conv(hidden)[:, : self.latent_channels].float()
+            mu = quant_conv(hidden)[:, : self.latent_channels].float()
             yield (mu - mean.to(mu.device)) * (1.0 / deviation).to(mu.device)
 
     def _decode_latents(self, latents: Tensor, check: Callable[[], None]) -> Iterator[Tensor]:
-        decoder = self.model.decoder
+        decoder: Any = self.model.decoder
+        post_quant_conv: Any = self.model.post_quant_conv
         cache = _empty_cache(decoder)
         mean, deviation = self._mean.to(latents.device), self._deviation.to(latents.device)
         for index in range(latents.shape[2]):
             check()
             latent = latents[:, :, index : index + 1] / (1.0 / deviation) + mean
-            hidden = self.model.post_quant_conv(self._placed(latent))
+            hidden = post_quant_conv(self._placed(latent))
             pictures = decoder(hidden, feat_cache=cache, feat_idx=[0], first_chunk=index == 0)
             yield pictures.float().clamp(-1.0, 1.0)
 

@@ -1,0 +1,73 @@
+"""What a chunk hands to the next: the pictures just before it, as floats, and their latents.
+
+The buffer of 73 pictures after a chunk is cat(old[k:], new[-k:]) with k = min(73, kept): where a
+shot has fewer pictures, zeros stand in front. The transformer and the decoder take its latents; the
+pictures themselves are kept only where a later buffer still holds some of them, since 73 float
+pictures of 832x1216 are 886 MB and the latents 19 MB.
+Source: Wan-Video/Wan2.2, wan/speech2video.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from soundreel.errors import WorkError
+from soundreel.types import Chunk, Plan
+
+MOTION_FRAMES = 73
+"""Pictures in the buffer: 19 latent frames (wan/configs/wan_s2v_14B.py)."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """State between two chunks.
+
+    latents: (1, C, 19, h, w) of the buffer, None at the head of a shot.
+    pictures: (1, 3, s, H, W) float32 on the CPU: those that the buffer after the next chunk takes
+        over, None if no chunk will ask for them.
+    """
+
+    latents: Tensor | None = None
+    pictures: Tensor | None = None
+
+    def to_bytes(self) -> bytes:
+        """All of it, exactly, as a safetensors file."""
+        from safetensors.torch import save
+
+        held = {"latents": self.latents, "pictures": self.pictures}
+        return bytes(save({k: v.cpu().contiguous() for k, v in held.items() if v is not None}))
+
+    @classmethod
+    def from_bytes(cls, state: bytes, device: torch.device) -> Motion:
+        """Raises WorkError if `state` is none of ours."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load
+
+        try:
+            held = load(state)
+        except SafetensorError as err:
+            raise WorkError(
+                f"the state of the last finished chunk is damaged: {err}",
+                hint="remove the job's work folder and start again",
+            ) from err
+        latents = held.get("latents")
+        return cls(latents if latents is None else latents.to(device), held.get("pictures"))
+
+
+def follower(plan: Plan, chunk: Chunk) -> Chunk | None:
+    """The next chunk of the same shot."""
+    following = plan.chunks[chunk.index + 1 : chunk.index + 2]
+    return following[0] if following and following[0].shot == chunk.shot else None
+
+
+def survivors(plan: Plan, chunk: Chunk, buffer: Tensor) -> Tensor | None:
+    """Pictures of the buffer before `chunk` that are still in the buffer after it.
+
+    None if that one will never be made, because `chunk` ends its shot.
+    """
+    if follower(plan, chunk) is None:
+        return None
+    return buffer[:, :, chunk.generated_frames - chunk.dropped_frames :].contiguous()

@@ -1,0 +1,317 @@
+"""One plan, chunk after chunk, on the Wan 2.2 S2V model.
+
+A chunk of n generated pictures, all sizes in latents (h = H/8, w = W/8):
+
+    sound      (1, 25, width, n)          rows of n pictures, 16 a second
+    reference  (1, 16, 1, h, w)           none without an image
+    motion     (1, 16, 19, h, w)          the 73 pictures before; none at the head of a shot
+    pose       (1, 16, T, h, w)           none without a pose video
+    noise      (1, 16, T, h, w)           T = (n + 3 + 73) // 4 - 19
+    latents    (1, 16, T, h, w)           after the last sampling step
+    pictures   the last n of decode([reference or motion | latents]), less the dropped ones
+
+Source: Wan-Video/Wan2.2 at 42bf4cf, wan/speech2video.py, and what `reference_timing` is about:
+soundreel's plan starts the sound as much earlier as pictures are dropped, and makes chunks of any
+length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from soundreel.engines.wan.audio_encoder import Sound, SoundFeatures, file_sound
+from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
+from soundreel.engines.wan.motion import MOTION_FRAMES, Motion, follower, survivors
+from soundreel.engines.wan.options import WanOptions
+from soundreel.engines.wan.pictures import PoseVideo, open_pose_video, reference_pixels
+from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
+from soundreel.engines.wan.vae import SPACE, TIME
+from soundreel.errors import OutOfMemory
+from soundreel.events import RunControl, StepDone, StepPreview
+from soundreel.media.image import load_image
+from soundreel.types import Chunk, Frame, Plan, Rgb
+
+if TYPE_CHECKING:
+    from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
+
+INIT_FRAMES = 6
+"""Last pictures of the motion buffer that `init_first_frame` fills with the reference image."""
+
+Noise = Callable[[tuple[int, ...], int, torch.dtype, torch.device], Tensor]
+"""Of `sampler.draw_noise`."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the whole plan shares. text, null_text: (1, L, width); reference: latents."""
+
+    text: Tensor
+    null_text: Tensor | None
+    sound: SoundFeatures
+    reference: Tensor | None
+    first_motion: Tensor | None
+    """Pictures (1, 3, 73, H, W) before a shot, where the reference image is to be seen in them."""
+
+
+class WanSession:
+    """Renders the chunks of a plan in order; see `engines.base.Session`.
+
+    noise: draws a chunk's noise; tests give recorded noise.
+    sound, pose: the plan's own, unless given.
+    motion_frames: pictures handed from chunk to chunk.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        options: WanOptions,
+        parts: Components,
+        *,
+        noise: Noise = draw_noise,
+        sound: Sound | None = None,
+        pose: PoseVideo | None = None,
+        motion_frames: int = MOTION_FRAMES,
+    ) -> None:
+        self._plan, self._options, self._parts = plan, options, parts
+        self._noise, self._sound, self._pose = noise, sound, pose
+        self._motion_frames = motion_frames
+        self._motion = Motion()
+        self._inputs: Inputs | None = None
+        self._vae = parts.vae()
+        self._transformer: WanS2VTransformer3DModel | None = None
+
+    def prepare(self, control: RunControl) -> None:
+        """Encode what the whole plan shares. The text and sound encoders are then let go."""
+        with _memory_errors():
+            text, null_text = self._encode_texts()
+            control.raise_if_cancelled()
+            reference, first_motion = self._encode_reference(control)
+            sound = self._encode_sound()
+            control.raise_if_cancelled()
+        if self._options.pose_video is not None and self._pose is None:
+            width, height = self._plan.request.width, self._plan.request.height
+            self._pose = open_pose_video(
+                self._options.pose_video, width, height, official=self._options.reference_timing
+            )
+        self._inputs = Inputs(text, null_text, sound, reference, first_motion)
+
+    def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
+        """See `engines.base.Session.render`."""
+        with _memory_errors():
+            if chunk.first_slot == 0:
+                self._motion = self._first_motion(chunk, control)
+            latents = self._sample(chunk, control)
+            recent: list[Tensor] = []
+            yield from self._frames(chunk, self._decode(chunk, latents, control), recent, control)
+            self._motion = self._next_motion(chunk, recent, control)
+
+    def snapshot(self) -> bytes:
+        """The motion latents, and those float pictures that a later chunk's motion still holds."""
+        return self._motion.to_bytes()
+
+    def restore(self, state: bytes) -> None:
+        self._motion = Motion.from_bytes(state, self._parts.device)
+
+    # --- once per plan --------------------------------------------------------------------------
+
+    def _encode_texts(self) -> tuple[Tensor, Tensor | None]:
+        request, parts = self._plan.request, self._parts
+        encoder = parts.text()
+        with parts.resident(encoder.model):
+            text = encoder.encode(request.prompt).to(parts.device)
+            if self._options.sampling.guidance_scale <= 1:
+                return text, None
+            return text, encoder.encode(request.negative_prompt).to(parts.device)
+
+    def _encode_sound(self) -> SoundFeatures:
+        """The sound from the clip's first generated picture to the end of the requested segment."""
+        clip = self._plan.audio
+        start = self._plan.sound_start(self._plan.chunks[0])
+        sound = self._sound or file_sound(
+            clip.path, start, clip.sound_end - start, allow_truncated=clip.allow_truncated
+        )
+        return SoundFeatures(self._parts.audio(), sound, self._parts.resident)
+
+    def _encode_reference(self, control: RunControl) -> tuple[Tensor | None, Tensor | None]:
+        """Latents of the reference image, and the motion pictures that show it, if any do."""
+        request = self._plan.request
+        if request.image is None:
+            return None, None
+        pixels = reference_pixels(
+            load_image(request.image),
+            request.width,
+            request.height,
+            official=self._options.reference_timing,
+        )
+        with self._parts.resident(self._vae.model):
+            latents = self._vae.encode(pixels, control.raise_if_cancelled)
+        if not self._options.init_first_frame:
+            return latents.to(self._parts.device), None
+        pictures = torch.zeros(1, 3, self._motion_frames, *pixels.shape[3:])
+        pictures[:, :, -INIT_FRAMES:] = pixels
+        return latents.to(self._parts.device), pictures
+
+    # --- once per chunk -------------------------------------------------------------------------
+
+    def _sample(self, chunk: Chunk, control: RunControl) -> Tensor:
+        """The chunk's latents (1, C, T, h, w)."""
+        options, parts = self._options, self._parts
+        size = self._latent_size(chunk)
+        pose = self._pose_latents(chunk, control)
+        channels = self._vae.latent_channels
+        seed = self._plan.request.seed + chunk.index
+        noise = self._noise((channels, *size), seed, parts.dtype, parts.device)
+        if self._transformer is None:
+            self._transformer = parts.transformer()
+        model = self._transformer
+        with parts.resident(model), torch.no_grad():
+            predict = self._predictor(model, chunk, size, pose)
+            solver = make_solver(options.sampling)
+            for step in denoise(predict, noise, solver, control.raise_if_cancelled):
+                self._report(chunk, step, control)
+        return step.latents
+
+    def _predictor(
+        self,
+        model: WanS2VTransformer3DModel,
+        chunk: Chunk,
+        size: tuple[int, int, int],
+        pose: Tensor | None,
+    ) -> Predict:
+        """The guided transformer, with all that the sampling steps share computed once."""
+        inputs = self._ready
+        sound = inputs.sound.pictures(self._first_picture(chunk), chunk.generated_frames)
+
+        def conditioned(text: Tensor, features: Tensor) -> Predict:
+            conditioning = model.prepare(
+                text,
+                features,
+                latent_size=size,
+                reference_latents=inputs.reference,
+                motion_latents=self._motion.latents,
+                pose_latents=pose,
+                motion_frames=self._motion_frames,
+            )
+            return lambda latents, timestep: model(latents, timestep, conditioning).sample
+
+        conditional = conditioned(inputs.text, sound)
+        if inputs.null_text is None:
+            return conditional
+        silent = conditioned(inputs.null_text, torch.zeros_like(sound))
+        return guide(conditional, silent, self._options.sampling.guidance_scale)
+
+    def _pose_latents(self, chunk: Chunk, control: RunControl) -> Tensor | None:
+        """(1, C, T, h, w): the first picture is put once more in front, its latent is dropped."""
+        if self._pose is None:
+            return None
+        # What is generated before the shot begins has the pose of its beginning.
+        first = self._first_picture(chunk) - self._plan.geometry.lead_in_frames
+        pixels = self._pose.pixels(first, chunk.generated_frames)
+        pixels = torch.cat([pixels[:, :, :1], pixels], dim=2)
+        with self._parts.resident(self._vae.model):
+            return self._vae.encode(pixels, control.raise_if_cancelled)[:, :, 1:]
+
+    def _decode(self, chunk: Chunk, latents: Tensor, control: RunControl) -> Iterator[Tensor]:
+        """The chunk's pictures less the dropped ones, (1, 3, k, H, W) each, as they are ready."""
+        before = self._motion.latents if self._motion.latents is not None else self._ready.reference
+        if before is not None:
+            latents = torch.cat([before, latents], dim=2)
+        decoded = 1 + TIME * (latents.shape[2] - 1)
+        # Without anything in front, the first latent frame is 1 picture: 3 are dropped already.
+        skip = max(0, decoded - chunk.generated_frames + chunk.dropped_frames)
+        with self._parts.resident(self._vae.model):
+            yield from self._vae.decode(latents, skip, control.raise_if_cancelled)
+
+    def _frames(
+        self, chunk: Chunk, decoded: Iterator[Tensor], recent: list[Tensor], control: RunControl
+    ) -> Iterator[Frame]:
+        """The plan's pictures; all decoded ones go to `recent` if another chunk follows on them."""
+        index, end = chunk.start_frame, chunk.end_frame + chunk.lookahead_frames
+        follows = follower(self._plan, chunk) is not None
+        for group in decoded:
+            if follows:
+                recent.append(group.cpu())
+            for picture in to_rgb(group)[: end - index]:
+                control.raise_if_cancelled()
+                yield Frame(index, picture)
+                index += 1
+            if index == end and not follows:
+                return
+
+    def _report(self, chunk: Chunk, step: Step, control: RunControl) -> None:
+        steps, every = self._options.sampling.steps, self._options.preview_steps
+        control.emit(StepDone(chunk.index, step.index, steps))
+        if every and (step.index % every == 0 or step.index == steps):
+            image = preview_jpeg(step.clean)
+            control.emit(StepPreview(chunk.index, step.index, image, MIME_TYPE))
+
+    # --- motion ---------------------------------------------------------------------------------
+
+    def _first_motion(self, chunk: Chunk, control: RunControl) -> Motion:
+        """Before a shot: latents only where no picture is dropped (`init_first_frame`)."""
+        request, buffer = self._plan.request, self._ready.first_motion
+        if buffer is None:
+            buffer = torch.zeros(1, 3, self._motion_frames, request.height, request.width)
+        if chunk.dropped_frames:
+            return Motion(None, survivors(self._plan, chunk, buffer))
+        return self._encoded_motion(chunk, buffer, control)
+
+    def _next_motion(self, chunk: Chunk, recent: list[Tensor], control: RunControl) -> Motion:
+        """After a chunk; empty where nothing follows, so nothing is encoded for nothing."""
+        following = follower(self._plan, chunk)
+        if following is None:
+            return Motion()
+        assert self._motion.pictures is not None
+        buffer = torch.cat([self._motion.pictures, *recent], dim=2)[:, :, -self._motion_frames :]
+        return self._encoded_motion(following, buffer, control)
+
+    def _encoded_motion(self, chunk: Chunk, buffer: Tensor, control: RunControl) -> Motion:
+        with self._parts.resident(self._vae.model):
+            latents = self._vae.encode(buffer, control.raise_if_cancelled)
+        return Motion(latents.to(self._parts.device), survivors(self._plan, chunk, buffer))
+
+    # --- sizes ----------------------------------------------------------------------------------
+
+    @property
+    def _ready(self) -> Inputs:
+        assert self._inputs is not None, "prepare() comes first"
+        return self._inputs
+
+    def _first_picture(self, chunk: Chunk) -> int:
+        """The chunk's first generated picture, counted from the beginning of the driving sound."""
+        plan = self._plan
+        return int((plan.sound_start(chunk) - plan.sound_start(plan.chunks[0])) * plan.fps)
+
+    def _latent_size(self, chunk: Chunk) -> tuple[int, int, int]:
+        """(T, h, w) of the chunk's latents."""
+        request, before = self._plan.request, self._motion_frames
+        frames = (chunk.generated_frames + 3 + before) // TIME - (before + 3) // TIME
+        return frames, request.height // SPACE, request.width // SPACE
+
+
+def to_rgb(pictures: Tensor) -> list[Rgb]:
+    """Pictures (1, 3, n, H, W) in -1..1 as n 8-bit ones, rounded to nearest."""
+    levels = ((pictures[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return list(np.ascontiguousarray(levels.permute(1, 2, 3, 0).cpu().numpy()))
+
+
+@contextmanager
+def _memory_errors() -> Iterator[None]:
+    """A device that ran out of memory is said to have done so."""
+    try:
+        yield
+    except RuntimeError as err:
+        if not isinstance(err, torch.OutOfMemoryError) and "out of memory" not in str(err).lower():
+            raise
+        raise OutOfMemory(
+            f"the device ran out of memory: {str(err).splitlines()[0]}",
+            hint="try --offload block, a smaller --size or fewer --chunk-frames",
+        ) from err
