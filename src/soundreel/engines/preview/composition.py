@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -13,9 +14,16 @@ from soundreel.engines.preview.palettes import COLOURS, PALETTES, Palette, from_
 from soundreel.engines.preview.palettes import to_oklab as _lab
 from soundreel.engines.preview.vocabulary import SHAPES, Character, Style
 
-VOICE_PALETTES = ("sunset", "rose", "aurora", "gold")
-RHYTHM_PALETTES = ("neon", "sunset", "aurora", "ocean", "fire")
-STILL_PALETTES = ("night", "ocean", "cool", "aurora")
+Nature = Literal["still", "sparse", "beat", "voice", "tone"]
+"""Silence · a few sounds · music with a beat · speech or song · held sounds."""
+
+_PALETTES_OF: Mapping[Nature, tuple[str, ...]] = {
+    "still": ("night", "ocean", "cool"),
+    "sparse": ("ice", "cool", "aurora"),
+    "beat": ("neon", "sunset", "candy", "fire"),
+    "voice": ("gold", "rose", "sunset", "warm"),
+    "tone": ("aurora", "ocean", "forest"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +60,20 @@ def compose(
     )
 
 
+def nature_of(drive: Drive) -> Nature:
+    if float(drive.energy.max(initial=0.0)) < 0.05:
+        return "still"
+    if drive.pauses > 0.6:
+        return "sparse"
+    if drive.rhythm > 0.35:
+        return "beat"
+    return "voice" if drive.movement > 0.15 else "tone"
+
+
 def _palette_names(style: Style, drive: Drive) -> list[str]:
     if style.palettes:
         return list(style.palettes)
-    voice = drive.pauses > 0.12 and drive.rhythm < 0.4
-    still = float(drive.energy.max(initial=0.0)) < 0.05
-    usual = STILL_PALETTES if still else VOICE_PALETTES if voice else RHYTHM_PALETTES
+    usual = _PALETTES_OF[nature_of(drive)]
     return [n for n in usual if n not in style.no_palettes] or [
         n for n in PALETTES if n not in style.no_palettes
     ]
@@ -78,7 +94,7 @@ def _banned(key: str, names: frozenset[str]) -> bool:
     """Whether a key colour is close to one that must not appear (0.13 in Oklab's a and b)."""
     lab = _lab(parse_colour(key))
     distances = [np.linalg.norm((_lab(parse_colour(COLOURS[n])) - lab)[1:]) for n in names]
-    return bool(distances) and min(distances) < 0.13
+    return bool(distances) and float(min(distances)) < 0.13
 
 
 def _shapes(style: Style, drive: Drive, rng: np.random.Generator) -> dict[str, float]:
@@ -92,11 +108,14 @@ def _shapes(style: Style, drive: Drive, rng: np.random.Generator) -> dict[str, f
 
 
 def _shapes_of_sound(drive: Drive, rng: np.random.Generator) -> dict[str, float]:
-    """A voice is drawn as waves, a beat as rings; the seed picks the rest."""
-    accent = float(rng.uniform(0.5, 1.0))
-    if drive.rhythm > 0.4:
-        depth = "tunnel" if rng.uniform() < 0.25 else "flow"
-        return {**dict.fromkeys(SHAPES, 0.0), depth: 1.0, "rings": 1.0, "particles": accent}
-    if drive.pauses > 0.12:
-        return {"flow": 0.8, "waves": 1.0, "rings": 0.3, "particles": 0.5 * accent, "tunnel": 0.0}
-    return {"flow": 1.0, "waves": 0.3 * accent, "rings": 0.7, "particles": accent, "tunnel": 0.0}
+    """A voice is drawn as waves, a beat as rings and sparks; the seed picks the rest."""
+    accent = float(rng.uniform(0.6, 1.0))
+    ground = "tunnel" if rng.uniform() < 0.25 else "flow"
+    shapes: Mapping[Nature, dict[str, float]] = {
+        "still": {"flow": 0.9, "particles": 0.6},
+        "sparse": {"flow": 0.45, "rings": 0.8, "particles": 0.4 * accent},
+        "beat": {ground: 1.0, "rings": 1.0, "particles": accent},
+        "voice": {"flow": 0.85, "waves": 1.0, "particles": 0.5 * accent},
+        "tone": {"flow": 1.0, "rings": 0.8, "particles": 0.5 * accent},
+    }
+    return {**dict.fromkeys(SHAPES, 0.0), **shapes[nature_of(drive)]}

@@ -43,7 +43,7 @@ def relative(values: NDArray[np.floating], floor: float, power: float) -> Curve:
     if len(values) == 0:
         return np.zeros(0, dtype=np.float32)
     loud = max(float(np.percentile(values, 95)), floor)
-    return (np.clip(values / loud, 0.0, 1.15) ** power).astype(np.float32)
+    return np.asarray(np.clip(values / loud, 0.0, 1.15) ** power, dtype=np.float32)
 
 
 def smoothstep(x: NDArray[np.floating] | float) -> NDArray[np.floating]:

@@ -12,10 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from soundreel.audio.features import FLOOR_DB, Features
 from soundreel.engines.preview.curves import Curve, hold_and_fall, ramp_in, relative, smooth
 from soundreel.engines.preview.sections import Section, find_sections, openness_curve
-
-from soundreel.audio.features import FLOOR_DB, Features
 
 SILENCE_RMS = 0.004
 """About -48 dB of full scale: a clip no louder than this stays calm."""
@@ -61,6 +60,8 @@ class Drive:
     """How much of a beat the clip has, 0..1."""
     pauses: float
     """Share of the clip that is silent, 0..1."""
+    movement: float
+    """Deviation of the energy: speech moves (0.25), a held tone does not (0)."""
 
     @property
     def num_frames(self) -> int:
@@ -72,12 +73,12 @@ def make_drive(features: Features, fps: float) -> Drive:
     energy = relative(features.rms, SILENCE_RMS * 4, 0.7)
     energy[features.rms < SILENCE_RMS / 4] = 0.0
     bands = _levels(features.bands, energy)
-    onset = np.clip((features.onset - 0.06) / 0.94, 0, 1) * np.sqrt(energy)
+    onset = _accents(features.onset, bands, energy)
     sections = find_sections(energy, bands, onset, fps)
     openness = openness_curve(sections, len(energy), fps)
     swell = smooth(energy, fps, 2.5)
     hits, strengths = _hits(onset, fps)
-    step = (0.045 + 0.9 * energy + 0.5 * onset + 0.15 * openness * swell) / fps
+    step = (0.05 + 1.2 * energy**1.5 + 0.5 * onset) / fps
     num_frames = len(energy)
     return Drive(
         fps=fps,
@@ -97,8 +98,9 @@ def make_drive(features: Features, fps: float) -> Drive:
         hits=hits,
         strengths=strengths,
         sections=sections,
-        rhythm=_rhythm(features, energy, fps),
+        rhythm=_rhythm(features, onset, energy),
         pauses=float((energy < 0.12).mean()) if num_frames else 1.0,
+        movement=float(energy.std()) if num_frames else 0.0,
     )
 
 
@@ -111,7 +113,14 @@ def _levels(bands: NDArray[np.float32], energy: Curve) -> NDArray[np.float32]:
     loud = np.percentile(decibels, 97, axis=0)
     reference = np.maximum(loud, loud.max() - BAND_GAP_DB)
     levels = np.clip(1 + (decibels - reference) / RANGE_DB, 0, 1) ** 1.5
-    return (levels * np.minimum(1.0, energy[:, None] * 4)).astype(np.float32)
+    return np.asarray(levels * np.minimum(1.0, energy[:, None] * 4), dtype=np.float32)
+
+
+def _accents(onset: Curve, bands: NDArray[np.float32], energy: Curve) -> Curve:
+    """Onsets as they strike: those that lift many bands at once count, a gliding tone does not."""
+    before = np.vstack([np.zeros((1, bands.shape[1]), np.float32), bands[:-1]])
+    lift = np.maximum(bands - before, 0).mean(axis=1)
+    return np.asarray(onset * np.clip(lift / 0.25, 0, 1) * np.sqrt(energy), dtype=np.float32)
 
 
 def _tone(bands: NDArray[np.float32]) -> Curve:
@@ -126,7 +135,8 @@ def _hits(onset: NDArray[np.floating], fps: float) -> tuple[NDArray[np.int64], C
     before = np.concatenate([[0.0], onset[:-1]])
     after = np.concatenate([onset[1:], [0.0]])
     peaks = np.flatnonzero((onset >= STRONG_ONSET) & (onset > before) & (onset >= after))
-    gap, kept = max(1, round(0.12 * fps)), []
+    gap = max(1, round(0.12 * fps))
+    kept: list[int] = []
     for frame in peaks.tolist():
         if not kept or frame - kept[-1] >= gap:
             kept.append(frame)
@@ -141,15 +151,14 @@ def _pulse(beats: NDArray[np.int64], energy: Curve, fps: float) -> Curve:
     return hold_and_fall(hits, fps, 0.1)
 
 
-def _rhythm(features: Features, energy: Curve, fps: float) -> float:
-    """1 where most beats carry an onset well above the clip's usual one."""
+def _rhythm(features: Features, onset: Curve, energy: Curve) -> float:
+    """1 where most beats carry an accent well above the clip's usual one."""
     beats = features.beat_frames[features.beat_frames < len(energy)]
     if features.tempo is None or len(beats) < 4:
         return 0.0
-    usual = float(features.onset.mean()) + 1e-6
-    lift = float(features.onset[beats].mean()) / usual
+    lift = float(onset[beats].mean()) / (float(onset.mean()) + 1e-6)
     loud = float((energy[beats] > 0.2).mean())
-    return float(np.clip((lift - 1.2) / 1.5, 0, 1) * loud)
+    return float(np.clip((lift - 1.2) / 1.2, 0, 1) * loud)
 
 
 def _light(num_frames: int, fps: float) -> Curve:
@@ -157,4 +166,4 @@ def _light(num_frames: int, fps: float) -> Curve:
     seconds = num_frames / fps
     begin = ramp_in(num_frames, fps, min(0.8, seconds * 0.08))
     end = ramp_in(num_frames, fps, min(1.6, seconds * 0.12))[::-1]
-    return (0.25 + 0.75 * begin) * (0.12 + 0.88 * end)
+    return np.asarray((0.25 + 0.75 * begin) * (0.12 + 0.88 * end), dtype=np.float32)

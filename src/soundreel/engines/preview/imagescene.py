@@ -1,20 +1,38 @@
-"""The picture with an image: the camera drifts in depth, beats zoom, bass ripples, light glows."""
+"""The picture with an image: the camera drifts in depth, beats zoom, bass ripples, highlights glow,
+and coloured light plays behind what is near."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 
 from soundreel.engines.preview.composition import Composition
 from soundreel.engines.preview.drive import Drive
-from soundreel.engines.preview.layers import Particles, make_grid
-from soundreel.engines.preview.pictures import FrameWarp, ImageSource
+from soundreel.engines.preview.grid import make_grid, working_size
+from soundreel.engines.preview.layers import Particles, Rings, Waves
+from soundreel.engines.preview.ops import (
+    Floats,
+    dimmed,
+    moved,
+    resize,
+    resize_rgb,
+    screen,
+    shaded,
+    tiled,
+    to_bytes,
+)
+from soundreel.engines.preview.palettes import FULL_TONE, HUES, TONES, colour_table
+from soundreel.engines.preview.pictures import GLOW_STEP, FrameWarp, ImageSource
 from soundreel.types import Rgb
 
 COARSE = 8
 """Displacements are smooth: they are worked out on every eighth pixel."""
+
+DUST = 140
+
+WAVES_AT = 0.82
+"""Height of a voice's strings: below the face."""
 
 
 class ImageScene:
@@ -26,73 +44,105 @@ class ImageScene:
         height: int,
         source: ImageSource,
         drive: Drive,
-        composition: Composition,
+        look: Composition,
         warps: Sequence[FrameWarp] = (),
     ) -> None:
-        self._size = (width, height)
-        self._source = source
-        self._drive = drive
-        self._look = composition
+        self._size, self._source, self._drive, self._look = (width, height), source, drive, look
         self._warps = warps
-        self._particles = Particles(composition.seed, 160)
         coarse = (max(4, width // COARSE), max(4, height // COARSE))
-        self._grid = make_grid(*coarse, composition.centre)
-        self._dust_grid = make_grid(max(4, width // 2), max(4, height // 2), composition.centre)
-        canvas_size = source.canvas.shape[1::-1]
-        depth = cv2.resize(source.depth, canvas_size, None, 0, 0, cv2.INTER_CUBIC)
-        m = source.margin
-        self._depth = cv2.resize(depth[m : m + height, m : m + width], coarse)
-        self._base = _positions(width, height, coarse)
-        self._centre = np.array(
-            [width * composition.centre[0], height * composition.centre[1]], dtype=np.float32
-        )
+        self._grid = make_grid(coarse, look.centre)
+        self._base = _positions((width, height), coarse)
+        self._focus = np.array([width * look.centre[0], height * look.centre[1]], dtype=np.float32)
+        self._near = self._depth_at(coarse)
+        self._work = working_size(width, height)
+        light_grid = make_grid(self._work, look.centre)
+        self._still = np.zeros_like(light_grid.x)
+        self._rings = Rings(light_grid, look.shapes["rings"])
+        strings = make_grid(self._work, (look.centre[0], WAVES_AT))
+        self._waves = Waves(strings, look.seed) if look.shapes["waves"] > 0 else None
+        self._dust = Particles(light_grid, look.seed, DUST)
+        self._behind = np.clip(1.05 - 1.25 * self._depth_at(self._work), 0, 1)
+        self._table = colour_table(look.palette)
+        noise = np.random.default_rng(9).uniform(0, 1, (*self._work[::-1], 1))
+        self._dither = noise.astype(np.float32)
 
     def frame(self, i: int) -> Rgb:
         canvas = self._source.canvas
         for warp in self._warps:
             canvas = warp.apply(canvas, i)
         coarse = self._where(i)
-        where = cv2.resize(coarse, self._size, None, 0, 0, cv2.INTER_LINEAR)
-        picture = cv2.remap(canvas, where, None, cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT_101)
-        return self._light(i, picture, coarse)
+        picture = moved(canvas, resize(coarse, self._size))
+        picture = shaded(picture, resize_rgb(self._shade(i), self._size))
+        light = resize_rgb(self._light(i, coarse), self._size)
+        return dimmed(screen(picture, light), float(self._drive.light[i]))
 
-    def _where(self, i: int) -> np.ndarray:
+    def _where(self, i: int) -> Floats:
         """(h, w, 2) canvas position shown at each coarse pixel."""
-        drive, look, unit = self._drive, self._look, min(self._size)
-        reaction = look.character.reaction
-        travel = drive.travel[i] * look.character.pace
-        sway = 0.020 * unit * np.array([np.sin(travel * 0.9), 0.7 * np.sin(travel * 0.63 + 1)])
-        zoom = 1.0 + 0.03 * float(drive.progress[i]) + 0.02 * float(drive.openness[i])
-        zoom += (0.022 * float(drive.pulse[i]) + 0.014 * float(drive.flash[i])) * reaction
-        offset = (self._base - self._centre) / np.float32(zoom)
-        near = (self._depth - 0.35)[..., None]
+        drive, character, unit = self._drive, self._look.character, min(self._size)
+        travel = float(drive.travel[i]) * character.pace
+        reaction = min(character.reaction, 1.6)
+        zoom = 1.0 + 0.04 * float(drive.progress[i]) + 0.02 * float(drive.openness[i])
+        zoom += (0.020 * float(drive.pulse[i]) + 0.012 * float(drive.flash[i])) * reaction
+        near = (self._near - np.float32(0.35))[..., None]
+        offset = (self._base - self._focus) * (1 / np.float32(zoom) - near * np.float32(zoom - 1))
+        sway = np.array([np.sin(travel * 0.9), 0.6 * np.sin(travel * 0.67 + 1)]) * (0.024 * unit)
         offset += near * sway.astype(np.float32)
-        offset *= 1 - near * np.float32(0.02 * (zoom - 1) * 10)
-        ripple = 0.006 * unit * float(drive.bass[i]) * min(reaction, 1.5)
-        wave = np.sin(self._grid.radius * 22 - np.float32(drive.travel[i] * 9))
-        fall = ripple / (1 + 3 * self._grid.radius)
-        radial = np.dstack([self._grid.x, self._grid.y]) / (self._grid.radius[..., None] + 0.15)
-        offset += radial * (wave * fall)[..., None]
-        return np.asarray(offset + self._centre + np.float32(self._source.margin), dtype=np.float32)
+        offset += self._ripple(i, 0.0055 * unit * reaction)
+        return np.asarray(offset + self._focus + np.float32(self._source.margin))
 
-    def _light(self, i: int, picture: Rgb, coarse: np.ndarray) -> Rgb:
+    def _ripple(self, i: int, size: float) -> Floats:
+        """Rings of displacement that run outwards, as deep as the bass is strong."""
+        grid, drive = self._grid, self._drive
+        wave = np.sin(grid.radius * np.float32(20) - np.float32(drive.travel[i] * 8 % (2 * np.pi)))
+        depth = wave * np.float32(size * float(drive.bass[i])) / (grid.radius + np.float32(0.25))
+        return np.dstack([grid.x * depth, grid.y * depth])
+
+    def _shade(self, i: int) -> Rgb:
+        """How much of the image is lit, 0..255: what is near stays light, sound opens the rest."""
+        energy = 0.6 * float(self._drive.energy[i]) + 0.4 * float(self._drive.swell[i])
+        open_ = 0.50 + 0.34 * energy + 0.10 * float(self._drive.flash[i])
+        share = np.float32(open_) + np.float32(0.55) * self._near
+        share /= 1 + np.float32(0.35 - 0.2 * energy) * self._grid.radius_squared
+        grey = to_bytes(np.clip(share * np.float32(255), 0, 255))
+        return np.repeat(grey[..., None], 3, axis=2)
+
+    def _light(self, i: int, coarse: Floats) -> Rgb:
+        """The image's own highlights and the light behind it, at working size."""
+        drive, character = self._drive, self._look.character
+        amount = 0.10 + 0.55 * float(drive.energy[i]) * character.reaction
+        amount = min(0.9, (amount + 0.30 * float(drive.flash[i])) * character.bloom)
+        quarter = resize(coarse, (max(2, self._work[0] // 2), max(2, self._work[1] // 2)))
+        glow = tiled(self._source.glow, quarter * np.float32(1 / GLOW_STEP))
+        colour = self._coloured(i) + resize(glow, self._work) * np.float32(amount)
+        colour += self._dither
+        return to_bytes(np.minimum(colour, 255))
+
+    def _coloured(self, i: int) -> Floats:
         drive, look = self._drive, self._look
-        quarter = cv2.resize(coarse, (max(2, self._size[0] // 4), max(2, self._size[1] // 4)))
-        glow = cv2.remap(self._source.glow, quarter / 4, None, cv2.INTER_LINEAR)
-        amount = (
-            0.12 + 0.5 * float(drive.energy[i]) * look.character.reaction
-        ) * look.character.bloom
-        amount += 0.35 * float(drive.flash[i])
-        glow *= np.float32(min(amount, 1.2))
-        glow = cv2.resize(glow, self._size, None, 0, 0, cv2.INTER_LINEAR)
-        full = cv2.add(picture, glow, dtype=cv2.CV_32F)
-        over = np.maximum(full - 215, 0)
-        full -= over * over / (over + 38)
-        return cv2.convertScaleAbs(full, alpha=float(drive.light[i]))
+        tone = self._rings.draw(self._still, drive, i) * self._behind
+        if self._waves is not None:
+            tone += self._waves.draw(drive, i) * np.float32(0.8)
+        tone += self._dust.draw(drive, i, look.character.pace)
+        tone *= np.float32(0.6 * look.character.light)
+        hue = 0.5 * float(drive.progress[i]) + 0.3 * float(drive.tone[i]) + look.hue
+        rows = np.full_like(tone, (hue % 1) * HUES)
+        columns = np.clip(tone * np.float32((TONES - 1) / FULL_TONE), 0, TONES - 1.01)
+        return tiled(self._table, np.dstack([columns, rows]))
+
+    def _depth_at(self, size: tuple[int, int]) -> Floats:
+        """The source's depth inside the frame."""
+        canvas, margin = self._source.canvas.shape[:2], self._source.margin
+        rows, columns = self._source.depth.shape
+        y0, x0 = margin / canvas[0] * rows, margin / canvas[1] * columns
+        ys = np.linspace(y0, rows - 1 - y0, size[1], dtype=np.float32)
+        xs = np.linspace(x0, columns - 1 - x0, size[0], dtype=np.float32)
+        return tiled(self._source.depth, np.dstack(np.meshgrid(xs, ys)))
 
 
-def _positions(width: int, height: int, coarse: tuple[int, int]) -> np.ndarray:
-    """(h, w, 2) frame position of every coarse pixel's centre, as cv2.resize counts."""
-    x = (np.arange(coarse[0], dtype=np.float32) + 0.5) * (width / coarse[0]) - 0.5
-    y = (np.arange(coarse[1], dtype=np.float32) + 0.5) * (height / coarse[1]) - 0.5
+def _positions(frame: tuple[int, int], coarse: tuple[int, int]) -> Floats:
+    """(h, w, 2) frame position of every coarse pixel's centre, as resizing counts."""
+    x, y = (
+        (np.arange(few, dtype=np.float32) + 0.5) * np.float32(many / few) - 0.5
+        for many, few in zip(frame, coarse, strict=True)
+    )
     return np.dstack(np.meshgrid(x, y)).astype(np.float32)

@@ -1,163 +1,169 @@
-"""The shapes, each as an amount of light ("tone") per pixel of the working picture."""
+"""The shapes in front of the ground, each as an amount of light ("tone") per pixel."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.drive import Drive
-
-Plane = NDArray[np.float32]
-"""(h, w) float32."""
+from soundreel.engines.preview.grid import Grid
+from soundreel.engines.preview.ops import Floats, held
 
 PROFILE = 2048
 """Samples of a radial profile."""
 
-RING_LIFE_S = 2.2
+RINGS = 9
+
+FRONT_LIFE_S = 2.0
+"""How long the wave front of an onset can be seen."""
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The working picture: x, y in units of its smaller side, (0, 0) at the focus."""
+class Rings:
+    """An orb (bass), eight rings for eight bands, a wave front for every strong onset: one radial
+    profile, bent a little by the ground's own displacement."""
 
-    x: Plane
-    y: Plane
-    radius: Plane
+    def __init__(self, grid: Grid, weight: float) -> None:
+        self._grid = grid
+        self._weight = weight
+        self._far = grid.far * 1.2
+        self._rho = np.linspace(0, self._far, PROFILE, dtype=np.float32)
+        self._zeros = np.zeros_like(grid.radius)
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.x.shape[0], self.x.shape[1]
+    def draw(self, wobble: Floats, drive: Drive, i: int) -> Floats:
+        profile = self._orb(drive, i) * np.float32(0.45 + 0.55 * self._weight)
+        profile += self._fronts(drive, i) * np.float32(0.3 + 0.7 * self._weight)
+        if self._weight > 0:
+            profile += self._bands(drive, i) * np.float32(self._weight)
+        bend = 0.022 + 0.022 * float(drive.bass[i])
+        where = (self._grid.radius + wobble * np.float32(bend)) * np.float32(
+            (PROFILE - 1) / self._far
+        )
+        return held(profile[None], np.maximum(where, 0), self._zeros)
 
-    @property
-    def far(self) -> float:
-        return float(self.radius.max())
+    def _orb(self, drive: Drive, i: int) -> Floats:
+        size = 0.07 + 0.05 * drive.bass[i] ** 2 + 0.02 * drive.pulse[i] + 0.03 * drive.swell[i]
+        light = 0.2 + 0.36 * drive.energy[i] ** 1.6 + 0.4 * drive.flash[i]
+        core = np.exp(-((self._rho / size) ** 2))
+        halo = 1 / (1 + (self._rho / (size * 1.8)) ** 2) ** 1.5
+        return np.asarray(light * (0.8 * core + 0.45 * halo), dtype=np.float32)
 
+    def _bands(self, drive: Drive, i: int) -> Floats:
+        """Rings run outwards through the spectrum, low inside: where a band sounds, they shine."""
+        rho, out = self._rho, np.zeros_like(self._rho)
+        scale = 1 + 0.035 * float(drive.pulse[i]) + 0.35 * float(drive.openness[i])
+        places = np.arange(RINGS) + float(drive.travel[i] * 1.6 % 1) - 1
+        levels = np.interp(places, np.arange(8), drive.bands[i], left=0, right=0)
+        ends = np.clip(np.minimum(places + 1, RINGS - 1 - places), 0, 1)
+        for place, level in zip(places.tolist(), (levels * ends).tolist(), strict=True):
+            away = np.abs(rho - np.float32((0.16 + 0.05 * place) * scale))
+            width = 0.003 + 0.005 * level
+            line = np.exp(-((away / width) ** 2))
+            glow = np.exp(-away / (width * 4))
+            out += level**1.8 * (0.85 * line + 0.14 * glow)
+        return out.astype(np.float32)
 
-def make_grid(width: int, height: int, centre: tuple[float, float]) -> Grid:
-    unit = min(width, height)
-    x = ((np.arange(width, dtype=np.float32) + 0.5) - width * centre[0]) / unit
-    y = ((np.arange(height, dtype=np.float32) + 0.5) - height * centre[1]) / unit
-    gx, gy = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
-    return Grid(gx, gy, np.hypot(gx, gy))
-
-
-def rings(grid: Grid, wobble: Plane, drive: Drive, i: int, weight: float) -> Plane:
-    """An orb (bass), eight rings for eight bands, and a wave front for every strong onset."""
-    far = grid.far * 1.15
-    rho = np.linspace(0, far, PROFILE, dtype=np.float32)
-    profile = _orb(rho, drive, i) * (0.35 + 0.65 * weight)
-    profile += _fronts(rho, drive, i, far)
-    if weight > 0:
-        profile += weight * _spectrum(rho, drive, i)
-    where = cv2.scaleAdd(wobble, 0.02 + 0.05 * float(drive.bass[i]), grid.radius)
-    where *= (PROFILE - 1) / far
-    row = np.ascontiguousarray(profile[None], dtype=np.float32)
-    return cv2.remap(row, where, np.zeros_like(where), cv2.INTER_LINEAR, None, cv2.BORDER_REPLICATE)
-
-
-def _orb(rho: Plane, drive: Drive, i: int) -> Plane:
-    size = 0.07 + 0.07 * drive.bass[i] + 0.03 * drive.pulse[i] + 0.03 * drive.swell[i]
-    light = 0.10 + 0.45 * drive.energy[i] + 0.8 * drive.flash[i]
-    core = np.exp(-((rho / size) ** 2))
-    halo = 1 / (1 + (rho / (size * 2.2)) ** 2) ** 1.5
-    return (light * (0.7 * core + 0.5 * halo)).astype(np.float32)
-
-
-def _spectrum(rho: Plane, drive: Drive, i: int) -> Plane:
-    out = np.zeros_like(rho)
-    scale = 1 + 0.06 * drive.pulse[i] + 0.25 * drive.openness[i]
-    for k, level in enumerate(drive.bands[i].tolist()):
-        radius = (0.17 + 0.055 * k) * scale
-        width = 0.0035 + 0.008 * level
-        line = np.exp(-(((rho - radius) / width) ** 2))
-        glow = np.exp(-np.abs(rho - radius) / (width * 5))
-        out += (level**1.3) * (0.75 * line + 0.25 * glow) + 0.02 * line
-    return out
-
-
-def _fronts(rho: Plane, drive: Drive, i: int, far: float) -> Plane:
-    out = np.zeros_like(rho)
-    first = np.searchsorted(drive.hits, i - RING_LIFE_S * drive.fps)
-    last = np.searchsorted(drive.hits, i, side="right")
-    for hit, strength in zip(drive.hits[first:last], drive.strengths[first:last], strict=True):
-        age = (i - int(hit)) / drive.fps
-        radius = 0.1 + far * (1 - np.exp(-age * 0.9))
-        width = 0.006 + 0.03 * age
-        crest = np.exp(-(((rho - radius) / width) ** 2))
-        wake = np.where(rho < radius, np.exp((rho - radius) / (width * 6)), 0)
-        out += strength * np.exp(-age * 2.2) * (0.9 * crest + 0.35 * wake)
-    return out.astype(np.float32)
+    def _fronts(self, drive: Drive, i: int) -> Floats:
+        rho, out = self._rho, np.zeros_like(self._rho)
+        first = np.searchsorted(drive.hits, i - FRONT_LIFE_S * drive.fps)
+        last = np.searchsorted(drive.hits, i, side="right")
+        for hit, strength in zip(drive.hits[first:last], drive.strengths[first:last], strict=True):
+            age = (i - int(hit)) / drive.fps
+            radius = 0.09 + self._far * (1 - np.exp(-age * 0.8))
+            width = 0.005 + 0.02 * age
+            crest = np.exp(-(((rho - radius) / width) ** 2))
+            wake = np.where(rho < radius, np.exp((rho - radius) / (width * 7)), 0)
+            out += strength * np.exp(-age * 2.6) * (1.0 * crest + 0.3 * wake)
+        return out.astype(np.float32)
 
 
-def waves(grid: Grid, drive: Drive, i: int, seed: int) -> Plane:
-    """Six glowing strings; the bands bend them, loudness lights them."""
-    rng = np.random.default_rng([seed, 5])
-    x = grid.x[0]
-    out = np.zeros(grid.shape, dtype=np.float32)
-    reach = 1 / (0.15 + 2.2 * x * x)
-    for k in range(6):
-        level = float(drive.bands[i, k + 1])
-        frequency, speed = rng.uniform(2.5, 4.5) * (1 + 0.45 * k), rng.uniform(1.5, 3.0)
-        phase = rng.uniform(0, 6.28) + speed * drive.travel[i]
-        sway = 0.05 * np.sin(1.3 * x + 0.4 * phase + k)
-        swing = (0.015 + 0.10 * level) * np.minimum(reach / 5, 1)
-        curve = sway + swing * np.sin(2 * frequency * x + phase) * np.cos(1.1 * x * k + 0.5 * phase)
-        width = 0.004 + 0.006 * level
-        distance = (grid.y - curve.astype(np.float32)[None]) * np.float32(1 / width)
-        np.multiply(distance, distance, out=distance)
-        distance += 1
-        out += (0.10 + 0.75 * level) / distance
-    return out
+class Waves:
+    """Glowing strings across the frame: each band bends and lights one."""
+
+    COUNT = 7
+
+    def __init__(self, grid: Grid, seed: int) -> None:
+        self._grid = grid
+        rng = np.random.default_rng([seed, 5])
+        self._frequency = rng.uniform(4.0, 6.5, self.COUNT) * (1 + 0.42 * np.arange(self.COUNT))
+        self._speed = rng.uniform(4.0, 7.0, self.COUNT) * rng.choice((-1, 1), self.COUNT)
+        self._phase = rng.uniform(0, 2 * np.pi, self.COUNT)
+
+    def draw(self, drive: Drive, i: int) -> Floats:
+        out = np.zeros_like(self._grid.x)
+        for k in range(self.COUNT):
+            level = float(drive.bands[i, k])
+            curve = self._curve(k, level, float(drive.travel[i]))
+            width = (0.0035 + 0.004 * level) * (1 + 0.5 * float(drive.flash[i]))
+            away = (self._grid.y - curve[None]) * np.float32(1 / width)
+            np.multiply(away, away, out=away)
+            away += 1
+            out += np.float32(0.05 + 0.85 * level) / away
+        return out
+
+    def _curve(self, k: int, level: float, travel: float) -> Floats:
+        x = self._grid.x[0].astype(np.float64)
+        phase = self._phase[k] + self._speed[k] * travel
+        belly = 1 / (1 + 5.0 * x * x)
+        sway = 0.035 * np.sin(2.1 * x + 0.35 * phase + k) + 0.012 * (k - self.COUNT / 2)
+        swing = (0.006 + (0.17 - 0.013 * k) * level) * belly
+        carrier = np.sin(self._frequency[k] * x + phase) * np.cos(1.7 * x - 0.4 * phase)
+        return np.asarray(sway + swing * carrier, dtype=np.float32)
 
 
 class Particles:
     """Points of light that fly past: each belongs to a band and twinkles with it."""
 
-    def __init__(self, seed: int, count: int = 420) -> None:
+    def __init__(self, grid: Grid, seed: int, count: int) -> None:
+        self._grid = grid
         rng = np.random.default_rng([seed, 6])
-        self._x = rng.uniform(-1, 1, count)
-        self._y = rng.uniform(-1, 1, count)
+        reach = max(grid.size) / grid.unit
+        self._x = rng.uniform(-0.75, 0.75, count) * (reach if grid.size[0] > grid.size[1] else 1)
+        self._y = rng.uniform(-0.75, 0.75, count) * (reach if grid.size[1] > grid.size[0] else 1)
         self._z = rng.uniform(0, 1, count)
         self._band = rng.integers(2, 8, count)
-        self._size = rng.uniform(0.6, 1.4, count)
+        self._size = rng.uniform(0.6, 1.5, count)
 
-    def draw(self, grid: Grid, drive: Drive, i: int, weight: float) -> Plane:
-        depth = np.mod(self._z - drive.travel[i] * 0.11, 1.0) * 0.95 + 0.05
-        unit = min(grid.shape)
-        px = self._x * 0.32 / depth * unit - grid.x[0, 0] * unit
-        py = self._y * 0.48 / depth * unit - grid.y[0, 0] * unit
-        fade = np.minimum(1, (1 - depth) * 5) * np.clip((depth - 0.05) * 8, 0, 1)
-        level = 0.25 + 1.6 * drive.bands[i, self._band] * (0.4 + 0.6 * drive.energy[i])
-        bright = fade * level * weight * (0.35 + 0.65 * drive.openness[i])
-        sigma = self._size * (0.55 + 0.16 / depth) * unit / 416
-        out = np.zeros(grid.shape, dtype=np.float32)
-        for reach, low, high in ((2, 0, 0.9), (4, 0.9, 1.8), (9, 1.8, 99)):
+    def draw(self, drive: Drive, i: int, pace: float) -> Floats:
+        depth = 0.08 + 0.92 * np.mod(self._z - drive.travel[i] * pace * 0.2, 1.0)
+        unit = self._grid.unit
+        px = self._x * 0.4 / depth * unit - self._grid.x[0, 0] * unit
+        py = self._y * 0.4 / depth * unit - self._grid.y[0, 0] * unit
+        fade = np.clip((1 - depth) * 4, 0, 1) * np.clip((depth - 0.08) * 10, 0, 1)
+        level = 0.18 + 1.5 * drive.bands[i, self._band] * (0.3 + 0.7 * drive.energy[i])
+        bright = fade * level * (0.45 + 0.55 * drive.openness[i])
+        sigma = self._size * (0.4 + 0.17 / depth) * unit / 416
+        out = np.zeros_like(self._grid.x)
+        for reach, low, high in ((2, 0.0, 0.8), (4, 0.8, 1.6), (9, 1.6, np.inf)):
             pick = (sigma >= low) & (sigma < high)
-            _splat(out, px[pick], py[pick], sigma[pick], bright[pick], reach)
+            _add_dots(out, px[pick], py[pick], sigma[pick], bright[pick], reach)
         return out
 
 
-def _splat(
-    out: Plane,
+def _add_dots(
+    out: Floats,
     px: NDArray[np.float64],
     py: NDArray[np.float64],
     sigma: NDArray[np.float64],
     bright: NDArray[np.float64],
     reach: int,
 ) -> None:
-    """Add Gaussian dots, cut at `reach` pixels; larger ones spread the same light, less its
-    square root, so that near ones are soft and not blinding."""
+    """Add Gaussian dots, cut at `reach` pixels. Larger ones are dimmer, so that near ones are soft
+    and not blinding."""
     height, width = out.shape
-    offsets = np.arange(-reach, reach + 1)
-    cx, cy = np.floor(px).astype(np.int64), np.floor(py).astype(np.int64)
-    xs, ys = cx[:, None] + offsets, cy[:, None] + offsets
-    wx = np.exp(-((xs - px[:, None]) ** 2) / (2 * sigma[:, None] ** 2)) * ((xs >= 0) & (xs < width))
-    wy = np.exp(-((ys - py[:, None]) ** 2) / (2 * sigma[:, None] ** 2)) * (
-        (ys >= 0) & (ys < height)
-    )
-    amount = (bright / np.maximum(sigma, 0.7))[:, None, None] * wy[:, :, None] * wx[:, None, :]
-    index = np.clip(ys, 0, height - 1)[:, :, None] * width + np.clip(xs, 0, width - 1)[:, None, :]
+    cx, wx = _weights(px, sigma, reach, width)
+    cy, wy = _weights(py, sigma, reach, height)
+    peak = bright / np.maximum(sigma, 0.8) ** 1.3
+    amount = (peak[:, None] * wy)[:, :, None] * wx[:, None, :]
+    index = cy[:, :, None] * width + cx[:, None, :]
     np.add.at(out.reshape(-1), index.ravel(), amount.ravel().astype(np.float32))
+
+
+def _weights(
+    at: NDArray[np.float64], sigma: NDArray[np.float64], reach: int, count: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pixels round each place and their share of light; none beyond the picture."""
+    spread = np.minimum(sigma, reach / 2.4)[:, None]
+    pixels = np.floor(at).astype(np.int64)[:, None] + np.arange(-reach, reach + 1)
+    weight = np.exp(-((pixels + 0.5 - at[:, None]) ** 2) / (2 * spread**2))
+    inside = (pixels >= 0) & (pixels < count)
+    return np.clip(pixels, 0, count - 1), weight * inside

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 TONES, HUES = 512, 96
 """Size of the colour table: tone runs along a row, the cycle of keys down the column."""
 
-FULL_TONE = 1.6
-"""The tone that the last column stands for: light beyond 1 still rises, ever slower."""
+FULL_TONE = 3.2
+"""The tone that the last column stands for: light rises ever slower, only the last is white."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +140,8 @@ _LMS_TO_RGB = np.linalg.inv(_RGB_TO_LMS)
 
 
 def _curve(tone: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Straight to 0.7, then bending so that FULL_TONE just meets 1."""
-    over = np.clip((tone - 0.7) / (FULL_TONE - 0.7), 0, 1)
-    return np.where(tone < 0.7, tone, 0.7 + 0.3 * (1 - (1 - over) ** 2))
+    """Ever slower from 0 to 1 at FULL_TONE; about 0.62, the key itself, at tone 0.85."""
+    return np.asarray((1 - np.exp(-1.1 * tone)) / (1 - np.exp(-1.1 * FULL_TONE)))
 
 
 def _cycle(keys: NDArray[np.float64]) -> NDArray[np.float64]:

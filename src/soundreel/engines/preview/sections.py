@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,13 +44,13 @@ def find_sections(
     traits = _traits(loudness, bands, onset, fps)
     borders = [0, *_borders(traits, loudness, fps), num_frames]
     fullness = loudness + 0.5 * smooth(onset, fps, 2.0) + 0.5 * bands[:, -3:].mean(axis=1)
-    means = [float(fullness[a:b].mean()) for a, b in zip(borders, borders[1:], strict=False)]
+    means = [float(fullness[a:b].mean()) for a, b in pairwise(borders)]
     low, high = min(means, default=0.0), max(means, default=0.0)
     if high - low < 0.08:
         low, high = low - 0.5, high + 0.5
     return tuple(
         Section(a, b, (mean - low) / (high - low))
-        for a, b, mean in zip(borders, borders[1:], means, strict=False)
+        for a, b, mean in zip(borders[:-1], borders[1:], means, strict=True)
     )
 
 

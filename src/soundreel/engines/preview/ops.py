@@ -1,0 +1,85 @@
+"""The few OpenCV calls that draw, with types and fixed manners. Sizes are (width, height)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from soundreel.types import Rgb
+
+Floats = NDArray[np.float32]
+"""float32: (h, w) planes, (h, w, 2) positions x y, (h, w, 3) colour."""
+
+
+def resize(picture: Floats, size: tuple[int, int], *, smooth: bool = False) -> Floats:
+    """Bilinear, or bicubic where slopes show (`smooth`)."""
+    how = cv2.INTER_CUBIC if smooth else cv2.INTER_LINEAR
+    return cast(Floats, cv2.resize(picture, size, None, 0, 0, how))
+
+
+def shrink(picture: Floats, size: tuple[int, int]) -> Floats:
+    """Mean over areas: no aliasing."""
+    return cast(Floats, cv2.resize(picture, size, None, 0, 0, cv2.INTER_AREA))
+
+
+def resize_rgb(picture: Rgb, size: tuple[int, int]) -> Rgb:
+    """Area mean downwards, bicubic upwards."""
+    how = cv2.INTER_AREA if size[0] < picture.shape[1] else cv2.INTER_CUBIC
+    return cast(Rgb, cv2.resize(picture, size, None, 0, 0, how))
+
+
+def tiled(texture: Floats, where: Floats) -> Floats:
+    """The texture at positions (h, w, 2) in texels; it repeats without end."""
+    return cast(Floats, _remap(texture, where, None, cv2.BORDER_WRAP))
+
+
+def held(texture: Floats, x: Floats, y: Floats) -> Floats:
+    """The texture at positions x, y; beyond its edge the last value holds."""
+    return cast(Floats, _remap(texture, x, y, cv2.BORDER_REPLICATE))
+
+
+def moved(picture: Rgb, where: Floats) -> Rgb:
+    """The picture at positions (h, w, 2) in pixels; mirrored beyond its edge."""
+    return cast(Rgb, _remap(picture, where, None, cv2.BORDER_REFLECT_101))
+
+
+def blur(picture: Floats, sigma: float) -> Floats:
+    """Gaussian."""
+    return cast(Floats, cv2.GaussianBlur(picture, (0, 0), max(0.5, sigma)))
+
+
+def slopes(surface: Floats, scale: float) -> tuple[Floats, Floats]:
+    """Smoothed derivatives along x and y, times `scale`."""
+    across = cv2.Sobel(surface, cv2.CV_32F, 1, 0, ksize=3, scale=scale / 8)
+    down = cv2.Sobel(surface, cv2.CV_32F, 0, 1, ksize=3, scale=scale / 8)
+    for plane in (across, down):  # the filter sees no slope across the border itself
+        plane[:, 0], plane[:, -1] = plane[:, 1], plane[:, -2]
+        plane[0], plane[-1] = plane[1], plane[-2]
+    return cast(Floats, across), cast(Floats, down)
+
+
+def to_bytes(picture: Floats) -> Rgb:
+    """Rounded and clipped to 0..255; negative values must not occur."""
+    return cast(Rgb, cv2.convertScaleAbs(picture))
+
+
+def screen(picture: Rgb, light: Rgb) -> Rgb:
+    """Light laid over a picture: brightens, never clips."""
+    room = cv2.bitwise_not(picture)
+    return cast(Rgb, cv2.add(picture, cv2.multiply(room, light, scale=1 / 255)))
+
+
+def shaded(picture: Rgb, share: Rgb) -> Rgb:
+    """The picture times share / 255."""
+    return cast(Rgb, cv2.multiply(picture, share, scale=1 / 255))
+
+
+def dimmed(picture: Rgb, light: float) -> Rgb:
+    return picture if light >= 1 else cast(Rgb, cv2.convertScaleAbs(picture, alpha=light))
+
+
+def _remap(source: NDArray[Any], x: Floats, y: Floats | None, border: int) -> Any:
+    return cv2.remap(source, x, y, cv2.INTER_LINEAR, None, border)
