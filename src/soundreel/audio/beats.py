@@ -15,8 +15,16 @@ PREFERRED_BPM, PREFERENCE_OCTAVES = 120.0, 1.0
 TIGHTNESS = 100.0
 """How strongly beats keep the tempo (Ellis 2007)."""
 
-LEAST_PULSE = 0.2
-"""Autocorrelation at the tempo, below which there is no pulse."""
+WINDOW_S = 10.0
+"""Tempo may drift; within this time it is taken as steady."""
+
+FEWEST_BEATS = 4
+_NO_BEATS = np.zeros(0, np.int64)
+
+LEAST_PULSE, CHANCE_PULSE = 0.12, 0.6
+"""Autocorrelation at the tempo below which there is no pulse: LEAST_PULSE +
+CHANCE_PULSE / sqrt(seconds), since a short piece repeats by chance. Measured: drums .43 to .94;
+speech and random clicks up to .23 in 10 s, .11 in 30 s, .05 in 120 s."""
 
 
 def track_beats(onset: NDArray[np.float32], rate: float) -> tuple[float | None, NDArray[np.int64]]:
@@ -26,11 +34,9 @@ def track_beats(onset: NDArray[np.float32], rate: float) -> tuple[float | None, 
     """
     curve = _smooth(onset, rate)
     period = _period(curve, rate)
-    if period is None:
-        return None, np.zeros(0, np.int64)
-    beats = _walk(curve, period)
-    if len(beats) < 3:
-        return None, np.zeros(0, np.int64)
+    beats = _NO_BEATS if period is None else _walk(curve, period)
+    if len(beats) < FEWEST_BEATS:
+        return None, _NO_BEATS
     tempo = 60 * rate * (len(beats) - 1) / float(beats[-1] - beats[0])
     return tempo, beats
 
@@ -47,24 +53,29 @@ def _smooth(onset: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
 
 def _period(curve: NDArray[np.float64], rate: float) -> float | None:
     """Blocks between beats; None where the curve does not repeat."""
-    longest = int(rate * 60 / SLOWEST_BPM) + 2
-    shortest = int(rate * 60 / FASTEST_BPM)
-    if len(curve) < 2 * longest or not curve.any():
-        return None
-    level = curve - curve.mean()
-    size = 1 << (2 * len(level) - 1).bit_length()
-    spectrum = np.abs(np.fft.rfft(level, size)) ** 2
-    similar = np.fft.irfft(spectrum, size)[: longest + 1]
-    similar /= similar[0]
-    lags = np.arange(1, longest + 1)
-    octaves = np.log2(60 * rate / lags / PREFERRED_BPM) / PREFERENCE_OCTAVES
-    score = np.where(lags >= shortest, similar[1:] * np.exp(-0.5 * octaves**2), 0)
-    best = int(score[:-1].argmax()) + 1
-    if similar[best] < LEAST_PULSE:
+    shortest, longest = round(rate * 60 / FASTEST_BPM), round(rate * 60 / SLOWEST_BPM)
+    similar = _self_similarity(curve, round(WINDOW_S * rate), longest + 1)
+    lags = np.arange(len(similar))
+    octaves = np.log2(60 * rate / np.maximum(lags, 1) / PREFERRED_BPM) / PREFERENCE_OCTAVES
+    score = similar * np.exp(-0.5 * octaves**2)
+    best = shortest + int(score[shortest:-1].argmax())
+    if similar[best] < LEAST_PULSE + CHANCE_PULSE / (len(curve) / rate) ** 0.5:
         return None
     left, middle, right = similar[best - 1 : best + 2]
     bend = left - 2 * middle + right
-    return best + (0.5 * (left - right) / bend if bend < 0 else 0.0)
+    return best + (float(0.5 * (left - right) / bend) if bend < 0 else 0.0)
+
+
+def _self_similarity(curve: NDArray[np.float64], window: int, longest: int) -> NDArray[np.float64]:
+    """Autocorrelation at lags 0..longest, the mean over half-overlapping windows; 0..1."""
+    size = 1 << (window + longest).bit_length()
+    total = np.zeros(longest + 1)
+    for begin in range(0, max(1, len(curve) - window // 2), window // 2):
+        part = curve[begin : begin + window]
+        spectrum = np.abs(np.fft.rfft(part - part.mean(), size)) ** 2
+        total += np.fft.irfft(spectrum, size)[: longest + 1]
+    mean: NDArray[np.float64] = total / max(total[0], 1e-12)
+    return mean
 
 
 def _walk(curve: NDArray[np.float64], period: float) -> NDArray[np.int64]:

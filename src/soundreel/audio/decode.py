@@ -70,6 +70,7 @@ class Decoder:
         self.path = path
         self.tolerant = tolerant
         self._resources = ExitStack()
+        self._used = False
         self._last_packet: Packet[AudioStream] | None = None
 
     def __enter__(self) -> Self:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from soundreel.audio.beats import track_beats
 from soundreel.audio.load import probe
-from soundreel.audio.onsets import normalise_onsets, spectral_flux
+from soundreel.audio.onsets import SILENCE, cut, normalise_onsets, spectral_flux, sum_bands
 from soundreel.audio.segment import stream
 from soundreel.timeline.grid import first_sample
 
@@ -65,14 +65,15 @@ def analyse(
     blocks_per_frame = max(1, round(ONSET_RATE / fps))
     sound = stream(path, start, num_frames / fps, mono=True, allow_truncated=allow_truncated)
     parts: list[tuple[NDArray[np.float32], ...]] = []
-    previous = np.zeros((0, 0), np.float32)
+    state = SILENCE
     for samples, edges in _frame_batches(sound, start, fps, num_frames, rate):
         inner = _subdivide(edges, blocks_per_frame)
-        piece, previous = spectral_flux(samples, inner, rate, previous)
+        piece, state = spectral_flux(samples, inner, rate, state)
         parts.append((_rms(samples, edges), _bands(samples, edges, rate), piece))
     rms, bands, flux = (np.concatenate(kind) for kind in zip(*parts, strict=True))
-    onset = normalise_onsets(flux)
-    tempo, beats = track_beats(onset, float(blocks_per_frame * fps))
+    block_rate = float(blocks_per_frame * fps)
+    onset = normalise_onsets(flux, block_rate)
+    tempo, beats = track_beats(onset, block_rate)
     beat_frames = np.unique(beats // blocks_per_frame)
     return Features(
         rms,
@@ -109,19 +110,10 @@ def _subdivide(edges: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
     return np.append(inner.ravel(), edges[-1])
 
 
-def cut(samples: NDArray[np.float32], edges: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Rows of samples[edges[k]:edges[k + 1]], filled up with zeros to the longest."""
-    lengths = np.diff(edges)
-    columns = np.arange(lengths.max(initial=1))
-    index = np.minimum(edges[:-1, None] + columns, max(0, len(samples) - 1))
-    rows = samples[index] if len(samples) else np.zeros(index.shape, np.float32)
-    return np.where(columns < lengths[:, None], rows, np.float32(0))
-
-
 def _rms(samples: NDArray[np.float32], edges: NDArray[np.int64]) -> NDArray[np.float32]:
-    rows = cut(samples, edges)
-    count = np.maximum(1, np.diff(edges))
-    return np.sqrt((rows.astype(np.float64) ** 2).sum(axis=1) / count).astype(np.float32)
+    rows = cut(samples, edges).astype(np.float64)
+    mean: NDArray[np.float64] = (rows**2).sum(axis=1) / np.maximum(1, np.diff(edges))
+    return np.sqrt(mean).astype(np.float32)
 
 
 def _bands(
@@ -133,10 +125,8 @@ def _bands(
     size = 1 << max(11, math.ceil(math.log2(length)) + 1)
     taper = np.hanning(length + 2)[1:-1].astype(np.float32)
     power = np.abs(np.fft.rfft(rows * taper, size)) ** 2 * (2 / (size * (taper**2).sum()))
-    hertz = np.fft.rfftfreq(size, 1 / rate)
-    places = np.searchsorted(hertz, BAND_EDGES_HZ)
-    total = np.concatenate([np.zeros((len(rows), 1)), power.cumsum(axis=1)], axis=1)
-    level = 10 * np.log10(np.diff(total[:, places], axis=1).clip(1e-12) * 2)
+    sums = sum_bands(power, np.array(BAND_EDGES_HZ) * size / rate)
+    level: NDArray[np.float64] = 10 * np.log10(2 * sums.clip(1e-12))
     return (level / FLOOR_DB + 1).clip(0, 1).astype(np.float32)
 
 
