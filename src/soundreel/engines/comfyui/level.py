@@ -9,14 +9,14 @@ itself, scaled so that mean and variance of the upload are those of the clip.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundreel.audio.segment import read_clip, stream_clip
+from soundreel.audio.segment import stream
 from soundreel.engines.comfyui.s2v_graph import FPS
 from soundreel.types import AudioClip
 
@@ -80,6 +80,12 @@ def calibration(sound: Samples, level: Level) -> Samples:
     return tail.astype(np.float32)
 
 
+def read_buckets(clip: AudioClip, first: int, end: int) -> Samples:
+    """The sound that drives buckets [first, end): behind the clip's end goes on what the file has,
+    because a latent of four pictures hears the bucket of its last, shown or not."""
+    return np.concatenate([block[0] for block in _stream_buckets(clip, first, end)])
+
+
 def even_length(samples: int) -> int:
     """The next length that gives a multiple of five features."""
     step = 5 * _FEATURE
@@ -111,13 +117,23 @@ def _least_variance(
     return float((power + total**2 / tail) / (count + tail - 1))
 
 
+def _stream_buckets(clip: AudioClip, first: int, end: int) -> Iterator[NDArray[np.float32]]:
+    return stream(
+        clip.path,
+        clip.start + Fraction(first, FPS),
+        Fraction(end - first, FPS),
+        rate=RATE,
+        mono=True,
+        allow_truncated=clip.allow_truncated,
+    )
+
+
 def _bucket_sums(clip: AudioClip, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Running sums of the samples and of their squares at the buckets' borders: (end + 1,) each."""
     sums: list[NDArray[np.float64]] = []
     squares: list[NDArray[np.float64]] = []
     rest = np.zeros(0, np.float32)
-    duration = Fraction(end, FPS)
-    for block in stream_clip(clip, clip.start, duration, rate=RATE, mono=True):
+    for block in _stream_buckets(clip, 0, end):
         data = np.concatenate([rest, block[0]])
         whole = len(data) // BUCKET
         rows = data[: whole * BUCKET].reshape(whole, BUCKET).astype(np.float64)
@@ -135,6 +151,5 @@ def _loud_passage(clip: AudioClip, squares: NDArray[np.float64], end: int) -> ND
     """The two loudest seconds of the clip, their mean taken out."""
     length = min(_LOUD, end)
     first = int(np.argmax(squares[length:] - squares[:-length]))
-    start, duration = clip.start + Fraction(first, FPS), Fraction(length, FPS)
-    loud = read_clip(clip, start, duration, rate=RATE, mono=True)[0].astype(np.float64)
+    loud = read_buckets(clip, first, first + length).astype(np.float64)
     return np.asarray(loud - loud.mean())

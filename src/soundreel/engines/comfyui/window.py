@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
-from soundreel.audio.segment import read_clip
 from soundreel.engines.comfyui.level import (
     RATE,
     Samples,
     calibration,
     even_length,
     measure_level,
+    read_buckets,
 )
 from soundreel.engines.comfyui.s2v_graph import FPS
 from soundreel.timeline.grid import FRAMES_PER_LATENT, ceil_to
-from soundreel.types import AudioClip, Chunk, Plan
+from soundreel.types import Chunk, Plan
 
 WHOLE = 60 * FPS
 WINDOW = 30 * FPS
@@ -65,7 +64,7 @@ class SoundWindows:
     def wav(self, chunk: Chunk) -> tuple[bytes, int]:
         """The upload for this chunk, and how many latent frames of it lie before the chunk."""
         span = self.span(chunk)
-        sound = _read(self._plan.audio, span)
+        sound = read_buckets(self._plan.audio, span.first, span.end)
         if self._level is None:
             tail = np.zeros(even_length(len(sound)) - len(sound), np.float32)
         else:
@@ -95,9 +94,3 @@ def _sound_before(position: int, end: int) -> int:
     end, so that the window keeps its length, and all that there are near its beginning."""
     wanted = max(_BEFORE, ceil_to(position - (end - WINDOW), FRAMES_PER_LATENT))
     return min(wanted, position // FRAMES_PER_LATENT * FRAMES_PER_LATENT)
-
-
-def _read(clip: AudioClip, span: Span) -> Samples:
-    start = clip.start + Fraction(span.first, FPS)
-    duration = Fraction(span.end - span.first, FPS)
-    return np.asarray(read_clip(clip, start, duration, rate=RATE, mono=True)[0])
