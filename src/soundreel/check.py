@@ -10,6 +10,7 @@ from soundreel.errors import InputError
 from soundreel.types import ChunkGeometry, Request
 
 MIN_SIDE, MAX_SIDE = 16, 4096
+MAX_RATE_TERM = 1_000_000
 PRESETS = (
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
 )  # fmt: skip
@@ -59,6 +60,11 @@ def _check_times(request: Request) -> None:
         request.fps is None or Fraction(1) <= request.fps <= 240,
         f"--fps {request.fps}",
         "a rate lies between 1 and 240 frames a second",
+    )
+    _require(
+        request.fps is None or max(request.fps.as_integer_ratio()) <= MAX_RATE_TERM,
+        f"--fps {request.fps}",
+        "a rate has few digits, since MP4 counts time in whole ticks: 23.976 or 24000/1001",
     )
 
 
