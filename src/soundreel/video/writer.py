@@ -11,6 +11,7 @@ from typing import Self
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
+from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
@@ -24,7 +25,8 @@ _X264_PARAMS = "cpu-independent=1"
 """Without it x264 gives other bytes from run to run, even on one thread."""
 
 _BT709 = 1
-"""BT.709 in FFmpeg's enumerations of primaries, transfer and matrix (ITU-T H.273)."""
+"""BT.709 in FFmpeg's enumerations of primaries, transfer and matrix (ITU-T H.273), and in
+swscale's of matrices. The tags alone are not enough: by default pixels are converted by BT.601."""
 
 _LIMITED_RANGE = 1
 """16..235, AVCOL_RANGE_MPEG."""
@@ -52,6 +54,7 @@ class SegmentWriter:
         self.num_frames = 0
         self._size = (height, width, 3)
         self._time_base = 1 / fps
+        self._converter = VideoReformatter()
         with writing(path):
             self._container = av.open(url(path), "w", format="mp4", options=_container(fps))
             self._stream = self._container.add_stream("libx264", rate=fps, options=_x264(encoding))
@@ -79,8 +82,11 @@ class SegmentWriter:
         """Encode the next picture."""
         if rgb.shape != self._size or rgb.dtype != np.uint8:
             raise ValueError(f"picture {rgb.shape} {rgb.dtype}, want {self._size} uint8")
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24").reformat(
-            format="yuv420p", dst_colorspace="ITU709", dst_color_range=_LIMITED_RANGE
+        frame = self._converter.reformat(
+            av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
+            format="yuv420p",
+            dst_colorspace=_BT709,
+            dst_color_range=_LIMITED_RANGE,
         )
         frame.pts, frame.time_base = self.num_frames, self._time_base
         with writing(self.path):
