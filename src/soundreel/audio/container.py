@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import av
 from av.audio.stream import AudioStream
@@ -15,6 +16,12 @@ from soundreel.errors import InputError
 
 BROKEN = (av.FFmpegError, OSError, ValueError, EOFError, MemoryError, NotImplementedError)
 """What PyAV raises on files that are damaged, or that it does not know."""
+
+LENIENT_TAGS: dict[str, Any] = (
+    {"metadata_errors": "surrogateescape"} if int(av.__version__.partition(".")[0]) < 19 else {}
+)
+"""For `av.open`: tags that are no UTF-8 do no harm. From PyAV 19 on that is the only way, and the
+argument is gone."""
 
 _HINT = "give a sound file (wav, mp3, m4a, flac, ogg, opus, wma, aiff) or a video with sound"
 _PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp"})
@@ -48,8 +55,8 @@ def open_container(path: Path) -> Iterator[InputContainer]:
     try:
         container = av.open(
             f"file:{os.fspath(path)}",
-            metadata_errors="replace",
             options={"protocol_whitelist": "file"},
+            **LENIENT_TAGS,
         )
     except BROKEN as err:
         raise InputError(

@@ -61,6 +61,7 @@ class Decoder:
 
     container, codec: FFmpeg's names.  rate, channels: of the decoded sound.
     tolerant: take what can be decoded, however much is damaged.
+    end: samples in the whole sound, known once `blocks` has reached its end.
 
     A packet that cannot be decoded in the middle of a file is silence of its length, as players
     do it; time goes on.
@@ -71,6 +72,7 @@ class Decoder:
         self.tolerant = tolerant
         self._resources = ExitStack()
         self._used = False
+        self.end: int | None = None
         self._last_packet: Packet[AudioStream] | None = None
 
     def __enter__(self) -> Self:
@@ -104,6 +106,7 @@ class Decoder:
                 skip = max(0, start - position)
                 yield position + skip, block[:, skip:]
             position = end
+        self.end = position
 
     @property
     def can_seek(self) -> bool:

@@ -38,14 +38,10 @@ def stream(
         wanted = rate or decoder.rate
         first, last = first_sample(start, wanted), first_sample(start + duration, wanted)
 
-        def native(begin: int, end: int) -> Iterator[Samples]:
-            return _native(decoder, begin, end, mono)
-
         if wanted == decoder.rate:
-            yield from native(first, last)
+            yield from _native(decoder, first, last, mono)
         else:
-            ratio = Fraction(wanted, decoder.rate)
-            yield from resample(native, ratio.numerator, ratio.denominator, first, last)
+            yield from _converted(decoder, wanted, first, last, mono)
 
 
 def read(
@@ -96,6 +92,24 @@ def read_clip(
 ) -> NDArray[np.float32]:
     """The blocks of `stream_clip` as one array (channels, n)."""
     return np.concatenate(list(stream_clip(clip, start, duration, rate=rate, mono=mono)), axis=1)
+
+
+def _converted(
+    decoder: Decoder, rate: int, first: int, last: int, mono: bool
+) -> Iterator[Samples]:
+    """Samples [first, last) at another rate; the filter does not ring beyond the file's ends."""
+
+    def native(begin: int, end: int) -> Iterator[Samples]:
+        return _native(decoder, begin, end, mono)
+
+    yield np.zeros((1 if mono else decoder.channels, 0), np.float32)
+    ratio = Fraction(rate, decoder.rate)
+    for block in resample(native, ratio.numerator, ratio.denominator, first, last):
+        block[:, : max(0, -first)] = 0
+        if decoder.end is not None:
+            block[:, max(0, first_sample(Fraction(decoder.end, decoder.rate), rate) - first) :] = 0
+        yield block
+        first += block.shape[1]
 
 
 def _native(decoder: Decoder, begin: int, end: int, mono: bool) -> Iterator[Samples]:
