@@ -7,20 +7,16 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import av
 from av.container import InputContainer
 from av.stream import Stream
 
+from soundreel.audio.container import LENIENT_TAGS
 from soundreel.errors import SoundreelError, WorkError
 
 _S = TypeVar("_S", bound=Stream)
-
-_TAG_ERRORS: dict[str, Any] = (
-    {"metadata_errors": "surrogateescape"} if int(av.__version__.partition(".")[0]) < 19 else {}
-)
-"""From PyAV 19 on this is the only way, and the argument is gone."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -35,7 +31,9 @@ def reading(path: Path, error: type[SoundreelError], hint: str) -> Iterator[Inpu
     """The opened file; what FFmpeg says against it, then or later, is raised as `error`. Nothing
     but this one file is read, whatever its content says."""
     try:
-        with av.open(url(path), options={"protocol_whitelist": "file"}, **_TAG_ERRORS) as container:
+        with av.open(
+            url(path), options={"protocol_whitelist": "file"}, **LENIENT_TAGS
+        ) as container:
             yield container
     except (av.FFmpegError, OSError) as err:
         raise error(f"cannot read {path}: {_reason(err)}", hint=hint) from err
