@@ -30,6 +30,7 @@ from soundreel.engines.wan.audio_encoder import Sound, SoundFeatures, file_sound
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
 from soundreel.engines.wan.motion import MOTION_FRAMES, Motion, follower, survivors
+from soundreel.engines.wan.offload import retry_lower
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.pictures import PoseVideo, open_pose_video, reference_pixels
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
@@ -64,6 +65,8 @@ class Inputs:
 class WanSession:
     """Renders the chunks of a plan in order; see `engines.base.Session`.
 
+    lower: called when the device runs out of memory: makes room and gives the sentence to say, or
+        None where nothing is left to do (`offload.Residence.lower`).
     noise: draws a chunk's noise; tests give recorded noise.
     sound, pose: the plan's own, unless given.
     motion_frames: pictures handed from chunk to chunk.
@@ -75,12 +78,14 @@ class WanSession:
         options: WanOptions,
         parts: Components,
         *,
+        lower: Callable[[], str | None] = lambda: None,
         noise: Noise = draw_noise,
         sound: Sound | None = None,
         pose: PoseVideo | None = None,
         motion_frames: int = MOTION_FRAMES,
     ) -> None:
         self._plan, self._options, self._parts = plan, options, parts
+        self._lower = lower
         self._noise, self._sound, self._pose = noise, sound, pose
         self._motion_frames = motion_frames
         self._motion = Motion()
@@ -90,21 +95,19 @@ class WanSession:
 
     def prepare(self, control: RunControl) -> None:
         """Encode what the whole plan shares. The text and sound encoders are then let go."""
-        with _memory_errors():
-            text, null_text = self._encode_texts()
-            control.raise_if_cancelled()
-            reference, first_motion = self._encode_reference(control)
-            sound = self._encode_sound()
-            control.raise_if_cancelled()
         if self._options.pose_video is not None and self._pose is None:
             width, height = self._plan.request.width, self._plan.request.height
             self._pose = open_pose_video(
                 self._options.pose_video, width, height, official=self._options.reference_timing
             )
-        self._inputs = Inputs(text, null_text, sound, reference, first_motion)
+        attempts = retry_lower(lambda: self._encode_inputs(control), self._lower, control)
+        self._inputs = next(attempts)
 
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         """See `engines.base.Session.render`."""
+        yield from retry_lower(lambda: self._render(chunk, control), self._lower, control)
+
+    def _render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         with _memory_errors():
             if chunk.first_slot == 0:
                 self._motion = self._first_motion(chunk, control)
@@ -121,6 +124,15 @@ class WanSession:
         self._motion = Motion.from_bytes(state, self._parts.device)
 
     # --- once per plan --------------------------------------------------------------------------
+
+    def _encode_inputs(self, control: RunControl) -> Iterator[Inputs]:
+        with _memory_errors():
+            text, null_text = self._encode_texts()
+            control.raise_if_cancelled()
+            reference, first_motion = self._encode_reference(control)
+            sound = self._encode_sound()
+            control.raise_if_cancelled()
+        yield Inputs(text, null_text, sound, reference, first_motion)
 
     def _encode_texts(self) -> tuple[Tensor, Tensor | None]:
         request, parts = self._plan.request, self._parts

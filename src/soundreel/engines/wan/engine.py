@@ -1,0 +1,258 @@
+"""The wan engine: Wan 2.2 S2V in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from fractions import Fraction
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from soundreel.config import Settings
+from soundreel.engines.base import Session
+from soundreel.engines.wan.options import WanOptions, parse_options
+from soundreel.errors import EngineUnavailable, InputError
+from soundreel.events import Notice, RunControl, StageFinished, StageStarted
+from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
+
+if TYPE_CHECKING:
+    import torch
+
+    from soundreel.engines.wan.lookup import WeightSet
+    from soundreel.engines.wan.memory import Fit, Precision
+    from soundreel.engines.wan.offload import Level
+
+FPS = Fraction(16)
+DROPPED_FRAMES = 3
+"""Pictures at the head of a shot that Wan's own code throws away (wan/speech2video.py)."""
+
+MIN_SIDE = 64
+"""Motion is packed in blocks of 8x8 latents."""
+
+
+class WanEngine:
+    name = "wan"
+    interpolations: frozenset[str] = frozenset()
+    Options = WanOptions
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @property
+    def deterministic(self) -> bool:
+        """On a CPU; a GPU's sums come in another order each time."""
+        from soundreel.engines.wan.components import choose_device
+
+        return choose_device().type == "cpu"
+
+    def preflight(self, request: Request) -> None:
+        options = self._checked(request)
+        weights = self._weights(options)
+        from soundreel.engines.wan.selection import is_small
+
+        if self.deterministic and not is_small(weights):
+            raise EngineUnavailable(
+                "no GPU that torch can use: a 14B model would take days on the CPU",
+                hint="install torch for your GPU, or choose --engine comfyui or preview",
+            )
+
+    def geometry(self, request: Request) -> ChunkGeometry:
+        options = parse_options(request.options)
+        dropped = 0 if options.init_first_frame else DROPPED_FRAMES
+        official = options.reference_timing
+        return ChunkGeometry(
+            fps=FPS,
+            chunk_frames=options.chunk_frames,
+            grid=options.chunk_frames if official else 4,
+            dropped_frames=dropped,
+            lead_in_frames=0 if official else dropped,
+            size_multiple=16,
+        )
+
+    def identity(self, request: Request) -> Mapping[str, str]:
+        from soundreel.engines.wan.catalog import SLOTS
+        from soundreel.engines.wan.components import choose_device, default_dtype
+        from soundreel.engines.wan.lookup import fingerprint
+        from soundreel.engines.wan.selection import find_loras
+
+        options = parse_options(request.options)
+        weights = self._weights(options)
+        found = {slot.name: getattr(weights, slot.name, None) for slot in SLOTS}
+        for index, (lora, _) in enumerate(find_loras(options, self._settings.models_dir)):
+            found[f"lora {index + 1}"] = lora
+        names = {
+            name: f"{file.path.name} {fingerprint(file)}" for name, file in found.items() if file
+        }
+        device = choose_device()
+        numbers = str(default_dtype(device)).removeprefix("torch.")
+        libraries = {name: version(name) for name in ("torch", "diffusers", "transformers")}
+        return {**names, **libraries, "computed": f"{numbers} on {device.type}"}
+
+    def estimate(self, plan: Plan) -> Estimate:
+        from soundreel.engines.wan.memory import gib
+        from soundreel.engines.wan.selection import is_small
+
+        options = parse_options(plan.request.options)
+        weights = self._weights(options)
+        if is_small(weights):
+            return Estimate(source="unknown: not the 14B model")
+        fit = _fit(plan, options, weights, _free_memory() or 2**62)
+        stages = tuple((stage.name, gib(stage.peak)) for stage in fit.stages)
+        level = ("offload", f"{fit.level}{', VAE on tiles' if fit.tiled else ''}")
+        return Estimate(memory_bytes=fit.peak, source="counted", details=(level, *stages))
+
+    def diagnose(self) -> Sequence[Check]:
+        from soundreel.engines.wan.selection import weight_checks
+
+        try:
+            from soundreel.engines.wan.components import choose_device
+        except ImportError as err:
+            return (Check("torch", False, str(err), "pip install 'soundreel[wan]'"),)
+        device = choose_device()
+        gpu = Check(
+            "GPU",
+            device.type != "cpu",
+            _device_name(device),
+            "install torch for your GPU: https://pytorch.org/get-started",
+        )
+        return (Check("torch", True, version("torch")), gpu, *weight_checks(self._settings))
+
+    @contextmanager
+    def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
+        from soundreel.engines.wan.components import choose_device, default_dtype
+        from soundreel.engines.wan.loader import components
+        from soundreel.engines.wan.lora import LoraSpec
+        from soundreel.engines.wan.offload import Residence, free_memory
+        from soundreel.engines.wan.selection import find_loras
+        from soundreel.engines.wan.session import WanSession
+
+        options = self._checked(plan.request)
+        weights = self._weights(options)
+        loras = find_loras(options, self._settings.models_dir)
+        device = choose_device()
+        level, tiled = _way(plan, options, weights, control)
+        residence = Residence(device, level)
+        parts = components(
+            weights,
+            residence,
+            dtype=default_dtype(device),
+            loras=[LoraSpec(found.path, strength) for found, strength in loras],
+            tiled=tiled,
+            report=lambda text: control.emit(Notice(text)),
+        )
+        lower = residence.lower if options.offload == "auto" else lambda: None
+        session = WanSession(plan, options, parts, lower=lower)
+        try:
+            with _stage("encode text, sound and image", control):
+                session.prepare(control)
+            yield session
+        finally:
+            del session, parts, residence
+            free_memory()
+
+    def _checked(self, request: Request) -> WanOptions:
+        """The options. Raises InputError where they and the request do not go together."""
+        options = parse_options(request.options)
+        if min(request.width, request.height) < MIN_SIDE:
+            raise InputError(
+                f"--size {request.width}x{request.height}: engine wan needs {MIN_SIDE} pixels or "
+                "more on both sides",
+                hint="try --size 480x832",
+            )
+        if options.init_first_frame and request.image is None:
+            raise InputError(
+                "--init-first-frame begins with the reference image, and there is none",
+                hint="give one with --image, or leave --init-first-frame out",
+            )
+        if options.pose_video is not None:
+            from soundreel.video.reader import probe_video
+
+            probe_video(options.pose_video)
+        return options
+
+    def _weights(self, options: WanOptions) -> WeightSet:
+        """Raises EngineUnavailable or InputError where something is missing."""
+        try:
+            from soundreel.engines.wan.selection import find_loras, find_model
+        except ImportError as err:
+            raise EngineUnavailable(
+                f"engine wan cannot be imported: {err}", hint="pip install 'soundreel[wan]'"
+            ) from err
+        weights = find_model(options, self._settings.models_dir)
+        find_loras(options, self._settings.models_dir)
+        return weights
+
+
+def _way(
+    plan: Plan, options: WanOptions, weights: WeightSet, control: RunControl
+) -> tuple[Level, bool]:
+    """Offload level and whether the VAE is tiled. Raises EngineUnavailable if nothing fits."""
+    from soundreel.engines.wan.selection import is_small
+
+    given = None if options.offload == "auto" else options.offload
+    free = _free_memory()
+    if free is None or is_small(weights):
+        return given or "none", False
+    way = _fit(plan, options, weights, free, require=True)
+    if options.offload == "auto" and (way.level != "none" or way.tiled):
+        tiles = ", VAE on tiles" if way.tiled else ""
+        control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
+    return way.level, way.tiled
+
+
+def _fit(
+    plan: Plan, options: WanOptions, weights: WeightSet, free: int, *, require: bool = False
+) -> Fit:
+    from soundreel.engines.wan import memory
+    from soundreel.engines.wan.needs import Work
+
+    request = plan.request
+    work = Work(
+        request.width,
+        request.height,
+        max(chunk.generated_frames for chunk in plan.chunks),
+        reference=request.image is not None,
+        motion=len(plan.chunks) > 1 or options.init_first_frame,
+        guided=options.sampling.guidance_scale > 1,
+    )
+    level = None if options.offload == "auto" else options.offload
+    decide = memory.require if require else memory.fit
+    return decide(work, _precision(weights), free, level)
+
+
+def _precision(weights: WeightSet) -> Precision:
+    from soundreel.engines.wan.memory import Precision
+
+    assert weights.transformer is not None
+    assert weights.text_encoder is not None
+    return Precision(weights.transformer.number_format, weights.text_encoder.number_format)
+
+
+def _free_memory() -> int | None:
+    """Free bytes of the device, None where it cannot be asked."""
+    import torch
+
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0])
+    if torch.backends.mps.is_available():
+        return int(torch.mps.recommended_max_memory())
+    return None
+
+
+def _device_name(device: torch.device) -> str:
+    import torch
+
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+        return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
+    return "none" if device.type == "cpu" else device.type
+
+
+@contextmanager
+def _stage(name: str, control: RunControl) -> Iterator[None]:
+    import time
+
+    control.emit(StageStarted(name))
+    start = time.monotonic()
+    yield
+    control.emit(StageFinished(name, time.monotonic() - start))
