@@ -46,9 +46,10 @@ class WanS2VAttnProcessor:
         key = attn.norm_k(attn.k(source)).unflatten(2, (attn.heads, -1))  # (B, S', h, d)
         value = attn.v(source).unflatten(2, (attn.heads, -1))  # (B, S', h, d)
 
-        # 2. Rotary places in float32, back to the dtype of the values.
+        # 2. Rotary places in float32. Norms kept in float32 give float32: back to one dtype.
         if rotary_emb is not None:
-            query, key = apply_rotary(query, rotary_emb), apply_rotary(key, rotary_emb)
+            query = apply_rotary(query, rotary_emb).to(value.dtype)
+            key = apply_rotary(key, rotary_emb).to(value.dtype)
         query, key = query.to(value.dtype), key.to(value.dtype)
 
         # 3. Attention.

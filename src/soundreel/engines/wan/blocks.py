@@ -57,8 +57,8 @@ class WanS2VTransformerBlock(nn.Module):
         shift_msa, scale_msa, gate_msa, shift_ffn, scale_ffn, gate_ffn = modulation.unbind(2)
 
         # 1. Self-attention over all tokens.
-        normed = _modulate(self.norm1(hidden_states), scale_msa, shift_msa, lengths)
-        attn_output = self.self_attn(normed.to(dtype), rotary_emb=rotary_emb)
+        normed = _modulate(self.norm1(hidden_states), scale_msa, shift_msa, lengths, dtype)
+        attn_output = self.self_attn(normed, rotary_emb=rotary_emb)
         hidden_states = _add_gated(hidden_states, attn_output, gate_msa, lengths)
 
         # 2. Cross-attention to the text, without a gate.
@@ -66,9 +66,8 @@ class WanS2VTransformerBlock(nn.Module):
         hidden_states = hidden_states + self.cross_attn(normed, encoder_hidden_states)
 
         # 3. Feed-forward.
-        normed = _modulate(self.norm2(hidden_states), scale_ffn, shift_ffn, lengths)
-        ffn_output = self.ffn(normed.to(dtype))
-        hidden_states = _add_gated(hidden_states, ffn_output, gate_ffn, lengths)
+        normed = _modulate(self.norm2(hidden_states), scale_ffn, shift_ffn, lengths, dtype)
+        hidden_states = _add_gated(hidden_states, self.ffn(normed), gate_ffn, lengths)
 
         # 4. Sound, for the noisy tokens only.
         if self.audio_injector is None:
@@ -94,18 +93,20 @@ class WanS2VHead(nn.Module):
         return output
 
 
-def _modulate(normed: Tensor, scale: Tensor, shift: Tensor, lengths: list[int]) -> Tensor:
-    """normed (1 + scale) + shift, with scale and shift (B, 2, dim) for two spans of tokens."""
+def _modulate(
+    normed: Tensor, scale: Tensor, shift: Tensor, lengths: list[int], dtype: torch.dtype
+) -> Tensor:
+    """normed (1 + scale) + shift in `dtype`; scale and shift (B, 2, dim) are of two spans."""
     spans = torch.split(normed, lengths, dim=1)
     parts = [
-        torch.addcmul(shift[:, i : i + 1], span, 1 + scale[:, i : i + 1])
+        torch.addcmul(shift[:, i : i + 1], span, 1 + scale[:, i : i + 1]).to(dtype)
         for i, span in enumerate(spans)
     ]
     return torch.cat(parts, dim=1)
 
 
 def _add_gated(hidden_states: Tensor, output: Tensor, gate: Tensor, lengths: list[int]) -> Tensor:
-    """hidden_states + output * gate, with gate (B, 2, dim) for two spans of tokens."""
+    """hidden_states + output * gate, with gate (B, 2, dim) of two spans of tokens."""
     spans = zip(
         torch.split(hidden_states, lengths, dim=1),
         torch.split(output.float(), lengths, dim=1),

@@ -232,7 +232,7 @@ class WanS2VTransformer3DModel(
         tokens = torch.cat([noisy, conditioning.context_tokens.expand(batch, -1, -1)], dim=1)
 
         # 2. Time: t for the noisy tokens, 0 for the others: (B, 2, 6, dim).
-        temb, modulation = self._time(timestep.expand(batch))
+        temb, modulation = self._time(timestep.to(tokens.device).expand(batch))
 
         # 3. Blocks.
         text = conditioning.text.expand(batch, -1, -1)
@@ -300,9 +300,11 @@ class WanS2VTransformer3DModel(
 def _sinusoid(timestep: Tensor, dim: int) -> Tensor:
     """(B,) -> (B, dim) float32: cosines, then sines. Float64 inside, as the official code.
 
-    diffusers' Timesteps works in float32, which is off by up to 6e-5 at t = 1000.
+    diffusers' Timesteps works in float32, which is off by up to 6e-5 at t = 1000. Apple's and
+    Huawei's devices have no float64.
     """
-    half = dim // 2
-    exponent = torch.arange(half, dtype=torch.float64, device=timestep.device) / half
-    angles = torch.outer(timestep.double(), 10000.0**-exponent)
+    half, device = dim // 2, timestep.device
+    exact = torch.float32 if device.type in ("mps", "npu") else torch.float64
+    exponent = torch.arange(half, dtype=exact, device=device) / half
+    angles = torch.outer(timestep.to(exact), 10000.0**-exponent)
     return torch.cat([angles.cos(), angles.sin()], dim=1).float()
