@@ -21,7 +21,7 @@ END_TOKEN = 1
 
 
 def make_model_folder(folder: Path, seed: int = 0) -> Path:
-    """Write the four models and a tokenizer below `folder`; a seed always gives the same weights."""
+    """Write four models and a tokenizer below `folder`; a seed always gives the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for name, make in _PARTS.items():
