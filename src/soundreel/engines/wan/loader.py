@@ -39,10 +39,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-T = TypeVar("T")
-
-T = TypeVar("T")
-
 Report = Callable[[str], None]
 """Takes one sentence for the user."""
 

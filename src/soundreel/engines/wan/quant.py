@@ -96,6 +96,6 @@ def use_scaled_linears(
 
 
 def dequantise(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """`weight * scale` in `dtype`; the scale is (), (1,) or one a row."""
+    """`weight * scale` in `dtype`, of an 8-bit weight; the scale is (), (1,) or one a row."""
     rows = scale.reshape(-1, *[1] * (weight.dim() - 1)) if scale.numel() > 1 else scale.reshape(())
-    return (weight.float() * rows).to(dtype)
+    return weight.float().mul_(rows).to(dtype)

@@ -1,0 +1,73 @@
+"""Graphics cards as their makers publish them: memory, rates, the bus.
+
+Sources: NVIDIA Ampere GA102, Ada, and RTX Blackwell GPU architecture white papers (their tables of
+specifications), and the data sheets of RTX A6000, L40S, A100 and H100. Tensor rates are dense, with
+float32 accumulation. The RTX 3060 is in no white paper's table: its rates are cores x clock from
+its product page, in the ratios that GA102's table gives.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from soundreel.errors import InputError
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """memory_gib: as sold; bf16, tf32: dense TFLOP/s of matrix products in bfloat16 and in what
+    convolutions in float32 run in; bus_gb: GB/s from main memory, one way (PCI Express x16)."""
+
+    name: str
+    memory_gib: int
+    bf16: float
+    tf32: float
+    bus_gb: float
+    source: str
+
+    @property
+    def memory_bytes(self) -> int:
+        return self.memory_gib * GIB
+
+
+_PCIE_4, _PCIE_5 = 31.5, 63.0  # 16 lanes, 128b/130b (PCI-SIG, base specifications 4.0 and 5.0)
+
+CARDS: tuple[Card, ...] = (
+    Card("RTX 3060", 12, 25.5, 12.7, _PCIE_4, "product page: 3584 cores, 1.78 GHz"),
+    Card("RTX 3090", 24, 71.2, 35.6, _PCIE_4, "GA102 white paper, appendix A"),
+    Card("RTX 4080", 16, 97.5, 48.7, _PCIE_4, "Ada white paper, appendix B"),
+    Card("RTX 4090", 24, 165.2, 82.6, _PCIE_4, "Ada white paper, appendix A"),
+    Card("RTX 5090", 32, 209.5, 104.8, _PCIE_5, "RTX Blackwell white paper, appendix A"),
+    Card("RTX A6000", 48, 154.8, 77.4, _PCIE_4, "GA102 white paper, appendix C"),
+    Card("L40S", 48, 362.05, 183.0, _PCIE_4, "L40S data sheet"),
+    Card("A100 80GB", 80, 312.0, 156.0, _PCIE_4, "A100 data sheet"),
+    Card("H100 SXM", 80, 989.4, 494.7, _PCIE_5, "H100 white paper, table 2"),
+)
+
+
+def card_named(text: str) -> Card:
+    """The card of that name, however it is written ("rtx4090", "NVIDIA GeForce RTX 4090").
+
+    Raises InputError listing the known ones.
+    """
+    wanted = _plain(text)
+    for card in CARDS:
+        if _plain(card.name) in wanted or (len(wanted) > 2 and wanted in _plain(card.name)):
+            return card
+    raise InputError(
+        f"--gpu {text!r} is not known here",
+        hint=f"known: {', '.join(card.name for card in CARDS)}; or give the memory: --gpu 24GB",
+    )
+
+
+def memory_named(text: str) -> int | None:
+    """Bytes of "24GB" or "24 GiB"; None where it is no size. Cards are sold in GiB."""
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*gi?b\s*", text, re.IGNORECASE)
+    return int(float(match[1]) * GIB) if match else None
+
+
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", text.lower().replace("nvidia", "").replace("geforce", ""))

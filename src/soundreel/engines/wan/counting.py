@@ -1,0 +1,109 @@
+"""Counts what a piece of a model needs, operation by operation, without running it.
+
+The module's own code runs on torch's meta device, where tensors have shapes and no data. Every
+storage that comes alive is added and subtracted when it dies, so the peak is that of the code
+itself; multiplications are counted by torch's own table of formulas. Attention is counted as the
+fused kernels do it: nothing of the size tokens x tokens is held.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """peak_bytes: most that lived at once of what the run made itself; held_bytes: what of it lives
+    on in the result; flops: a multiplication and an addition are two; parts: of these, the ones in
+    each module that was watched."""
+
+    peak_bytes: int
+    held_bytes: int
+    flops: int
+    parts: tuple[int, ...] = ()
+
+
+def count(run: Callable[[], object], watched: Sequence[nn.Module] = ()) -> Count:
+    """Run once and count. Use it on the meta device; on a real one it measures the same."""
+    ledger = _Ledger()
+    parts = [0] * len(watched)
+    hooks = [hook for i, module in enumerate(watched) for hook in _watch(module, i, parts, ledger)]
+    with torch.no_grad(), _FusedAttention(ledger), ledger:
+        result = run()
+        held = ledger.live
+    del result
+    for hook in hooks:
+        hook.remove()
+    return Count(ledger.peak, held, ledger.flops, tuple(parts))
+
+
+def _watch(module: nn.Module, index: int, parts: list[int], ledger: _Ledger) -> list[Any]:
+    def before(*_: object) -> None:
+        parts[index] -= ledger.flops
+
+    def after(*_: object) -> None:
+        parts[index] += ledger.flops
+
+    return [module.register_forward_pre_hook(before), module.register_forward_hook(after)]
+
+
+class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.live = self.peak = self.flops = 0
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        formula = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **kwargs, out_val=out)
+        if not func.is_view:
+            for tensor in tree_leaves(out):
+                self._enter(tensor)
+        return out
+
+    def _enter(self, tensor: object) -> None:
+        if not isinstance(tensor, Tensor):
+            return
+        storage = tensor.untyped_storage()
+        if storage not in self._seen:
+            self._seen.add(storage)
+            self.live += storage.nbytes()
+            self.peak = max(self.peak, self.live)
+            weakref.finalize(storage, self._leave, storage.nbytes())
+
+    def _leave(self, size: int) -> None:
+        self.live -= size
+
+
+class _FusedAttention(TorchFunctionMode):
+    """Gives attention the memory of a fused kernel: its result and one float32 a query and head
+    (Dao 2023, FlashAttention-2, algorithm 1), and 4 B H S S' d operations."""
+
+    def __init__(self, ledger: _Ledger) -> None:
+        super().__init__()
+        self._ledger = ledger
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **kwargs)
+        query, key = (
+            args[i] if i < len(args) else kwargs[n] for i, n in ((0, "query"), (1, "key"))
+        )
+        self._ledger.flops += 4 * query.numel() * key.shape[-2]
+        statistics = query.new_empty(query.shape[:-1], dtype=torch.float32)
+        return torch.empty_like(query) if statistics.numel() else query
