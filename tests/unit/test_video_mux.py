@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from media_factory import clicks, noise, sine, write_audio
-from soundreel.errors import InputError, WorkError
+from soundreel.errors import Cancelled, InputError, WorkError
 from soundreel.events import Event, Notice, RunControl
 from soundreel.types import AudioClip, Encoding
 from soundreel.video import mux
@@ -224,13 +224,17 @@ def test_joining_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert join(tmp_path).read_bytes() == first
 
 
-def test_cancelling_stops_and_leaves_nothing(tmp_path: Path) -> None:
-    from soundreel.errors import Cancelled
+def test_cancelling_in_the_middle_leaves_nothing(tmp_path: Path) -> None:
+    class StopsSoon(RunControl):
+        asked = 0
 
-    control = RunControl()
-    control.cancel()
+        def raise_if_cancelled(self) -> None:
+            self.asked += 1
+            if self.asked == 20:
+                raise Cancelled("stopped on request")
+
     with pytest.raises(Cancelled):
-        join(tmp_path, control=control)
+        join(tmp_path, control=StopsSoon())
     assert not (tmp_path / "out.mp4").exists()
 
 

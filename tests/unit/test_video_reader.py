@@ -9,6 +9,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 
 from media_factory import sine, write_audio, write_video
 from soundreel.errors import InputError
@@ -94,6 +95,24 @@ def _with_rotation(data: bytes, matrix: tuple[int, ...]) -> bytes:
     begin = data.index(b"tkhd") + 44
     a, b, c, d = (value * 65536 for value in matrix)
     return data[:begin] + struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30) + data[begin + 36 :]
+
+
+def test_the_cover_of_a_song_is_no_video(tmp_path: Path) -> None:
+    song, cover_file = write_audio(tmp_path / "s.mp3", sine(0.5)), tmp_path / "c.mp3"
+    with av.open(str(song)) as source, av.open(str(cover_file), "w") as output:
+        sound = output.add_stream_from_template(source.streams.audio[0])
+        cover = output.add_stream("mjpeg", width=64, height=64, pix_fmt="yuvj420p")
+        cover.disposition = Disposition.attached_pic
+        for packet in source.demux(audio=0):
+            if packet.pts is not None:
+                packet.stream = sound
+                output.mux(packet)
+        output.mux(cover.encode(av.VideoFrame(64, 64, "yuvj420p")))
+        output.mux(cover.encode(None))
+    with av.open(str(cover_file)) as container:
+        assert len(container.streams.video) == 1
+    with pytest.raises(InputError, match="no picture track"):
+        probe_video(cover_file)
 
 
 def test_tags_of_a_sound_file_can_be_read_too(tmp_path: Path) -> None:

@@ -69,6 +69,7 @@ def _join(
             control.raise_if_cancelled()
             container.mux(packet)
     except BaseException:
+        discard(output)  # what is gone, FFmpeg does not rewrite to put the index first
         with suppress(av.FFmpegError, OSError):
             container.close()
         raise

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from av.container import InputContainer
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -89,7 +90,11 @@ def read_tags(path: Path) -> dict[str, str]:
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    streams = decodable(container.streams.video)
+    streams = [
+        stream
+        for stream in decodable(container.streams.video)
+        if not stream.disposition & Disposition.attached_pic
+    ]
     if not streams:
         raise InputError(f"{path} has no picture track that can be decoded", hint=_HINT)
     stream = streams[0]
