@@ -11,8 +11,8 @@ from soundreel.engines.preview.field import FoldField, Folds
 from soundreel.engines.preview.finish import Finisher
 from soundreel.engines.preview.grid import working_size
 from soundreel.engines.preview.layers import Particles, Rings, Waves
-from soundreel.engines.preview.ops import Floats, tiled
-from soundreel.engines.preview.palettes import FULL_TONE, HUES, TONES, colour_table
+from soundreel.engines.preview.ops import Floats
+from soundreel.engines.preview.palettes import colour_table, coloured
 from soundreel.types import Rgb
 
 PARTICLES = 420
@@ -46,15 +46,15 @@ class AbstractScene:
         drive, look = self._drive, self._look
         tone = self._field.lit(folds, drive, i)
         highs = float(drive.highs[i]) * look.character.reaction
-        tone += self._field.filaments(folds, drive, i) * np.float32(0.03 + 0.55 * highs)
+        tone += self._field.filaments(folds, drive, i) * np.float32(0.02 + 0.5 * highs**1.5)
         tone *= np.float32(0.35 + 0.65 * look.shapes["flow"])
-        tone += self._rings.draw(folds.warp[..., 0], drive, i)
+        tone += self._rings.draw(folds.warp_x, drive, i)
         if self._waves is not None:
             tone += self._waves.draw(drive, i) * np.float32(look.shapes["waves"])
         if self._particles is not None:
             dust = self._particles.draw(drive, i, look.character.pace)
             tone += dust * np.float32(look.shapes["particles"])
-        exposure = look.character.light * float(drive.light[i]) / (0.8 + 0.55 * drive.swell[i])
+        exposure = look.character.light * float(drive.light[i]) * 1.5 / (0.8 + 0.6 * drive.swell[i])
         tone *= self._vignette * np.float32(exposure)
         return tone
 
@@ -63,7 +63,5 @@ class AbstractScene:
         drive = self._drive
         hue = self._look.hue + 0.35 * float(drive.progress[i]) + 0.10 * float(drive.mids[i])
         hue += 0.30 * (float(drive.tone[i]) - 0.4) + 0.16 * float(drive.openness[i])
-        rows = folds.warp[..., 1] * np.float32(0.10 * HUES) + folds.grain * np.float32(0.03 * HUES)
-        rows += np.float32((hue + 8) * HUES)
-        columns = np.clip(tone * np.float32((TONES - 1) / FULL_TONE), 0, TONES - 1.01)
-        return tiled(self._table, np.dstack([columns, rows]))
+        hues = folds.warp_y * np.float32(0.10) + folds.height * np.float32(0.02)
+        return coloured(self._table, tone, hues + np.float32(hue % 1))

@@ -20,7 +20,7 @@ Nature = Literal["still", "sparse", "beat", "voice", "tone"]
 _PALETTES_OF: Mapping[Nature, tuple[str, ...]] = {
     "still": ("night", "ocean", "cool"),
     "sparse": ("ice", "cool", "aurora"),
-    "beat": ("neon", "sunset", "candy", "fire"),
+    "beat": ("neon", "sunset", "aurora", "fire", "ocean"),
     "voice": ("gold", "rose", "sunset", "warm"),
     "tone": ("aurora", "ocean", "forest"),
 }

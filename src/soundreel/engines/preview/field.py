@@ -9,46 +9,46 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soundreel.engines.preview.composition import Composition
 from soundreel.engines.preview.drive import Drive
 from soundreel.engines.preview.grid import Grid, make_grid
-from soundreel.engines.preview.noise import TILE, noise_texture
-from soundreel.engines.preview.ops import Floats, blur, resize, slopes, tiled
+from soundreel.engines.preview.noise import noise_texture
+from soundreel.engines.preview.ops import Floats, blur, resize, slopes, split, tiled
 
-TEXELS = 400.0
-"""Noise texels along the frame's smaller side."""
+FOLD_TILE, WARP_TILE = 1024, 512
+"""Periods of the two noises, in texels."""
 
-TUNNEL_TURNS = 1
-"""Whole tiles round the tunnel: its seam closes."""
+FOLD_TEXELS, WARP_TEXELS = 400.0, 160.0
+"""Texels along the frame's smaller side."""
 
-
-LINES = 3.0
+LINES = 2.6
 """Contour lines in one deviation of the relief."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """warp: (h, w, 2) displacement in its deviations. height, grain: (h, w), deviation 1."""
+    """(h, w) each, deviation 1: the height of the relief, and the slow displacement it has."""
 
-    warp: Floats
     height: Floats
-    grain: Floats
+    warp_x: Floats
+    warp_y: Floats
 
 
 class FoldField:
     def __init__(self, size: tuple[int, int], look: Composition) -> None:
         self._look = look
-        self._tunnel = look.shapes["tunnel"] > 0
-        self._grid = make_grid(size, look.centre)
+        self._grid = grid = make_grid(size, look.centre)
         coarse = make_grid((max(2, size[0] // 2), max(2, size[1] // 2)), look.centre)
         rng = np.random.default_rng([look.seed, 2])
-        self._warp = noise_texture(rng, 1, 5, 1.6)
-        self._folds = noise_texture(rng, 2, 15, 1.5)
-        self._coarse_base = _positions(coarse, self._tunnel, look.zoom)
-        self._base = _positions(self._grid, self._tunnel, look.zoom)
-        self._towards_light = _towards_focus(self._grid)
-        self._mouth = _tunnel_mouth(self._grid) if self._tunnel else None
+        self._warp = noise_texture(rng, WARP_TILE, 1, 5, 1.6, channels=2)
+        self._folds = noise_texture(rng, FOLD_TILE, 2, 15, 1.5, channels=1)
+        self._warp_base = _flat(coarse, WARP_TEXELS / look.zoom)
+        self._tunnel = look.shapes["tunnel"] > 0
+        self._base = _tunnel(grid) if self._tunnel else _flat(grid, FOLD_TEXELS / look.zoom)
+        self._towards_light = _towards_focus(grid)
+        self._mouth = _tunnel_mouth(grid) if self._tunnel else None
 
     @property
     def grid(self) -> Grid:
@@ -57,13 +57,14 @@ class FoldField:
     def at(self, drive: Drive, i: int) -> Folds:
         """The field at frame i: it flows by `travel`, bass folds it deeper, beats draw it near."""
         travel = float(drive.travel[i]) * self._look.character.pace
-        warp = self._displacement(travel)
-        zoom = 1 - 0.05 * float(drive.pulse[i]) - 0.14 * float(drive.openness[i])
-        depth = 44 + 34 * float(drive.bass[i]) * self._look.character.reaction
-        where = self._base * np.float32(zoom) + warp * np.float32(depth)
-        where += self._flow(travel)
-        both = tiled(self._folds, where)
-        return Folds(warp, both[..., 0], both[..., 1])
+        warp_x, warp_y = self._displacement(travel)
+        closer = 0.05 * float(drive.pulse[i]) + 0.14 * float(drive.openness[i])
+        depth = np.float32(44 + 30 * float(drive.bass[i]) * self._look.character.reaction)
+        scale = np.float32(1 if self._tunnel else 1 - closer)
+        flow = self._flow(travel, closer)
+        x = warp_x * depth + self._base[0] * scale + flow[0]
+        y = warp_y * depth + self._base[1] * scale + flow[1]
+        return Folds(tiled(self._folds, x, y), warp_x, warp_y)
 
     def lit(self, folds: Folds, drive: Drive, i: int) -> Floats:
         """Light from the focus on the relief: it reaches as far as the sound is loud."""
@@ -100,38 +101,48 @@ class FoldField:
         # Where the relief is flat a line would be a blot; where it is steep, lines would merge.
         bright *= np.clip(per_pixel * np.float32(90 * LINES / 3) - 0.6, 0, 1)
         bright *= np.clip(np.float32(1.6) - per_pixel * np.float32(4), 0, 1)
-        bright *= np.clip(folds.grain * np.float32(0.8), 0, 1)
+        bright *= np.clip(folds.warp_y * np.float32(1.2) - np.float32(0.35), 0, 1)
         return np.asarray(bright, dtype=np.float32)
 
-    def _displacement(self, travel: float) -> Floats:
+    def _displacement(self, travel: float) -> tuple[Floats, Floats]:
+        """Noise displaced by noise, made at half the working size: it has no fine detail."""
         drift = np.array([np.cos(self._look.angle), np.sin(self._look.angle)]) * travel
-        first = self._coarse_base * np.float32(0.7) + _wrapped(drift * 40)
-        second = self._coarse_base * np.float32(0.9) + _wrapped(drift * -26)
-        second += tiled(self._warp, first) * np.float32(40)
-        return resize(tiled(self._warp, second), self._grid.size, smooth=True)
+        there, back = _wrapped(drift * 20, WARP_TILE), _wrapped(drift * -13, WARP_TILE)
+        base_x, base_y = self._warp_base
+        first = tiled(self._warp, base_x + there[0], base_y + there[1]) * np.float32(20)
+        bent_x, bent_y = split(first)
+        bent_x += base_x * np.float32(1.25) + back[0]
+        bent_y += base_y * np.float32(1.25) + back[1]
+        x, y = split(tiled(self._warp, bent_x, bent_y))
+        size = self._grid.size
+        return resize(x, size, smooth=True), resize(y, size, smooth=True)
 
-    def _flow(self, travel: float) -> Floats:
+    def _flow(self, travel: float, closer: float) -> Floats:
         if self._tunnel:
-            return _wrapped(np.array([travel * 20, -travel * 260]))
-        return _wrapped(
-            np.array([-np.sin(self._look.angle), np.cos(self._look.angle)]) * travel * 46
-        )
+            return _wrapped(np.array([travel * 20, -travel * 220 - 200 * closer]), FOLD_TILE)
+        across = np.array([-np.sin(self._look.angle), np.cos(self._look.angle)])
+        return _wrapped(across * travel * 46, FOLD_TILE)
 
 
-def _wrapped(offset: np.ndarray) -> Floats:
+def _wrapped(offset: NDArray[np.float64], tile: int) -> Floats:
     """An offset within one tile: after an hour it is still exact in float32."""
-    return np.asarray(np.mod(offset, TILE), dtype=np.float32)
+    return np.asarray(np.mod(offset, tile), dtype=np.float32)
 
 
-def _positions(grid: Grid, tunnel: bool, zoom: float) -> Floats:
-    """(h, w, 2) texels. A tunnel runs along the logarithm of the radius, so forms keep their
-    shape; its angle goes round the tile a whole number of times."""
-    if not tunnel:
-        return np.dstack([grid.x, grid.y]) * np.float32(TEXELS / zoom)
-    turn = TILE * TUNNEL_TURNS / (2 * np.pi)
-    angle = np.arctan2(grid.y, grid.x) * np.float32(turn)
-    depth = np.log(grid.radius + np.float32(0.02)) * np.float32(turn)
-    return np.dstack([angle, depth]).astype(np.float32)
+def _flat(grid: Grid, texels: float) -> tuple[Floats, Floats]:
+    """Places in texels, from a little above 0, so that displaced ones still lie on the texture."""
+    x, y = (plane * np.float32(texels) for plane in (grid.x, grid.y))
+    ahead = np.float32(texels * 0.5)
+    return x - x.min() + ahead, y - y.min() + ahead
+
+
+def _tunnel(grid: Grid) -> tuple[Floats, Floats]:
+    """Places in texels: round the tile exactly once, so that no seam shows, and along the logarithm
+    of the radius, so that forms keep their shape."""
+    turn = np.float32(FOLD_TILE / (2 * np.pi))
+    angle = np.arctan2(grid.y, grid.x) * turn + np.float32(FOLD_TILE)
+    depth = np.log(grid.radius + np.float32(0.02)) * turn + np.float32(FOLD_TILE)
+    return angle, depth
 
 
 def _towards_focus(grid: Grid) -> tuple[Floats, Floats]:

@@ -19,10 +19,11 @@ from soundreel.engines.preview.ops import (
     resize_rgb,
     screen,
     shaded,
+    split,
     tiled,
     to_bytes,
 )
-from soundreel.engines.preview.palettes import FULL_TONE, HUES, TONES, colour_table
+from soundreel.engines.preview.palettes import colour_table, coloured
 from soundreel.engines.preview.pictures import GLOW_STEP, FrameWarp, ImageSource
 from soundreel.types import Rgb
 
@@ -112,7 +113,7 @@ class ImageScene:
         amount = 0.10 + 0.55 * float(drive.energy[i]) * character.reaction
         amount = min(0.9, (amount + 0.30 * float(drive.flash[i])) * character.bloom)
         quarter = resize(coarse, (max(2, self._work[0] // 2), max(2, self._work[1] // 2)))
-        glow = tiled(self._source.glow, quarter * np.float32(1 / GLOW_STEP))
+        glow = tiled(self._source.glow, *split(quarter * np.float32(1 / GLOW_STEP)))
         colour = self._coloured(i) + resize(glow, self._work) * np.float32(amount)
         colour += self._dither
         return to_bytes(np.minimum(colour, 255))
@@ -125,9 +126,7 @@ class ImageScene:
         tone += self._dust.draw(drive, i, look.character.pace)
         tone *= np.float32(0.6 * look.character.light)
         hue = 0.5 * float(drive.progress[i]) + 0.3 * float(drive.tone[i]) + look.hue
-        rows = np.full_like(tone, (hue % 1) * HUES)
-        columns = np.clip(tone * np.float32((TONES - 1) / FULL_TONE), 0, TONES - 1.01)
-        return tiled(self._table, np.dstack([columns, rows]))
+        return coloured(self._table, tone, float(hue % 1))
 
     def _depth_at(self, size: tuple[int, int]) -> Floats:
         """The source's depth inside the frame."""
@@ -136,7 +135,7 @@ class ImageScene:
         y0, x0 = margin / canvas[0] * rows, margin / canvas[1] * columns
         ys = np.linspace(y0, rows - 1 - y0, size[1], dtype=np.float32)
         xs = np.linspace(x0, columns - 1 - x0, size[0], dtype=np.float32)
-        return tiled(self._source.depth, np.dstack(np.meshgrid(xs, ys)))
+        return tiled(self._source.depth, *np.meshgrid(xs, ys))
 
 
 def _positions(frame: tuple[int, int], coarse: tuple[int, int]) -> Floats:

@@ -9,7 +9,7 @@ from soundreel.engines.preview.drive import Drive
 from soundreel.engines.preview.grid import Grid
 from soundreel.engines.preview.ops import Floats, held
 
-PROFILE = 2048
+PROFILE = 1024
 """Samples of a radial profile."""
 
 RINGS = 9
@@ -45,7 +45,7 @@ class Rings:
         light = 0.2 + 0.36 * drive.energy[i] ** 1.6 + 0.4 * drive.flash[i]
         core = np.exp(-((self._rho / size) ** 2))
         halo = 1 / (1 + (self._rho / (size * 1.8)) ** 2) ** 1.5
-        return np.asarray(light * (0.8 * core + 0.45 * halo), dtype=np.float32)
+        return np.asarray(light * (0.55 * core + 0.5 * halo), dtype=np.float32)
 
     def _bands(self, drive: Drive, i: int) -> Floats:
         """Rings run outwards through the spectrum, low inside: where a band sounds, they shine."""
@@ -59,7 +59,10 @@ class Rings:
             width = 0.003 + 0.005 * level
             line = np.exp(-((away / width) ** 2))
             glow = np.exp(-away / (width * 4))
-            out += level**1.8 * (0.85 * line + 0.14 * glow)
+            out += level**1.8 * (0.9 * line + 0.12 * glow)
+        for band, level in enumerate(drive.bands[i].tolist()):
+            away = (rho - np.float32((0.16 + 0.05 * band) * scale)) * np.float32(1 / 0.035)
+            out += 0.22 * level**2 * np.exp(-away * away)
         return out.astype(np.float32)
 
     def _fronts(self, drive: Drive, i: int) -> Floats:
@@ -72,7 +75,7 @@ class Rings:
             width = 0.005 + 0.02 * age
             crest = np.exp(-(((rho - radius) / width) ** 2))
             wake = np.where(rho < radius, np.exp((rho - radius) / (width * 7)), 0)
-            out += strength * np.exp(-age * 2.6) * (1.0 * crest + 0.3 * wake)
+            out += strength * np.exp(-age * 2.6) * (0.9 * crest + min(0.25, age) * wake)
         return out.astype(np.float32)
 
 

@@ -31,9 +31,9 @@ def resize_rgb(picture: Rgb, size: tuple[int, int]) -> Rgb:
     return cast(Rgb, cv2.resize(picture, size, None, 0, 0, how))
 
 
-def tiled(texture: Floats, where: Floats) -> Floats:
-    """The texture at positions (h, w, 2) in texels; it repeats without end."""
-    return cast(Floats, _remap(texture, where, None, cv2.BORDER_WRAP))
+def tiled(texture: Floats, x: Floats, y: Floats) -> Floats:
+    """The texture at positions x, y in texels; it repeats without end."""
+    return cast(Floats, _remap(texture, x, y, cv2.BORDER_WRAP))
 
 
 def held(texture: Floats, x: Floats, y: Floats) -> Floats:
@@ -44,6 +44,12 @@ def held(texture: Floats, x: Floats, y: Floats) -> Floats:
 def moved(picture: Rgb, where: Floats) -> Rgb:
     """The picture at positions (h, w, 2) in pixels; mirrored beyond its edge."""
     return cast(Rgb, _remap(picture, where, None, cv2.BORDER_REFLECT_101))
+
+
+def split(pair: Floats) -> tuple[Floats, Floats]:
+    """The two channels, each contiguous: much faster to work on."""
+    first, second = cv2.split(pair)
+    return cast(Floats, first), cast(Floats, second)
 
 
 def blur(picture: Floats, sigma: float) -> Floats:

@@ -11,8 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-TONES, HUES = 512, 96
+from soundreel.engines.preview.ops import Floats, held
+
+TONES, HUES = 256, 64
 """Size of the colour table: tone runs along a row, the cycle of keys down the column."""
+
+CYCLES = 3
+"""The table holds the cycle so often: a place in the middle one may stray a whole cycle."""
 
 FULL_TONE = 3.2
 """The tone that the last column stands for: light rises ever slower, only the last is white."""
@@ -94,7 +99,7 @@ def from_keys(keys: Sequence[str], *, light: str = "", deep: str = "") -> Palett
 
 
 def colour_table(palette: Palette) -> NDArray[np.float32]:
-    """(HUES, TONES, 3) float32, sRGB 0..255: rows cycle through the keys, columns rise from the
+    """(CYCLES * HUES, TONES, 3) float32, sRGB 0..255: rows cycle through the keys, columns rise from the
     ground through the key to the light (column = tone / FULL_TONE)."""
     keys = np.stack([to_oklab(parse_colour(key)) for key in palette.keys])
     ring = _cycle(keys)[:, None, :]
@@ -105,7 +110,15 @@ def colour_table(palette: Palette) -> NDArray[np.float32]:
         deep + (ring - deep) * (tone / 0.62),
         ring + (light - ring) * (np.maximum(tone - 0.62, 0) / 0.38) ** 1.35,
     )
-    return (np.clip(from_oklab(lab), 0, 1) * 255).astype(np.float32)
+    once = (np.clip(from_oklab(lab), 0, 1) * 255).astype(np.float32)
+    return np.concatenate([once] * CYCLES)
+
+
+def coloured(table: NDArray[np.float32], tone: Floats, hue: Floats | float) -> Floats:
+    """(h, w, 3) colours of `tone` (0 and more); hue in cycles, -1 to 2."""
+    rows = np.full_like(tone, hue * HUES) if isinstance(hue, float) else hue * np.float32(HUES)
+    columns = tone * np.float32((TONES - 1) / FULL_TONE)
+    return held(table, columns, rows + np.float32(HUES))
 
 
 def to_oklab(rgb: NDArray[np.floating]) -> NDArray[np.float64]:
