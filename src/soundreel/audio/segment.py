@@ -117,7 +117,7 @@ def _native(decoder: Decoder, begin: int, end: int, mono: bool) -> Iterator[Samp
     channels = 1 if mono else decoder.channels
     yield np.zeros((channels, 0), np.float32)
     done = begin
-    if end > 0:
+    if end > max(0, begin):
         for position, block in decoder.blocks(max(0, begin)):
             if position >= end:
                 break
