@@ -270,7 +270,12 @@ class _Run:
             raise NodeError(*engine.faults.fail_node[1:])
         if kind == "VAEDecode" and engine.faults.decode_seconds:
             await asyncio.sleep(engine.faults.decode_seconds)
-        outputs, ui = await execute(kind, self._inputs(spec), self._context(node))
+        try:
+            outputs, ui = await execute(kind, self._inputs(spec), self._context(node))
+        except (NodeError, Interrupted):
+            raise
+        except Exception as err:
+            raise NodeError(type(err).__name__, str(err)) from err
         self._values[node] = outputs
         engine._cache[self._signatures[node]] = (outputs, ui)
         self._done.append(node)
