@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from soundreel.engines.wan.formats import Kind
+from soundreel.errors import InputError
 
 COMFY_REPO = "Comfy-Org/Wan_2.2_ComfyUI_Repackaged"
 OFFICIAL_REPO = "Wan-AI/Wan2.2-S2V-14B"
@@ -123,7 +124,11 @@ def slot_named(name: str) -> Slot:
 
 
 def files_of(set_name: str) -> list[Published]:
-    """The set's files; slots that it does not name come from the fp8 set."""
+    """The set's files; slots that it does not name come from the fp8 set. Raises InputError."""
+    if set_name not in SETS:
+        raise InputError(
+            f"there is no set {set_name!r} of weights", hint=f"choose one of: {', '.join(SETS)}"
+        )
     own = [file for file in PUBLISHED if file.set == set_name]
     taken = {file.slot for file in own}
     base = [file for file in PUBLISHED if file.set == "fp8" and file.slot not in taken]

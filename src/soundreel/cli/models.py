@@ -1,0 +1,171 @@
+"""`soundreel models`: which weight files lie on this machine, what is missing, how to get it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, make_settings
+from soundreel.errors import InputError, WorkError
+
+if TYPE_CHECKING:
+    from soundreel.engines.wan.lookup import Found, WeightSet
+
+app = typer.Typer(help="Show, fetch and check the weight files of the wan engine.")
+
+
+@app.callback(invoke_without_command=True)
+def _default(
+    context: typer.Context,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+    as_json: JsonFlag = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        show(models_dir, config, as_json)
+    elif models_dir or config or as_json:
+        command = context.invoked_subcommand
+        raise InputError(
+            f"options stand before {command}", hint=f"write: soundreel models {command} OPTIONS"
+        )
+
+
+@app.command("list")
+def show(
+    models_dir: ModelsDir = None, config: ConfigFile = None, as_json: JsonFlag = False
+) -> None:
+    """Show what is found where, what it is, what is missing and how to get it."""
+    from soundreel.engines.wan.lookup import choose, scan
+    from soundreel.engines.wan.places import places
+
+    where = places(make_settings({"models_dir": models_dir}, config).models_dir)
+    found = list(scan(where))
+    chosen = choose(found)
+    if as_json:
+        looked_in = [{"origin": place.origin, "folder": str(place.folder)} for place in where]
+        typer.echo(json.dumps({**_json(found, chosen), "looked_in": looked_in}, indent=2))
+        return
+    for line in (*_slot_lines(chosen), *_other_lines(found, chosen)):
+        typer.echo(line)
+    typer.echo("looked in:" if where else "looked nowhere: no models folder is known")
+    for place in where:
+        typer.echo(f"  {place.folder} ({place.origin})")
+
+
+@app.command()
+def pull(
+    which: Annotated[
+        str | None,
+        typer.Argument(metavar="[SET]", help="fp8 (default, about 25 GB) or bf16 (about 46 GB)."),
+    ] = None,
+    to: Annotated[
+        Path | None,
+        typer.Option("--to", metavar="DIR", help="A models folder; default: the hub's cache."),
+    ] = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Fetch the published files that are missing here. Run it again after a stop: it goes on."""
+    from soundreel.engines.wan import catalog, download
+    from soundreel.engines.wan.lookup import choose, scan
+    from soundreel.engines.wan.places import places
+
+    folders = make_settings({"models_dir": models_dir}, config).models_dir
+    found = list(scan(places((*folders, *([to] if to else [])))))
+    wanted = download.missing_files(catalog.files_of(which or "fp8"), found)
+    if which is None:  # any usable file fills a slot then
+        filled = {slot.name for slot in catalog.SLOTS if slot.required}
+        filled -= {slot.name for slot in choose(found).missing}
+        wanted = [file for file in wanted if file.slot not in filled]
+    if not wanted:
+        typer.echo("nothing is missing: see soundreel models")
+        return
+    for path in download.pull(wanted, to, typer.echo):
+        typer.echo(f"  {path}")
+    if to is not None and to.resolve() not in {folder.resolve() for folder in folders}:
+        typer.echo(f"tell soundreel of this folder: --models-dir {to}, or models_dir in its config")
+
+
+@app.command()
+def verify(
+    models_dir: ModelsDir = None, config: ConfigFile = None, as_json: JsonFlag = False
+) -> None:
+    """Compare the files with the checksums that were published (reads all of them)."""
+    from soundreel.engines.wan import download
+    from soundreel.engines.wan.lookup import scan
+    from soundreel.engines.wan.places import places
+
+    folders = make_settings({"models_dir": models_dir}, config).models_dir
+    known = [item for item in scan(places(folders)) if item.kind.name != "UNKNOWN"]
+    verdicts = [download.verify(item) for item in known]
+    if as_json:
+        rows = [{"path": str(v.path), "ok": v.ok, "text": v.text} for v in verdicts]
+        typer.echo(json.dumps(rows, indent=2))
+    else:
+        for verdict in verdicts:
+            mark = {True: "ok     ", False: "DAMAGED", None: "?      "}[verdict.ok]
+            typer.echo(f"{mark} {verdict.path}: {verdict.text}")
+    damaged = [verdict.path.name for verdict in verdicts if verdict.ok is False]
+    if damaged:
+        raise WorkError(
+            f"{len(damaged)} of {len(verdicts)} files are not what was published: "
+            f"{', '.join(damaged)}",
+            hint="delete them and run: soundreel models pull",
+        )
+
+
+def _slot_lines(chosen: WeightSet) -> list[str]:
+    from soundreel.engines.wan.catalog import PUBLISHED, SLOTS
+
+    lines = []
+    for slot in (slot for slot in SLOTS if slot.required):
+        item: Found | None = getattr(chosen, slot.name)
+        if item is not None:
+            lines.append(f"ok      {slot.name:14} {_about(item)}")
+            continue
+        name = next(file.name for file in PUBLISHED if file.slot == slot.name)
+        lines.append(f"missing {slot.name:14} {slot.kind.value}")
+        lines.append(f"        {'':14} fetch it: soundreel models pull")
+        lines.append(f"        {'':14} or put {name} into models/{slot.folders[0]}")
+    return lines
+
+
+def _other_lines(found: Sequence[Found], chosen: WeightSet) -> list[str]:
+    from soundreel.engines.wan.catalog import SLOTS
+
+    used = {getattr(chosen, slot.name) for slot in SLOTS if slot.required}
+    others = [item for item in found if item not in used and item.kind.name != "UNKNOWN"]
+    return ["also found:", *(f"  {_about(item)}" for item in others)] if others else []
+
+
+def _about(item: Found) -> str:
+    facts = f"{item.kind.value}, {item.number_format}, {item.size / 1e9:.1f} GB, {item.origin}"
+    problem = f"; cannot be used: {item.problem}" if item.problem else ""
+    return f"{item.path} ({facts}{problem})"
+
+
+def _json(found: Sequence[Found], chosen: WeightSet) -> dict[str, Any]:
+    from soundreel.engines.wan.catalog import SLOTS
+
+    slots = {slot.name: getattr(chosen, slot.name) for slot in SLOTS if slot.required}
+    return {
+        "slots": {name: None if item is None else str(item.path) for name, item in slots.items()},
+        "missing": [slot.name for slot in chosen.missing],
+        "found": [
+            {
+                "path": str(item.path),
+                "kind": item.kind.name.lower(),
+                "what": item.kind.value,
+                "format": item.number_format,
+                "bytes": item.size,
+                "parameters": item.parameters,
+                "origin": item.origin,
+                "problem": item.problem,
+            }
+            for item in found
+        ],
+    }
