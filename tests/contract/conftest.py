@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -39,26 +37,14 @@ def _comfyui(settings: Settings) -> Iterator[Harness]:
 
 @contextmanager
 def _wan(settings: Settings) -> Iterator[Harness]:
-    """A tiny random model on one thread: its pictures are noise that no ear can follow."""
-    torch = pytest.importorskip("torch")
+    """A tiny random model: its pictures are noise, in which no ear can be seen."""
+    pytest.importorskip("torch")
+    import wan_tiny
     from soundreel.engines.wan.engine import WanEngine
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    ready = settings.model_copy(update={"models_dir": (Path(_wan_models().name),)})
-    options = {"steps": 2, "chunk_frames": 8, "guidance_scale": 2.0}
-    yield Harness("wan", WanEngine, ready, options=options, hears=False)
-    torch.set_num_threads(threads)
-
-
-@cache
-def _wan_models() -> TemporaryDirectory[str]:
-    """Made once for all tests, removed at exit."""
-    from soundreel.engines.wan.testing import make_model_folder
-
-    folder = TemporaryDirectory(prefix="soundreel-wan-")
-    make_model_folder(Path(folder.name))
-    return folder
+    ready = settings.model_copy(update={"models_dir": (wan_tiny.model_folder(),)})
+    with wan_tiny.one_thread():
+        yield Harness("wan", WanEngine, ready, options=wan_tiny.OPTIONS, hears=False)
 
 
 _ENGINES = {"fake": _fake, "preview": _preview, "comfyui": _comfyui, "wan": _wan}
