@@ -140,6 +140,28 @@ def test_a_change_of_brightness_is_no_cut() -> None:
     assert psnr(middle, (bright * 0.75).astype(np.uint8)) > 30
 
 
+def test_a_glow_on_a_smooth_background_tears_nothing() -> None:
+    random = np.random.default_rng(1)
+    soft = cv2.GaussianBlur(texture(*SIZE, seed=3), (0, 0), 12)
+    y, x = np.mgrid[0:304, 0:208]
+    glow = np.exp(-(((x - 60) / 50) ** 2 + ((y - 90) / 70) ** 2))[..., None]
+
+    def lit(step: float) -> Rgb:
+        light = soft * (1 - 0.25 * step) + 30 * step * glow + random.normal(0, 1, soft.shape)
+        return np.clip(light, 0, 255).round().astype(np.uint8)
+
+    assert psnr(between(lit(0), lit(2), 1)[0], lit(1)) > 40
+
+
+def test_motion_is_found_while_the_light_fades() -> None:
+    pictures = [
+        (moving_scene(0.3 + step / 32) * (1 - 0.25 * step)).astype(np.uint8) for step in range(3)
+    ]
+    blend = cv2.addWeighted(pictures[0], 0.5, pictures[2], 0.5, 0)
+    flow = between(pictures[0], pictures[2], 1)[0]
+    assert psnr(flow, pictures[1]) > psnr(blend, pictures[1]) + 6
+
+
 def test_equal_pictures_give_the_same_picture() -> None:
     for picture in (moving_scene(0.1), np.full((304, 208, 3), 77, np.uint8)):
         assert all(np.array_equal(found, picture) for found in between(picture, picture, 2))

@@ -29,9 +29,12 @@ _TOLERANCE = 2.0
 _LONE_TRUST = np.float32(0.3)
 """For a pixel that only one picture shows: more than for one that no motion leads to."""
 
-_CUT_TRUST = 0.5
-"""Mean trust under which the two pictures show different things. Measured: cuts 0.06 to 0.22,
-motion as fast as a third of a second between pictures 0.92 to 1."""
+_CUT_TRUST = 0.45
+"""Mean trust under which the two pictures show different things. Measured: cuts 0.11 to 0.38,
+motion as fast as a third of a second between pictures 0.83 to 1."""
+
+_LEAST_SPREAD = np.float32(4)
+"""Keeps the noise of flat places from being taken for detail."""
 
 
 def between(first: Rgb, second: Rgb, count: int) -> list[Rgb]:
@@ -55,7 +58,7 @@ class _Motion:
 
 
 def _estimate(first: Rgb, second: Rgb) -> tuple[_Motion, _Motion]:
-    small = [_small_grey(picture) for picture in (first, second)]
+    small = _evened(_small_grey(first), _small_grey(second))
     search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     forward = search.calc(small[0], small[1], None)
     backward = search.calc(small[1], small[0], None)
@@ -66,6 +69,31 @@ def _small_grey(picture: Rgb) -> Rgb:
     height, width = (max(side // _SHRINK, _SMALLEST) for side in picture.shape[:2])
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return cast(Rgb, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
+
+
+def _evened(first: Rgb, second: Rgb) -> tuple[Rgb, Rgb]:
+    """Both with the same local brightness and contrast: a glow or a fade is no motion. Without
+    this, smooth backgrounds tear when the light changes (up to 6 dB worse than a blend)."""
+    (mean_first, spread_first), (mean_second, spread_second) = _local(first), _local(second)
+    mean = (mean_first + mean_second) / 2
+    spread = np.sqrt(spread_first * spread_second)
+    return (
+        _bytes((first - mean_first) * (spread / spread_first) + mean),
+        _bytes((second - mean_second) * (spread / spread_second) + mean),
+    )
+
+
+def _local(grey: Rgb) -> tuple[Map, Map]:
+    """Mean and standard deviation around each pixel."""
+    side = min(grey.shape) // 5 | 1
+    values = grey.astype(np.float32)
+    mean = cv2.blur(values, (side, side))
+    variance = cv2.blur(values * values, (side, side)) - mean * mean
+    return cast(Map, mean), np.sqrt(np.maximum(variance, 0)) + _LEAST_SPREAD
+
+
+def _bytes(values: Map) -> Rgb:
+    return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def _motion(flow: NDArray[np.float32], opposite: NDArray[np.float32]) -> _Motion:
