@@ -137,7 +137,9 @@ class SoundFeatures:
         low, weight = self._positions(torch.tensor([rows[place] for place in inside]))
         high = (low + 1).clamp(max=self.frames - 1)
         weight = weight[:, None, None]
-        out[inside] = (1 - weight) * self._states(low) + weight * self._states(high)
+        # Both at once: one after the other would encode both windows of a seam twice.
+        before, after = self._states(torch.cat([low, high])).chunk(2)
+        out[inside] = (1 - weight) * before + weight * after
         return out
 
     def _positions(self, rows: Tensor) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,88 @@
+"""Ladders, solvers and guidance on models whose result is known."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from soundreel.engines.wan.options import PRESETS, Sampling  # noqa: E402
+from soundreel.engines.wan.sampler import (  # noqa: E402
+    denoise,
+    draw_noise,
+    guide,
+    make_solver,
+    sigma_ladder,
+)
+from soundreel.errors import Cancelled  # noqa: E402
+from soundreel.events import RunControl  # noqa: E402
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("sampler", ["unipc", "dpm++", "euler"])
+@pytest.mark.parametrize("steps", [1, 2, 4, 20])
+def test_a_straight_flow_ends_at_the_clean_latents(sampler: Any, steps: int) -> None:
+    """With the true velocity every solver walks along the straight line."""
+    clean, noise = torch.randn(1, 4, 2, 3, 3), torch.randn(1, 4, 2, 3, 3)
+    solver = make_solver(Sampling(steps, 1.0, 5.0, sampler))
+    start = noise + (1 - solver.sigmas[0]) * (clean - noise)
+    done = list(denoise(lambda *_: noise - clean, start, solver, lambda: None))
+    assert [step.index for step in done] == list(range(1, steps + 1))
+    assert torch.allclose(done[-1].latents, clean, atol=1e-5)
+    assert all(torch.allclose(step.clean, clean, atol=1e-5) for step in done)
+
+
+def test_few_step_ladder_is_that_of_the_distilled_weights() -> None:
+    """1000, 750, 500, 250 bent by shift 5 (ModelTC/Wan2.2-Lightning), not cut to integers."""
+    fast = PRESETS["fast"]
+    sigmas, timesteps = sigma_ladder(fast.sampler, fast.steps, fast.flow_shift)
+    wanted = [5 * s / (1 + 4 * s) for s in (1.0, 0.75, 0.5, 0.25)]
+    assert sigmas.tolist() == pytest.approx([*wanted, 0.0])
+    assert timesteps.tolist() == pytest.approx([1000 * sigma for sigma in wanted])
+
+
+@pytest.mark.parametrize("sampler", ["unipc", "dpm++", "euler"])
+def test_ladders_fall_from_noise_to_zero(sampler: Any) -> None:
+    sigmas, timesteps = sigma_ladder(sampler, 40, 3.0)
+    assert len(sigmas) == 41
+    assert len(timesteps) == 40
+    assert (sigmas.diff() < 0).all()
+    assert sigmas[-1] == 0
+    assert (timesteps - sigmas[:-1] * 1000).abs().max() <= 1
+
+
+def test_guidance_goes_beyond_the_conditional_prediction() -> None:
+    def constant(value: float) -> Any:
+        return lambda latents, timestep: torch.full((1,), value)
+
+    assert guide(constant(3.0), constant(1.0), 4.5)(None, None).item() == 1 + 4.5 * 2  # type: ignore[arg-type]
+    only = constant(3.0)
+    assert guide(only, None, 4.5) is only
+
+
+def test_cancelling_stops_before_the_next_step() -> None:
+    control, latents = RunControl(), torch.randn(1, 1, 1, 2, 2)
+    solver = make_solver(PRESETS["official"])
+    seen = []
+
+    def walk() -> None:
+        for step in denoise(lambda x, _: x, latents, solver, control.raise_if_cancelled):
+            seen.append(step.index)
+            control.cancel()
+
+    with pytest.raises(Cancelled):
+        walk()
+    assert seen == [1]
+
+
+def test_noise_belongs_to_its_seed_and_dtype() -> None:
+    first = draw_noise((16, 2, 4, 4), 3, torch.float32, CPU)
+    assert first.shape == (1, 16, 2, 4, 4)
+    assert torch.equal(first, draw_noise((16, 2, 4, 4), 3, torch.float32, CPU))
+    assert not torch.equal(first, draw_noise((16, 2, 4, 4), 4, torch.float32, CPU))
+    coarse = draw_noise((16, 2, 4, 4), 3, torch.bfloat16, CPU)
+    assert coarse.dtype == torch.float32
+    assert torch.equal(coarse, coarse.bfloat16().float())
