@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import struct
+from typing import BinaryIO
 
 from soundreel.audio.decode import Decoder
 from soundreel.errors import InputError
@@ -18,6 +20,7 @@ _SLACK = 2048
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
 
+_MOST_CHUNKS = 1000  # before the sound data of a WAVE file
 _LAST_PAGE = 4  # flag of an Ogg page: the stream ends here
 _OGG_PAGE_BYTES = 65307  # the largest there can be (RFC 3533, section 6)
 
@@ -37,39 +40,72 @@ def require_whole(decoder: Decoder, count: int) -> None:
 
 def _shortfall(decoder: Decoder, count: int) -> str:
     """What is missing at the end of the file, in words; "" if nothing is known to be missing."""
-    size = decoder.path.stat().st_size
     with decoder.path.open("rb") as file:
-        head = file.read(4096)
-        file.seek(max(0, size - _OGG_PAGE_BYTES))
-        tail = file.read()
-    if _states_length(decoder.container, head):
+        size = file.seek(0, os.SEEK_END)
+        stated = _stated_bytes(file)
+        lacks_last_page = decoder.container == "ogg" and not _ends_with_last_page(file, size)
+    if decoder.container in _STATES_LENGTH:
         declared = decoder.declared_samples or 0
         lossless = decoder.codec.startswith(("pcm_", "flac"))
         if count < declared - (0 if lossless else _SLACK):
             return f"it should hold {declared} samples and holds {count}"
-    stated = _stated_bytes(head)
     if stated > size:
         return f"it should have {stated} bytes and has {size}"
-    if head.startswith(b"OggS") and not _ends_with_last_page(tail):
+    if lacks_last_page:
         return "its last page is missing"
     if len(decoder.last_packet) < _frame_bytes(decoder.container, decoder.last_packet[:8]):
         return "its last frame is incomplete"
     return ""
 
 
-def _states_length(container: str, head: bytes) -> bool:
-    if container == "mp3":
-        return b"Xing" in head or b"Info" in head
-    return container in _STATES_LENGTH
-
-
-def _stated_bytes(head: bytes) -> int:
+def _stated_bytes(file: BinaryIO) -> int:
     """The file's length in bytes as its own header gives it, 0 where it does not."""
+    head = _read(file, 0, 4096)
+    if head.startswith((b"RIFF", b"RF64", b"BW64")) and head[8:12] == b"WAVE":
+        return _wave_bytes(file)
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return _matroska_bytes(head)
     if head.startswith(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")):
         return _asf_bytes(head)
+    return _xing_bytes(file, head)
+
+
+def _read(file: BinaryIO, place: int, count: int) -> bytes:
+    file.seek(place)
+    return file.read(count)
+
+
+def _wave_bytes(file: BinaryIO) -> int:
+    """Up to the end of the sound data; a length of 0 or of all ones was never filled in.
+
+    RF64 keeps the length in its chunk ds64 (EBU Tech 3306).
+    """
+    place, long_length = 12, 0
+    for _ in range(_MOST_CHUNKS):
+        kind, length = _read(file, place, 4), _read(file, place + 4, 4)
+        if len(length) < 4:
+            return 0
+        count = int.from_bytes(length, "little")
+        if kind == b"ds64":
+            long_length = int.from_bytes(_read(file, place + 16, 8), "little")
+        if kind == b"data":
+            count = long_length if count == 0xFFFFFFFF else count
+            return place + 8 + count if count else 0
+        place += 8 + count + count % 2
     return 0
+
+
+def _xing_bytes(file: BinaryIO, head: bytes) -> int:
+    """An MP3 may begin, behind its ID3 tag, with a frame that holds the length in bytes."""
+    begin = 0
+    if head.startswith(b"ID3"):  # 28 bits in four bytes (ID3v2.4, section 3.1)
+        begin = 10 + sum((byte & 127) << 7 * i for i, byte in enumerate(reversed(head[6:10])))
+    first = _read(file, begin, 200)
+    at = max(first.find(b"Xing"), first.find(b"Info"))
+    if not first.startswith(b"\xff") or at < 0:
+        return 0
+    flags, _frames, count = struct.unpack(">III", first[at + 4 : at + 16].ljust(12, b"\0"))
+    return begin + int(count) if flags & 3 == 3 else 0
 
 
 def _matroska_bytes(head: bytes) -> int:
@@ -101,8 +137,9 @@ def _asf_bytes(head: bytes) -> int:
     return int(struct.unpack_from("<Q", head, at + 40)[0])
 
 
-def _ends_with_last_page(tail: bytes) -> bool:
+def _ends_with_last_page(file: BinaryIO, size: int) -> bool:
     """Whether the last Ogg page is whole and says that it is the last."""
+    tail = _read(file, max(0, size - _OGG_PAGE_BYTES), _OGG_PAGE_BYTES)
     at = tail.rfind(b"OggS")
     if at < 0 or at + 27 > len(tail):
         return False

@@ -93,7 +93,7 @@ class Decoder:
 
     @property
     def last_packet(self) -> bytes:
-        """The encoded bytes decoded last."""
+        """The encoded bytes read last."""
         return b"" if self._last_packet is None else bytes(self._last_packet)
 
     def blocks(self, start: int = 0) -> Iterator[tuple[int, Samples]]:
@@ -161,9 +161,9 @@ class Decoder:
                 raise self._broken(err) from err
             if packet is None:
                 return
+            self._last_packet = packet if packet.size else self._last_packet
             try:
                 decoded = packet.decode()
-                self._last_packet = packet if packet.size else self._last_packet
             except BROKEN as err:
                 bad += 1
                 if bad >= BAD_PACKETS and not self.tolerant:

@@ -94,9 +94,7 @@ def read_clip(
     return np.concatenate(list(stream_clip(clip, start, duration, rate=rate, mono=mono)), axis=1)
 
 
-def _converted(
-    decoder: Decoder, rate: int, first: int, last: int, mono: bool
-) -> Iterator[Samples]:
+def _converted(decoder: Decoder, rate: int, first: int, last: int, mono: bool) -> Iterator[Samples]:
     """Samples [first, last) at another rate; the filter does not ring beyond the file's ends."""
 
     def native(begin: int, end: int) -> Iterator[Samples]:
