@@ -41,6 +41,7 @@ class FakeComfyUI:
     """film: "core" has FrameInterpolate, "pack" has FILM VFI, "" has neither.
     authorization: the value that the Authorization header must have.
     prefix: path under which the server lives. missing: node classes that it does not know.
+    metadata: whether it can say which prompt and node a preview belongs to (old servers cannot).
     """
 
     def __init__(
@@ -51,7 +52,9 @@ class FakeComfyUI:
         prefix: str = "",
         max_upload: int = 104857600,
         missing: tuple[str, ...] = (),
+        metadata: bool = True,
     ) -> None:
+        self.metadata = metadata
         self.faults = Faults()
         self.files: dict[Place, bytes] = {}
         self.requests: list[tuple[str, str]] = []
@@ -231,7 +234,7 @@ class FakeComfyUI:
     async def _first_message(
         self, socket: web.WebSocketResponse, sid: str, message: Mapping[str, Any]
     ) -> None:
-        if message.get("type") == "feature_flags":
+        if message.get("type") == "feature_flags" and self.metadata:
             self._flags[sid] = message["data"]
             await socket.send_json({"type": "feature_flags", "data": self._features()})
 
@@ -354,7 +357,7 @@ class FakeComfyUI:
         return web.json_response(json.loads((DATA / "system_stats.json").read_text()))
 
     def _features(self) -> dict[str, Any]:
-        return {"supports_preview_metadata": True, "max_upload_size": self._max_upload}
+        return {"supports_preview_metadata": self.metadata, "max_upload_size": self._max_upload}
 
     async def _get_features(self, request: web.Request) -> web.Response:
         return web.json_response(self._features())

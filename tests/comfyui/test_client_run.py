@@ -6,6 +6,7 @@ import threading
 import time
 from typing import Any
 
+import httpx
 import pytest
 
 from comfyui.conftest import Log, client_for, decode_png, short_graph, sweep, wav_bytes
@@ -107,6 +108,21 @@ def test_other_peoples_jobs_are_not_mixed_up_with_ours(
     steps = [p for p in seen if isinstance(p, Step)]
     assert steps
     assert {step.maximum for step in steps} == {2}
+
+
+@pytest.mark.parametrize("metadata", [True, False], ids=["new_server", "old_server"])
+def test_progress_that_is_sent_to_all_is_not_taken_for_ours(metadata: bool, log: Log) -> None:
+    """A prompt posted without a client id is told to every client."""
+    seen: list[Progress] = []
+    with FakeComfyUI(metadata=metadata) as server, client_for(server) as client:
+        server.faults.step_seconds = 0.03
+        name = client.upload(wav_bytes(sweep(1)), ".wav", log.control)
+        client.run(short_graph(name), log.control, wanted=["10"])
+        httpx.post(f"{server.url}/prompt", json={"prompt": short_graph(name, steps=9)})
+        graph = short_graph(name, seed=2)
+        client.run(graph, log.control, wanted=["10"], on_progress=seen.append)
+    assert [p for p in seen if isinstance(p, Step)] == [Step("8", 1, 2), Step("8", 2, 2)]
+    assert len([p for p in seen if isinstance(p, Preview)]) == 2
 
 
 def test_a_full_queue_is_waited_for_and_said(
