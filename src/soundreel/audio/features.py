@@ -65,11 +65,13 @@ def analyse(
     blocks_per_frame = max(1, round(ONSET_RATE / fps))
     sound = stream(path, start, num_frames / fps, mono=True, allow_truncated=allow_truncated)
     parts: list[tuple[NDArray[np.float32], ...]] = []
+    longest = math.ceil(rate / fps)
     state = SILENCE
     for samples, edges in _frame_batches(sound, start, fps, num_frames, rate):
         inner = _subdivide(edges, blocks_per_frame)
-        piece, state = spectral_flux(samples, inner, rate, state)
-        parts.append((_rms(samples, edges), _bands(samples, edges, rate), piece))
+        rows = cut(samples, edges, longest)
+        piece, state = spectral_flux(samples, inner, -(-longest // blocks_per_frame), rate, state)
+        parts.append((_rms(rows, edges), _bands(rows, rate), piece))
     rms, bands, flux = (np.concatenate(kind) for kind in zip(*parts, strict=True))
     block_rate = float(blocks_per_frame * fps)
     onset = normalise_onsets(flux, block_rate)
@@ -110,17 +112,15 @@ def _subdivide(edges: NDArray[np.int64], parts: int) -> NDArray[np.int64]:
     return np.append(inner.ravel(), edges[-1])
 
 
-def _rms(samples: NDArray[np.float32], edges: NDArray[np.int64]) -> NDArray[np.float32]:
-    rows = cut(samples, edges).astype(np.float64)
-    mean: NDArray[np.float64] = (rows**2).sum(axis=1) / np.maximum(1, np.diff(edges))
+def _rms(rows: NDArray[np.float32], edges: NDArray[np.int64]) -> NDArray[np.float32]:
+    mean: NDArray[np.float64] = (rows.astype(np.float64) ** 2).sum(axis=1) / np.maximum(
+        1, np.diff(edges)
+    )
     return np.sqrt(mean).astype(np.float32)
 
 
-def _bands(
-    samples: NDArray[np.float32], edges: NDArray[np.int64], rate: int
-) -> NDArray[np.float32]:
+def _bands(rows: NDArray[np.float32], rate: int) -> NDArray[np.float32]:
     """(frames, 8) log levels from a zero-padded FFT of the frame's own samples."""
-    rows = cut(samples, edges)
     length = rows.shape[1]
     size = 1 << max(11, math.ceil(math.log2(length)) + 1)
     taper = np.hanning(length + 2)[1:-1].astype(np.float32)

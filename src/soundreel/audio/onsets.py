@@ -46,16 +46,21 @@ SILENCE = FluxState(np.zeros((MEMORY, NUM_BANDS), np.float32), np.float32(0))
 
 
 def spectral_flux(
-    samples: NDArray[np.float32], edges: NDArray[np.int64], rate: int, state: FluxState
+    samples: NDArray[np.float32],
+    edges: NDArray[np.int64],
+    longest: int,
+    rate: int,
+    state: FluxState,
 ) -> tuple[NDArray[np.float32], FluxState]:
     """Mean rise of the log band powers in each block, and the state for the next call.
 
-    edges: borders of the blocks within `samples`.  state: `SILENCE` at the start.
+    edges: borders of the blocks within `samples`.  longest: samples that a block may have.
+    state: `SILENCE` at the start.
     """
     if not len(samples):
         return np.zeros(len(edges) - 1, np.float32), state
     before = np.append(state.sample, samples[:-1])
-    powers = _log_powers(samples - np.float32(PREEMPHASIS) * before, edges, rate)
+    powers = _log_powers(samples - np.float32(PREEMPHASIS) * before, edges, longest, rate)
     history = np.concatenate([state.powers, powers])
     loudest = np.max([history[i : i + len(powers)] for i in range(MEMORY)], axis=0)
     loudest = np.maximum(loudest, np.pad(loudest, ((0, 0), (1, 1)), mode="edge")[:, 2:])
@@ -97,11 +102,11 @@ def _gather_attacks(rise: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _log_powers(
-    samples: NDArray[np.float32], edges: NDArray[np.int64], rate: int
+    samples: NDArray[np.float32], edges: NDArray[np.int64], longest: int, rate: int
 ) -> NDArray[np.float32]:
     """(blocks, NUM_BANDS): log10(1 + power / FLOOR) from a zero-padded FFT of each block."""
-    rows = cut(samples, edges)
-    size = 1 << max(6, math.ceil(math.log2(rows.shape[1])))
+    rows = cut(samples, edges, longest)
+    size = 1 << max(6, math.ceil(math.log2(longest)))
     power = np.abs(np.fft.rfft(rows, size)) ** 2
     power *= 2 / (size * np.maximum(np.diff(edges), 1)[:, None])
     wanted = np.geomspace(LOWEST_HZ, min(HIGHEST_HZ, rate / 2), NUM_BANDS + 1)
@@ -109,10 +114,12 @@ def _log_powers(
     return logs.astype(np.float32)
 
 
-def cut(samples: NDArray[np.float32], edges: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Rows of samples[edges[k]:edges[k + 1]], filled up with zeros to the longest."""
+def cut(
+    samples: NDArray[np.float32], edges: NDArray[np.int64], longest: int
+) -> NDArray[np.float32]:
+    """(rows, longest): samples[edges[k]:edges[k + 1]], filled up with zeros."""
     lengths = np.diff(edges)
-    columns = np.arange(max(1, int(lengths.max())))
+    columns = np.arange(longest)
     padded = np.append(samples, np.zeros(len(columns), np.float32))
     return np.where(columns < lengths[:, None], padded[edges[:-1, None] + columns], np.float32(0))
 
