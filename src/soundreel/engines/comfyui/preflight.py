@@ -124,7 +124,7 @@ def free_memory(stats: SystemStats) -> str:
 
 
 def _diagnose_server(address: ServerAddress) -> Iterator[Check]:
-    name = f"comfyui {address}"
+    name = str(address)
     try:
         with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client:
             stats, catalog = client.system_stats(), client.object_info()
@@ -132,24 +132,24 @@ def _diagnose_server(address: ServerAddress) -> Iterator[Check]:
         yield Check(name, False, err.message, err.hint)
         return
     yield Check(name, True, f"ComfyUI {stats.version}, {len(catalog)} nodes")
-    yield Check(f"{name} memory", True, free_memory(stats) or "no device named")
+    yield Check("memory", True, free_memory(stats) or "no device named")
     template = make_template(ComfyUIOptions())
     missing = missing_on_server(template, catalog, None)
     for part in missing:
-        yield Check(f"{name} needs", False, part.message, part.hint)
+        yield Check("needs", False, part.message, part.hint)
     if not missing:
         files = ", ".join(file for _, file in file_names(template.graph))
-        yield Check(f"{name} models", True, files)
-    yield _diagnose_film(name, catalog)
+        yield Check("models", True, files)
+    yield _diagnose_film(catalog)
 
 
-def _diagnose_film(name: str, catalog: NodeCatalog) -> Check:
+def _diagnose_film(catalog: NodeCatalog) -> Check:
     """FILM is optional: without it, nothing is wrong."""
     try:
         film = find_film(catalog, None)
     except EngineUnavailable as err:
-        return Check(f"{name} film", True, f"not there ({err.message})", err.hint)
-    return Check(f"{name} film", True, f"{film.class_type} with {film.model}")
+        return Check("film", True, f"not there ({err.message})", err.hint)
+    return Check("film", True, f"{film.class_type} with {film.model}")
 
 
 def _sample_prompt(template: Template, film: Film | None, motion: str | None) -> Graph:
