@@ -132,7 +132,8 @@ def _hertz(note: float) -> float:
 
 def _kick() -> Sound:
     t = _time(0.28)
-    return (np.sin(2 * np.pi * (48 * t + 6 * (1 - np.exp(-t * 28)))) * np.exp(-t * 12)).astype("f4")
+    tone = np.sin(2 * np.pi * (48 * t + 6 * (1 - np.exp(-t * 28)))) * np.exp(-t * 12)
+    return np.asarray(tone, dtype=np.float32)
 
 
 def _snare() -> Sound:

@@ -19,7 +19,7 @@ from soundreel.engines.preview.sections import Section, find_sections, openness_
 SILENCE_RMS = 0.004
 """About -48 dB of full scale: a clip no louder than this stays calm."""
 
-RANGE_DB = 32.0
+RANGE_DB = 26.0
 BAND_GAP_DB = 26.0
 
 STRONG_ONSET = 0.3
@@ -30,7 +30,8 @@ STRONG_ONSET = 0.3
 class Drive:
     """All (N,) float32, 0..1 if nothing else is said.
 
-    energy: loudness of the frame itself. swell: loudness over seconds.
+    energy: loudness of the frame itself. glow: its light, up at once, down softly. swell: loudness
+    over seconds.
     bass, mids, highs: parts of the spectrum. bands: (N, 8), low to high.
     flash: onsets. pulse: beats, weighted by loudness.
     openness: calm (0) or full (1) section. tone: spectral balance, low 0 to high 1.
@@ -41,6 +42,7 @@ class Drive:
 
     fps: float
     energy: Curve
+    glow: Curve
     swell: Curve
     bass: Curve
     mids: Curve
@@ -76,13 +78,15 @@ def make_drive(features: Features, fps: float) -> Drive:
     onset = _accents(features.onset, bands, energy)
     sections = find_sections(energy, bands, onset, fps)
     openness = openness_curve(sections, len(energy), fps)
+    glow = hold_and_fall(energy**2.2, fps, 0.07)
     swell = smooth(energy, fps, 2.5)
     hits, strengths = _hits(onset, fps)
-    step = (0.05 + 1.2 * energy**1.5 + 0.5 * onset) / fps
+    step = (0.05 + 1.3 * energy**2 + 0.3 * onset) / fps
     num_frames = len(energy)
     return Drive(
         fps=fps,
         energy=energy,
+        glow=glow,
         swell=swell,
         bass=hold_and_fall(bands[:, :2].max(axis=1), fps, 0.16),
         mids=hold_and_fall(bands[:, 2:5].mean(axis=1), fps, 0.12),
@@ -93,7 +97,7 @@ def make_drive(features: Features, fps: float) -> Drive:
         openness=openness,
         tone=_tone(bands),
         travel=np.cumsum(step.astype(np.float64)),
-        light=_light(num_frames, fps),
+        light=_light(glow, fps),
         progress=np.linspace(0, 1, num_frames, dtype=np.float32),
         hits=hits,
         strengths=strengths,
@@ -112,7 +116,7 @@ def _levels(bands: NDArray[np.float32], energy: Curve) -> NDArray[np.float32]:
     decibels = (bands - 1) * FLOOR_DB
     loud = np.percentile(decibels, 97, axis=0)
     reference = np.maximum(loud, loud.max() - BAND_GAP_DB)
-    levels = np.clip(1 + (decibels - reference) / RANGE_DB, 0, 1) ** 1.5
+    levels = np.clip(1 + (decibels - reference) / RANGE_DB, 0, 1) ** 2.2
     return np.asarray(levels * np.minimum(1.0, energy[:, None] * 4), dtype=np.float32)
 
 
@@ -161,9 +165,12 @@ def _rhythm(features: Features, onset: Curve, energy: Curve) -> float:
     return float(np.clip((lift - 1.2) / 1.2, 0, 1) * loud)
 
 
-def _light(num_frames: int, fps: float) -> Curve:
-    """Fade-in of at most 0.8 s and ending of at most 1.6 s; a short clip keeps most of itself."""
+def _light(glow: Curve, fps: float) -> Curve:
+    """Fade-in of at most 0.8 s and ending of at most 1.6 s, shorter in a short clip; what sounds
+    meanwhile still shines."""
+    num_frames = len(glow)
     seconds = num_frames / fps
     begin = ramp_in(num_frames, fps, min(0.8, seconds * 0.08))
     end = ramp_in(num_frames, fps, min(1.6, seconds * 0.12))[::-1]
-    return np.asarray((0.25 + 0.75 * begin) * (0.12 + 0.88 * end), dtype=np.float32)
+    fade = (0.25 + 0.75 * begin) * (0.12 + 0.88 * end)
+    return np.asarray(fade + (1 - fade) * 0.6 * np.minimum(glow, 1), dtype=np.float32)

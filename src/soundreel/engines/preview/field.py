@@ -59,7 +59,7 @@ class FoldField:
         travel = float(drive.travel[i]) * self._look.character.pace
         warp_x, warp_y = self._displacement(travel)
         closer = 0.05 * float(drive.pulse[i]) + 0.14 * float(drive.openness[i])
-        depth = np.float32(44 + 30 * float(drive.bass[i]) * self._look.character.reaction)
+        depth = np.float32(44 + 24 * float(drive.bass[i]) ** 2 * self._look.character.reaction)
         scale = np.float32(1 if self._tunnel else 1 - closer)
         flow = self._flow(travel, closer)
         x = warp_x * depth + self._base[0] * scale + flow[0]
@@ -77,12 +77,12 @@ class FoldField:
         gloss = facing * facing
         gloss *= gloss
         gloss *= gloss
-        energy, openness = float(drive.energy[i]), float(drive.openness[i])
-        reach = 0.30 + 0.35 * openness + 0.16 * energy + 0.06 * float(drive.flash[i])
+        glow, openness = float(drive.glow[i]), float(drive.openness[i])
+        reach = 0.30 + 0.35 * openness + 0.14 * glow + 0.06 * float(drive.flash[i])
         fall = 1 / (1 + self._grid.radius_squared * np.float32(1 / reach**2))
-        matt = (0.34 + 0.42 * energy) * look.character.reaction**0.5
+        matt = (0.36 + 0.42 * glow) * look.character.reaction**0.5
         valley = np.clip(np.float32(0.55) + np.float32(0.3) * folds.height, 0.08, 1.2)
-        shine = 0.25 + 0.45 * energy
+        shine = 0.25 + 0.45 * glow
         out = fall * (facing * valley * np.float32(matt) + gloss * np.float32(shine))
         out += np.float32(0.05 + 0.05 * openness) * valley
         if self._mouth is not None:
@@ -121,7 +121,7 @@ class FoldField:
         if self._tunnel:
             return _wrapped(np.array([travel * 20, -travel * 220 - 200 * closer]), FOLD_TILE)
         across = np.array([-np.sin(self._look.angle), np.cos(self._look.angle)])
-        return _wrapped(across * travel * 46, FOLD_TILE)
+        return _wrapped(across * travel * 60, FOLD_TILE)
 
 
 def _wrapped(offset: NDArray[np.float64], tile: int) -> Floats:

@@ -86,7 +86,7 @@ class ImageScene:
         zoom += (0.020 * float(drive.pulse[i]) + 0.012 * float(drive.flash[i])) * reaction
         near = (self._near - np.float32(0.35))[..., None]
         offset = (self._base - self._focus) * (1 / np.float32(zoom) - near * np.float32(zoom - 1))
-        sway = np.array([np.sin(travel * 0.9), 0.6 * np.sin(travel * 0.67 + 1)]) * (0.024 * unit)
+        sway = np.array([np.sin(travel * 1.7), 0.6 * np.sin(travel * 1.27 + 1)]) * (0.024 * unit)
         offset += near * sway.astype(np.float32)
         offset += self._ripple(i, 0.0055 * unit * reaction)
         return np.asarray(offset + self._focus + np.float32(self._source.margin))
@@ -100,7 +100,7 @@ class ImageScene:
 
     def _shade(self, i: int) -> Rgb:
         """How much of the image is lit, 0..255: what is near stays light, sound opens the rest."""
-        energy = 0.6 * float(self._drive.energy[i]) + 0.4 * float(self._drive.swell[i])
+        energy = 0.5 * float(self._drive.glow[i]) + 0.5 * float(self._drive.swell[i])
         open_ = 0.50 + 0.34 * energy + 0.10 * float(self._drive.flash[i])
         share = np.float32(open_) + np.float32(0.55) * self._near
         share /= 1 + np.float32(0.35 - 0.2 * energy) * self._grid.radius_squared
@@ -110,7 +110,7 @@ class ImageScene:
     def _light(self, i: int, coarse: Floats) -> Rgb:
         """The image's own highlights and the light behind it, at working size."""
         drive, character = self._drive, self._look.character
-        amount = 0.10 + 0.55 * float(drive.energy[i]) * character.reaction
+        amount = 0.10 + 0.55 * float(drive.glow[i]) * character.reaction
         amount = min(0.9, (amount + 0.30 * float(drive.flash[i])) * character.bloom)
         quarter = resize(coarse, (max(2, self._work[0] // 2), max(2, self._work[1] // 2)))
         glow = tiled(self._source.glow, *split(quarter * np.float32(1 / GLOW_STEP)))
@@ -122,7 +122,7 @@ class ImageScene:
         drive, look = self._drive, self._look
         tone = self._rings.draw(self._still, drive, i) * self._behind
         if self._waves is not None:
-            tone += self._waves.draw(drive, i) * np.float32(0.8)
+            tone += self._waves.draw(drive, i) * np.float32(1.5)
         tone += self._dust.draw(drive, i, look.character.pace)
         tone *= np.float32(0.6 * look.character.light)
         hue = 0.5 * float(drive.progress[i]) + 0.3 * float(drive.tone[i]) + look.hue

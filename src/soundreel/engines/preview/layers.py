@@ -42,7 +42,7 @@ class Rings:
 
     def _orb(self, drive: Drive, i: int) -> Floats:
         size = 0.07 + 0.05 * drive.bass[i] ** 2 + 0.02 * drive.pulse[i] + 0.03 * drive.swell[i]
-        light = 0.2 + 0.36 * drive.energy[i] ** 1.6 + 0.4 * drive.flash[i]
+        light = 0.2 + 0.36 * drive.glow[i] + 0.4 * drive.flash[i]
         core = np.exp(-((self._rho / size) ** 2))
         halo = 1 / (1 + (self._rho / (size * 1.8)) ** 2) ** 1.5
         return np.asarray(light * (0.55 * core + 0.5 * halo), dtype=np.float32)
@@ -51,7 +51,7 @@ class Rings:
         """Rings run outwards through the spectrum, low inside: where a band sounds, they shine."""
         rho, out = self._rho, np.zeros_like(self._rho)
         scale = 1 + 0.035 * float(drive.pulse[i]) + 0.35 * float(drive.openness[i])
-        places = np.arange(RINGS) + float(drive.travel[i] * 1.6 % 1) - 1
+        places = np.arange(RINGS) + float(drive.travel[i] * 1.4 % 1) - 1
         levels = np.interp(places, np.arange(8), drive.bands[i], left=0, right=0)
         ends = np.clip(np.minimum(places + 1, RINGS - 1 - places), 0, 1)
         for place, level in zip(places.tolist(), (levels * ends).tolist(), strict=True):
@@ -94,9 +94,9 @@ class Waves:
     def draw(self, drive: Drive, i: int) -> Floats:
         out = np.zeros_like(self._grid.x)
         for k in range(self.COUNT):
-            level = float(drive.bands[i, k])
+            level = min(1.0, float(drive.bands[i, k] + 0.25 * drive.flash[i]))
             curve = self._curve(k, level, float(drive.travel[i]))
-            width = (0.0035 + 0.004 * level) * (1 + 0.5 * float(drive.flash[i]))
+            width = 0.0035 + 0.004 * level
             away = (self._grid.y - curve[None]) * np.float32(1 / width)
             np.multiply(away, away, out=away)
             away += 1

@@ -99,8 +99,8 @@ def from_keys(keys: Sequence[str], *, light: str = "", deep: str = "") -> Palett
 
 
 def colour_table(palette: Palette) -> NDArray[np.float32]:
-    """(CYCLES * HUES, TONES, 3) float32, sRGB 0..255: rows cycle through the keys, columns rise from the
-    ground through the key to the light (column = tone / FULL_TONE)."""
+    """(CYCLES * HUES, TONES, 3) float32, sRGB 0..255: rows cycle through the keys, columns rise
+    from the ground through the key to the light (column = tone / FULL_TONE)."""
     keys = np.stack([to_oklab(parse_colour(key)) for key in palette.keys])
     ring = _cycle(keys)[:, None, :]
     deep, light = (to_oklab(parse_colour(c))[None, None] for c in (palette.deep, palette.light))
