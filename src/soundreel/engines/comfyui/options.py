@@ -37,8 +37,8 @@ class ComfyUIOptions(BaseModel):
         le=100,
         description="bends the noise schedule; higher settles motion first",
     )
-    lora: tuple[str, ...] | None = Field(
-        default=None,
+    lora: tuple[str, ...] = Field(
+        default=(),
         description="LoRA files on the server as name:strength, instead of the preset's; or none",
     )
     sampler: str | None = Field(default=None, description="sampler, e.g. uni_pc or euler")
@@ -69,7 +69,7 @@ class ComfyUIOptions(BaseModel):
         return Sampling(
             steps=preset.steps if self.steps is None else self.steps,
             guidance=preset.guidance if self.guidance_scale is None else self.guidance_scale,
-            loras=preset.loras if self.lora is None else parse_loras(self.lora),
+            loras=parse_loras(self.lora) if self.lora else preset.loras,
             shift=preset.shift if self.flow_shift is None else self.flow_shift,
             sampler=_SPELLINGS.get(self.sampler or "", self.sampler) or preset.sampler,
             scheduler=self.scheduler or preset.scheduler,

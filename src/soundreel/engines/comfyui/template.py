@@ -114,7 +114,7 @@ def _overrides(options: ComfyUIOptions) -> Iterator[tuple[str, str, Value]]:
     yield "--text-encoder", "clip_name", options.text_encoder
     yield "--vae", "vae_name", options.vae
     yield "--audio-encoder", "audio_encoder_name", options.audio_encoder
-    if options.lora is not None:
+    if options.lora:
         lora = _only_lora(options.sampling().loras)
         yield "--lora", "strength_model", 0.0 if lora is None else lora.strength
         yield "--lora", "lora_name", None if lora is None else lora.name
