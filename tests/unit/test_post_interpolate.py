@@ -126,6 +126,14 @@ def _patch_at(x: int, back: Rgb, front: Rgb) -> Rgb:
     return picture
 
 
+def test_what_a_pan_brings_in_comes_from_the_picture_that_has_it() -> None:
+    field = texture(320, 304, seed=11)
+    first, truth, second = (np.ascontiguousarray(field[:, x : x + 208]) for x in (50, 58, 66))
+    found = between(first, second, 1)[0]
+    for columns in (slice(0, 12), slice(-12, None)):
+        assert psnr(found[:, columns], truth[:, columns]) > 29
+
+
 def test_at_a_cut_nothing_is_mixed() -> None:
     before, after = texture(*SIZE, seed=3), texture(*SIZE, seed=4)
     shown = between(before, after, 3)

@@ -153,6 +153,13 @@ def test_sound_lies_sample_on_sample_from_first_to_last(tmp_path: Path, rate: in
         assert int(np.argmax(matches)) == 50
 
 
+def test_a_layout_is_kept_by_name(tmp_path: Path) -> None:
+    for channels, name in ((1, "mono"), (2, "stereo"), (6, "5.1")):
+        path = join(tmp_path, lengths=[2], samples=sine(0.2, channels=channels))
+        with av.open(str(path)) as container:
+            assert container.streams.audio[0].layout.name == name
+
+
 def test_channels_keep_their_places(tmp_path: Path) -> None:
     samples = np.zeros((6, 44100), np.float32)
     for channel in range(6):
@@ -307,6 +314,15 @@ class TestVerify:
         path = join(tmp_path)
         data = path.read_bytes()
         path.write_bytes(data[: int(len(data) * keep)])
+        with pytest.raises(WorkError):
+            mux.verify(path, COUNT, self.fps, 96, 64, COUNT / self.fps)
+
+    def test_refuses_pictures_that_cannot_be_decoded(self, tmp_path: Path) -> None:
+        path = join(tmp_path)
+        data = bytearray(path.read_bytes())
+        begin = data.index(b"mdat") + 4
+        data[begin : begin + 4000] = bytes(4000)
+        path.write_bytes(data)
         with pytest.raises(WorkError):
             mux.verify(path, COUNT, self.fps, 96, 64, COUNT / self.fps)
 

@@ -46,27 +46,43 @@ def test_frames_come_in_order_of_showing(tmp_path: Path) -> None:
     assert [number_of(picture) for picture in read_frames(path)] == list(range(30))
 
 
-def test_our_own_colours_come_back_within_two_levels(tmp_path: Path) -> None:
-    with SegmentWriter(tmp_path / "c.mp4", 128, 64, Fraction(16), Encoding(10)) as writer:
+def test_our_own_colours_come_back_within_one_level(tmp_path: Path) -> None:
+    with SegmentWriter(tmp_path / "c.mp4", 128, 64, Fraction(16), Encoding(4)) as writer:
         writer.write(patches())
-    _assert_patches(next(read_frames(tmp_path / "c.mp4")), 2)
+    _assert_patches(next(read_frames(tmp_path / "c.mp4")), 1)
 
 
-def test_an_untagged_small_video_is_read_as_bt601(tmp_path: Path) -> None:
-    path = write_video(tmp_path / "c.mp4", [patches()] * 2, options={"crf": "10"})
-    _assert_patches(next(read_frames(path)), 3)
+CONVERSIONS = [
+    # height, pixels, matrix, range, tagged
+    (64, "yuv420p", 5, 1, False),  # untagged and small: BT.601
+    (720, "yuv420p", 1, 1, False),  # untagged and high: BT.709
+    (720, "yuv420p", 5, 1, True),
+    (64, "yuv420p", 1, 1, True),
+    (64, "yuvj420p", 5, 2, True),
+    (64, "yuv420p", 1, 2, True),
+    (64, "yuv444p", 1, 1, True),
+    (64, "gbrp", 0, 2, True),
+]
 
 
-@pytest.mark.parametrize("pixels", ["yuvj420p", "gbrp", "yuv444p"])
-def test_full_range_rgb_and_fine_chroma_are_read_right(tmp_path: Path, pixels: str) -> None:
-    codec = "libx264rgb" if pixels == "gbrp" else "libx264"
+@pytest.mark.parametrize(("height", "pixels", "matrix", "extent", "tagged"), CONVERSIONS)
+def test_colours_are_right_in_every_matrix_and_range(
+    tmp_path: Path, height: int, pixels: str, matrix: int, extent: int, tagged: bool
+) -> None:
+    frame = av.VideoFrame.from_ndarray(patches(height), format="rgb24")
     with av.open(str(tmp_path / "p.mkv"), "w") as output:
-        stream = output.add_stream(codec, rate=16, width=128, height=64, options={"crf": "4"})
-        stream.pix_fmt = "rgb24" if pixels == "gbrp" else pixels
-        frame = av.VideoFrame.from_ndarray(patches(), format="rgb24")
-        output.mux(stream.encode(frame.reformat(format=stream.pix_fmt)))
+        codec, wanted = ("libx264rgb", "rgb24") if pixels == "gbrp" else ("libx264", pixels)
+        stream = output.add_stream(codec, rate=16, options={"crf": "4"})
+        stream.width, stream.height, stream.pix_fmt = 128, height, wanted
+        if pixels != "gbrp":
+            frame = frame.reformat(format=pixels, dst_colorspace=matrix, dst_color_range=extent)
+        if tagged and pixels != "gbrp":
+            stream.codec_context.colorspace, stream.codec_context.color_range = matrix, extent
+        else:
+            frame.colorspace = 2
+        output.mux(stream.encode(frame))
         output.mux(stream.encode(None))
-    _assert_patches(next(read_frames(tmp_path / "p.mkv")), 3)
+    _assert_patches(next(read_frames(tmp_path / "p.mkv")), 2)
 
 
 def _assert_patches(picture: Rgb, tolerance: int) -> None:

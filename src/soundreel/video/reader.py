@@ -19,8 +19,8 @@ from soundreel.video.storage import decodable, read_metadata, reading
 
 _HINT = "give a video that plays, e.g. an MP4 or a WebM"
 
-_MATRICES = {1: 1, 4: 4, 5: 5, 6: 5, 7: 7, 9: 9, 10: 9}
-"""Matrix of the stream (ITU-T H.273) to swscale's number for it."""
+_UNSPECIFIED = 2
+"""AVCOL_SPC_UNSPECIFIED."""
 
 _HD_HEIGHT = 720
 """From here on an untagged stream is taken as BT.709, below as BT.601, as players do."""
@@ -119,22 +119,15 @@ def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
 
 def _to_rgb(frame: VideoFrame) -> Rgb:
     converted = frame.reformat(
-        format="rgb24",
-        src_colorspace=_matrix(frame),
-        src_color_range=_range(frame),
-        interpolation=_EXACT,
+        format="rgb24", src_colorspace=_untagged_matrix(frame), interpolation=_EXACT
     )
     rgb = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     turns = frame.rotation // 90 % 4
     return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 
 
-def _matrix(frame: VideoFrame) -> int:
-    guess = 1 if frame.height >= _HD_HEIGHT else 5
-    return _MATRICES.get(frame.colorspace, guess)
-
-
-def _range(frame: VideoFrame) -> int:
-    """1 for 16..235, 2 for 0..255. Untagged YUV is limited, unless its format says otherwise."""
-    full = frame.format.is_rgb or frame.format.name.startswith("yuvj")
-    return frame.color_range or (2 if full else 1)
+def _untagged_matrix(frame: VideoFrame) -> str | None:
+    """What to take for the colour matrix; None where the stream says it."""
+    if frame.colorspace != _UNSPECIFIED:
+        return None
+    return "ITU709" if frame.height >= _HD_HEIGHT else "ITU601"
