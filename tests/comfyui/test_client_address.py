@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
+from aiohttp import web
 from pydantic import SecretStr
 
 from comfyui.conftest import Log, short_graph, sweep, wav_bytes
@@ -87,3 +88,17 @@ def test_another_kind_of_server_is_recognised(server: FakeComfyUI) -> None:
     stray = ComfyClient(parse_server(f"{server.url}/elsewhere"))
     with stray, pytest.raises(EngineUnavailable, match="answers 404 to /elsewhere/object_info"):
         stray.object_info()
+
+
+@pytest.mark.parametrize("page", ["<html>hello</html>", "[]", ""])
+def test_a_web_page_is_not_taken_for_a_server(monkeypatch: pytest.MonkeyPatch, page: str) -> None:
+    async def answer(self: FakeComfyUI, request: web.Request) -> web.Response:
+        return web.Response(text=page)
+
+    monkeypatch.setattr(FakeComfyUI, "_get_stats", answer)
+    with (
+        FakeComfyUI() as server,
+        ComfyClient(parse_server(server.url)) as stray,
+        pytest.raises(EngineUnavailable, match="does not answer like ComfyUI"),
+    ):
+        stray.system_stats()

@@ -60,7 +60,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, int, int
     return made, server.messages_sent, len(server.requests)
 
 
-STRIDE = 8
+STRIDE = 16
 """Tests of the client strike at every message of one prompt; these at some of two."""
 
 

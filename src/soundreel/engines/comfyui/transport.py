@@ -40,8 +40,19 @@ class Transport:
     ) -> None:
         self._http.close()
 
-    def get_json(self, path: str) -> Any:
-        return self._json(self._good(self.request("GET", path)))
+    def get_json(self, path: str) -> dict[str, Any]:
+        """The JSON object at `path`; all that we ask for is one."""
+        response = self._good(self.request("GET", path))
+        try:
+            answer = response.json()
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise EngineUnavailable(
+                f"{self.address} does not answer like ComfyUI: no JSON object at {path}",
+                hint="check the address and its path prefix",
+            )
+        return answer
 
     def post_json(self, path: str, body: Mapping[str, Any]) -> None:
         """Post where the answer is empty (/queue, /interrupt)."""
@@ -90,13 +101,3 @@ class Transport:
             f"{self.address} answers {response.status_code} to {path}: {response.text[:300]}",
             hint="is that a ComfyUI server? try: soundreel doctor --url",
         )
-
-    def _json(self, response: httpx.Response) -> Any:
-        try:
-            return response.json()
-        except ValueError as err:
-            raise EngineUnavailable(
-                f"{self.address} does not answer like ComfyUI (no JSON at "
-                f"{response.request.url.path})",
-                hint="check the address and its path prefix",
-            ) from err
