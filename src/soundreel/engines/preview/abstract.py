@@ -26,7 +26,8 @@ class AbstractScene:
         self._drive, self._look = drive, look
         self._field = FoldField(work, look)
         grid = self._field.grid
-        self._rings = Rings(grid, look.shapes["rings"])
+        tunnel = look.shapes["tunnel"] > 0
+        self._rings = Rings(grid, look.shapes["rings"], deep=tunnel)
         self._waves = Waves(grid, look.seed) if look.shapes["waves"] > 0 else None
         dust = look.shapes["particles"]
         self._particles = Particles(grid, look.seed, PARTICLES) if dust > 0 else None
@@ -47,7 +48,7 @@ class AbstractScene:
         tone = self._field.lit(folds, drive, i)
         highs = float(drive.highs[i]) * look.character.reaction
         tone += self._field.filaments(folds, drive, i) * np.float32(0.02 + 0.5 * highs**1.5)
-        tone *= np.float32(0.35 + 0.65 * look.shapes["flow"])
+        tone *= np.float32(0.35 + 0.65 * max(look.shapes["flow"], look.shapes["tunnel"]))
         tone += self._rings.draw(folds.warp_x, drive, i)
         if self._waves is not None:
             tone += self._waves.draw(drive, i) * np.float32(look.shapes["waves"])

@@ -100,6 +100,8 @@ def _banned(key: str, names: frozenset[str]) -> bool:
 def _shapes(style: Style, drive: Drive, rng: np.random.Generator) -> dict[str, float]:
     if style.shapes:
         weights = {name: 1.0 if name in style.shapes else 0.0 for name in SHAPES}
+        if "tunnel" in style.shapes:  # rings give it depth
+            weights["rings"] = max(weights["rings"], 0.5)
     else:
         weights = _shapes_of_sound(drive, rng)
     for name in style.no_shapes:
@@ -115,7 +117,7 @@ def _shapes_of_sound(drive: Drive, rng: np.random.Generator) -> dict[str, float]
         "still": {"flow": 0.9, "particles": 0.6},
         "sparse": {"flow": 0.45, "rings": 0.8, "particles": 0.4 * accent},
         "beat": {ground: 1.0, "rings": 1.0, "particles": accent},
-        "voice": {"flow": 0.85, "waves": 1.0, "particles": 0.5 * accent},
+        "voice": {"flow": 0.85, "waves": 1.0, "rings": 0.12, "particles": 0.5 * accent},
         "tone": {"flow": 1.0, "rings": 0.8, "particles": 0.5 * accent},
     }
     return {**dict.fromkeys(SHAPES, 0.0), **shapes[nature_of(drive)]}

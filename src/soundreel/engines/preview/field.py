@@ -71,23 +71,29 @@ class FoldField:
         look = self._look
         scale = 0.055 * min(self._grid.size) * look.character.contrast
         dx, dy = slopes(folds.height, scale)
-        to_x, to_y = self._towards_light
-        steep = 1 / np.sqrt(dx * dx + dy * dy + 1)
-        facing = np.maximum((dx * to_x + dy * to_y + np.float32(0.42)) * steep, 0)
+        steep = dx * dx + dy * dy
+        steep += 1
+        facing = dx * self._towards_light[0]
+        facing += dy * self._towards_light[1]
+        facing += np.float32(0.42)
+        facing /= np.sqrt(steep, out=steep)
+        np.maximum(facing, 0, out=facing)
         gloss = facing * facing
         gloss *= gloss
         gloss *= gloss
         glow, openness = float(drive.glow[i]), float(drive.openness[i])
         reach = 0.30 + 0.35 * openness + 0.14 * glow + 0.06 * float(drive.flash[i])
-        fall = 1 / (1 + self._grid.radius_squared * np.float32(1 / reach**2))
-        matt = (0.36 + 0.42 * glow) * look.character.reaction**0.5
+        fall = self._grid.radius_squared * np.float32(1 / reach**2)
+        fall += 1
         valley = np.clip(np.float32(0.55) + np.float32(0.3) * folds.height, 0.08, 1.2)
-        shine = 0.25 + 0.45 * glow
-        out = fall * (facing * valley * np.float32(matt) + gloss * np.float32(shine))
-        out += np.float32(0.05 + 0.05 * openness) * valley
+        facing *= valley * np.float32((0.36 + 0.42 * glow) * look.character.reaction**0.5)
+        gloss *= np.float32(0.25 + 0.45 * glow)
+        out = (facing + gloss) / fall
+        valley *= np.float32(0.05 + 0.05 * openness)
+        out += valley
         if self._mouth is not None:
             out *= self._mouth
-        return np.asarray(out, dtype=np.float32)
+        return np.asarray(out)
 
     def filaments(self, folds: Folds, drive: Drive, i: int) -> Floats:
         """Hair-thin contour lines of the relief, of even width: highs light them."""
@@ -102,6 +108,8 @@ class FoldField:
         bright *= np.clip(per_pixel * np.float32(90 * LINES / 3) - 0.6, 0, 1)
         bright *= np.clip(np.float32(1.6) - per_pixel * np.float32(4), 0, 1)
         bright *= np.clip(folds.warp_y * np.float32(1.2) - np.float32(0.35), 0, 1)
+        if self._mouth is not None:
+            bright *= self._mouth
         return np.asarray(bright, dtype=np.float32)
 
     def _displacement(self, travel: float) -> tuple[Floats, Floats]:
@@ -119,7 +127,7 @@ class FoldField:
 
     def _flow(self, travel: float, closer: float) -> Floats:
         if self._tunnel:
-            return _wrapped(np.array([travel * 20, -travel * 220 - 200 * closer]), FOLD_TILE)
+            return _wrapped(np.array([travel * 20, -travel * 130 - 120 * closer]), FOLD_TILE)
         across = np.array([-np.sin(self._look.angle), np.cos(self._look.angle)])
         return _wrapped(across * travel * 60, FOLD_TILE)
 
@@ -138,11 +146,11 @@ def _flat(grid: Grid, texels: float) -> tuple[Floats, Floats]:
 
 def _tunnel(grid: Grid) -> tuple[Floats, Floats]:
     """Places in texels: round the tile exactly once, so that no seam shows, and along the logarithm
-    of the radius, so that forms keep their shape."""
+    of the radius, drawn out as walls look in motion."""
     turn = np.float32(FOLD_TILE / (2 * np.pi))
     angle = np.arctan2(grid.y, grid.x) * turn + np.float32(FOLD_TILE)
-    depth = np.log(grid.radius + np.float32(0.02)) * turn + np.float32(FOLD_TILE)
-    return angle, depth
+    depth = np.log(grid.radius + np.float32(0.02)) * turn * np.float32(0.45)
+    return angle, depth + np.float32(FOLD_TILE)
 
 
 def _towards_focus(grid: Grid) -> tuple[Floats, Floats]:

@@ -1,4 +1,4 @@
-"""From the working picture to the frame: bloom, a soft shoulder, dither, size."""
+"""From the working picture to the frame: bloom, dither, size."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ import numpy as np
 from soundreel.engines.preview.ops import Floats, blur, resize, shrink, to_bytes
 from soundreel.types import Rgb
 
-KNEE, WHITE = 190.0, 250.0
-"""From KNEE on, light bends towards WHITE and never clips."""
-
 
 class Finisher:
-    """Colour planes are (h, w, 3) float32, sRGB 0..255 and more where it blooms."""
+    """Colour planes are (h, w, 3) float32, sRGB 0..255."""
 
     def __init__(self, work: tuple[int, int], frame: tuple[int, int]) -> None:
         self._work, self._frame = work, frame
@@ -23,13 +20,18 @@ class Finisher:
         self._dither = np.repeat(noise, 3, axis=2).astype(np.float32)
 
     def finish(self, colour: Floats, bloom: float) -> Rgb:
-        """The frame. `colour` is used up. The dither is a still pattern of half a level: enough
-        against banding, and the encoder is not fed noise."""
-        colour += self._bloom(colour, bloom)
-        over = np.maximum(colour - np.float32(KNEE), 0)
-        colour -= over * over / (over + np.float32(WHITE - KNEE))
+        """The frame. `colour` is used up.
+
+        Bloom fills what room is left below white, so nothing clips. The dither is a still pattern
+        of half a level: enough against banding, and the encoder is not fed noise.
+        """
+        glow = self._bloom(colour, bloom)
+        room = colour * np.float32(-1 / 255)
+        room += 1
+        glow *= room
+        colour += glow
         colour += self._dither
-        small = to_bytes(np.maximum(colour, 0, out=colour))
+        small = to_bytes(colour)
         return np.asarray(cv2.resize(small, self._frame, None, 0, 0, cv2.INTER_CUBIC))
 
     def _bloom(self, colour: Floats, amount: float) -> Floats:

@@ -68,10 +68,9 @@ class ImageScene:
         self._dither = noise.astype(np.float32)
 
     def frame(self, i: int) -> Rgb:
-        canvas = self._source.canvas
+        canvas, coarse = self._source.canvas, self._where(i)
         for warp in self._warps:
-            canvas = warp.apply(canvas, i)
-        coarse = self._where(i)
+            canvas, coarse = warp.apply(canvas, i), warp.bend(coarse, i)
         picture = moved(canvas, resize(coarse, self._size))
         picture = shaded(picture, resize_rgb(self._shade(i), self._size))
         light = resize_rgb(self._light(i, coarse), self._size)

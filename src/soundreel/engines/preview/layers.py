@@ -22,17 +22,19 @@ class Rings:
     """An orb (bass), eight rings for eight bands, a wave front for every strong onset: one radial
     profile, bent a little by the ground's own displacement."""
 
-    def __init__(self, grid: Grid, weight: float) -> None:
+    def __init__(self, grid: Grid, weight: float, *, deep: bool = False) -> None:
+        """weight: 0 leaves the orb alone. deep: rings grow apart outwards, as in a tunnel."""
         self._grid = grid
         self._weight = weight
+        self._deep = deep
         self._far = grid.far * 1.2
         self._rho = np.linspace(0, self._far, PROFILE, dtype=np.float32)
         self._zeros = np.zeros_like(grid.radius)
 
     def draw(self, wobble: Floats, drive: Drive, i: int) -> Floats:
         profile = self._orb(drive, i) * np.float32(0.45 + 0.55 * self._weight)
-        profile += self._fronts(drive, i) * np.float32(0.3 + 0.7 * self._weight)
         if self._weight > 0:
+            profile += self._fronts(drive, i) * np.float32(0.3 + 0.7 * self._weight)
             profile += self._bands(drive, i) * np.float32(self._weight)
         bend = 0.022 + 0.022 * float(drive.bass[i])
         where = (self._grid.radius + wobble * np.float32(bend)) * np.float32(
@@ -49,21 +51,21 @@ class Rings:
 
     def _bands(self, drive: Drive, i: int) -> Floats:
         """Rings run outwards through the spectrum, low inside: where a band sounds, they shine."""
-        rho, out = self._rho, np.zeros_like(self._rho)
         scale = 1 + 0.035 * float(drive.pulse[i]) + 0.35 * float(drive.openness[i])
-        places = np.arange(RINGS) + float(drive.travel[i] * 1.4 % 1) - 1
+        places = np.arange(float(RINGS)) + float(drive.travel[i] * 1.4 % 1) - 1
         levels = np.interp(places, np.arange(8), drive.bands[i], left=0, right=0)
-        ends = np.clip(np.minimum(places + 1, RINGS - 1 - places), 0, 1)
-        for place, level in zip(places.tolist(), (levels * ends).tolist(), strict=True):
-            away = np.abs(rho - np.float32((0.16 + 0.05 * place) * scale))
-            width = 0.003 + 0.005 * level
-            line = np.exp(-((away / width) ** 2))
-            glow = np.exp(-away / (width * 4))
-            out += level**1.8 * (0.9 * line + 0.12 * glow)
-        for band, level in enumerate(drive.bands[i].tolist()):
-            away = (rho - np.float32((0.16 + 0.05 * band) * scale)) * np.float32(1 / 0.035)
-            out += 0.22 * level**2 * np.exp(-away * away)
-        return out.astype(np.float32)
+        levels *= np.clip(np.minimum(places + 1, RINGS - 1 - places), 0, 1)
+        away = np.abs(self._rho - self._radius(places, scale))
+        width = (0.003 + 0.005 * levels)[:, None].astype(np.float32)
+        lines = 0.9 * np.exp(-((away / width) ** 2)) + 0.12 * np.exp(-away / (width * 4))
+        away = (self._rho - self._radius(np.arange(8.0), scale)) * np.float32(1 / 0.035)
+        glows = 0.22 * np.exp(-away * away)
+        return np.asarray(levels**1.8 @ lines + drive.bands[i] ** 2 @ glows, dtype=np.float32)
+
+    def _radius(self, places: NDArray[np.float64], scale: float) -> Floats:
+        """(n, 1)"""
+        radius = 0.07 * 1.36**places if self._deep else 0.16 + 0.05 * places
+        return np.asarray(radius[:, None] * scale, dtype=np.float32)
 
     def _fronts(self, drive: Drive, i: int) -> Floats:
         rho, out = self._rho, np.zeros_like(self._rho)
@@ -83,6 +85,8 @@ class Waves:
     """Glowing strings across the frame: each band bends and lights one."""
 
     COUNT = 7
+    REACH = 0.45
+    """Beyond this height no string's light can be seen."""
 
     def __init__(self, grid: Grid, seed: int) -> None:
         self._grid = grid
@@ -90,17 +94,21 @@ class Waves:
         self._frequency = rng.uniform(4.0, 6.5, self.COUNT) * (1 + 0.42 * np.arange(self.COUNT))
         self._speed = rng.uniform(4.0, 7.0, self.COUNT) * rng.choice((-1, 1), self.COUNT)
         self._phase = rng.uniform(0, 2 * np.pi, self.COUNT)
+        near = np.flatnonzero(np.abs(grid.y[:, 0]) < self.REACH)
+        self._rows = slice(int(near[0]), int(near[-1]) + 1) if len(near) else slice(0, 0)
 
     def draw(self, drive: Drive, i: int) -> Floats:
         out = np.zeros_like(self._grid.x)
+        part, y = out[self._rows], self._grid.y[self._rows]
         for k in range(self.COUNT):
             level = min(1.0, float(drive.bands[i, k] + 0.25 * drive.flash[i]))
             curve = self._curve(k, level, float(drive.travel[i]))
             width = 0.0035 + 0.004 * level
-            away = (self._grid.y - curve[None]) * np.float32(1 / width)
+            away = (y - curve[None]) * np.float32(1 / width)
             np.multiply(away, away, out=away)
             away += 1
-            out += np.float32(0.05 + 0.85 * level) / away
+            np.divide(np.float32(0.05 + 0.85 * level), away, out=away)
+            part += away
         return out
 
     def _curve(self, k: int, level: float, travel: float) -> Floats:

@@ -68,7 +68,7 @@ def slopes(surface: Floats, scale: float) -> tuple[Floats, Floats]:
 
 
 def to_bytes(picture: Floats) -> Rgb:
-    """Rounded and clipped to 0..255; negative values must not occur."""
+    """Rounded and clipped to 0..255; the sign is lost."""
     return cast(Rgb, cv2.convertScaleAbs(picture))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 
 class PreviewOptions(BaseModel):
@@ -15,3 +15,16 @@ class PreviewOptions(BaseModel):
         description="reference image of another shape than the video: blur (the whole image on a "
         "blurred surround) or crop (the video filled, borders cut)",
     )
+    mouth: str = Field(
+        default="auto",
+        description="let the face in the image speak: auto (look for a face), off, or the mouth's "
+        "x,y,w,h in pixels of the image",
+    )
+
+    @field_validator("mouth")
+    @classmethod
+    def _known_mouth(cls, value: str) -> str:
+        from soundreel.engines.preview.face import parse_mouth
+
+        parse_mouth(value)
+        return value

@@ -36,7 +36,7 @@ PALETTES: Mapping[str, Palette] = {
     "warm": Palette("#12060a", ("#b8372c", "#e0812f", "#8c2a58"), "#ffe9c2"),
     "cool": Palette("#040a16", ("#2562b8", "#2fa7b5", "#5a55c9"), "#e2f4ff"),
     "neon": Palette("#07030f", ("#ff2d9b", "#22d3ee", "#7c3aed"), "#fdf4ff"),
-    "pastel": Palette("#3a3448", ("#e8a9c0", "#a9c9ea", "#c9b7ec"), "#fffaf3"),
+    "pastel": Palette("#766f94", ("#e8a9c0", "#a9c9ea", "#c9b7ec"), "#fffaf3"),
     "fire": Palette("#0d0302", ("#c81d0c", "#ff7a0f", "#8a0f18"), "#fff0b8"),
     "ocean": Palette("#01080f", ("#0b5d8a", "#12a3a0", "#1c3f93"), "#d8fff5"),
     "forest": Palette("#040a05", ("#2c6e3a", "#8a9a35", "#1b5b55"), "#f3f8cf"),

@@ -61,6 +61,10 @@ class FrameWarp(Protocol):
         A pure function of the two, called from several threads."""
         ...
 
+    def bend(self, where: Floats, index: int) -> Floats:
+        """The positions (h, w, 2) on the canvas that frame `index` shows, moved smoothly."""
+        ...
+
 
 def make_source(image: Rgb, width: int, height: int, fit: str) -> ImageSource:
     """fit: "crop" fills the frame, "blur" shows the whole image on a blurred surround."""

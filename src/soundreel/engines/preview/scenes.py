@@ -9,6 +9,7 @@ from soundreel.engines.preview.drive import make_drive
 from soundreel.engines.preview.imagescene import ImageScene
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.engines.preview.pictures import make_source
+from soundreel.engines.preview.portrait import make_portrait
 from soundreel.engines.preview.session import Scene
 from soundreel.engines.preview.vocabulary import describe, read_style
 from soundreel.media.image import load_image
@@ -31,6 +32,10 @@ def make_scene(plan: Plan, options: PreviewOptions) -> tuple[Scene, list[str]]:
     if request.image is None:
         look = compose(style, drive, request.seed)
         return AbstractScene(request.width, request.height, drive, look), notices
-    source = make_source(load_image(request.image), request.width, request.height, options.fit)
+    image = load_image(request.image)
+    source = make_source(image, request.width, request.height, options.fit)
     look = compose(style, drive, request.seed, source.palette)
-    return ImageScene(request.width, request.height, source, drive, look), notices
+    portrait, said = make_portrait(plan, options.mouth, image, source, features.rms)
+    notices += [said] if said else []
+    warps = [portrait] if portrait is not None else []
+    return ImageScene(request.width, request.height, source, drive, look, warps), notices
