@@ -18,7 +18,7 @@ from comfyui.engine_tools import (
 from comfyui.fake_server import FakeComfyUI
 from soundreel.api import generate
 from soundreel.config import Settings
-from soundreel.errors import Cancelled
+from soundreel.errors import Cancelled, EngineError
 from soundreel.events import ChunkSealed, Event, RunControl
 from soundreel.types import Request
 
@@ -53,6 +53,14 @@ def test_a_snapshot_is_the_motion_of_nineteen_latents_and_nothing_else(audio: Pa
     floats = 16 * 19 * 8 * 8 * 4
     assert sizes[-1] == 0, "nothing comes after the last chunk"
     assert all(floats < size < floats + 1024 for size in sizes[:-1])
+
+
+def test_a_chunk_without_the_state_before_it_is_refused(audio: Path) -> None:
+    with FakeComfyUI() as server:
+        plan = make_plan(server, audio, num_frames=100)
+        with opened(server, plan) as session, pytest.raises(EngineError, match="chunk 2"):
+            list(session.render(plan.chunks[1], RunControl()))
+        assert not server.prompts
 
 
 def test_nothing_but_empty_files_stays_on_the_server(audio: Path) -> None:

@@ -21,7 +21,7 @@ from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents
 from soundreel.engines.comfyui.preflight import Server
 from soundreel.engines.comfyui.results import Preview, Progress, Step
 from soundreel.engines.comfyui.window import SoundWindows
-from soundreel.errors import RemoteError
+from soundreel.errors import EngineError, RemoteError
 from soundreel.events import RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.timeline.grid import latents_for
@@ -46,6 +46,12 @@ class ComfyUISession:
         """See engines.base.Session; all of a chunk's pictures come at once, when it is done."""
         if chunk.first_slot == 0:
             self._motion = None
+        elif self._motion is None or self._motion.shape[2] != MOTION_LATENTS:
+            raise EngineError(
+                f"chunk {chunk.index + 1} goes on from the one before it, whose last "
+                f"{MOTION_LATENTS} latents are not here",
+                hint="render or restore the chunk before it first",
+            )
         control.raise_if_cancelled()
         wav, before = self._windows.wav(chunk)
         shape = chunk_prompt(self._server.template, self._inputs(chunk, before))
