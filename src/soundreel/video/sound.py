@@ -53,9 +53,9 @@ def packets(
     for block in segment.stream_clip(clip, rate=rate, mono=channels == 1):
         if not block.size:
             continue  # FFmpeg takes no frame without samples
-        frame = av.AudioFrame.from_ndarray(
-            np.ascontiguousarray(block, dtype=np.float32), "fltp", _LAYOUTS[channels]
-        )
+        packed = np.ascontiguousarray(block.T, dtype=np.float32).reshape(1, -1)
+        # Not planar: PyAV 17 to 19 cannot make a planar frame of eight channels.
+        frame = av.AudioFrame.from_ndarray(packed, "flt", _LAYOUTS[channels])
         frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
         position += block.shape[1]
         yield from stream.encode(frame)
