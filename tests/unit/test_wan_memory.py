@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from soundreel.engines.wan import memory, needs
 from soundreel.engines.wan.cards import CARDS, GIB, card_named, memory_named
 from soundreel.engines.wan.counting import count
-from soundreel.engines.wan.estimate import predict, works_of
+from soundreel.engines.wan.estimate import predict, target_here, target_named, works_of
 from soundreel.engines.wan.loader import load_transformer
 from soundreel.engines.wan.lookup import given
 from soundreel.engines.wan.memory import RESERVE, Precision, fit, remedies, require
@@ -220,6 +220,13 @@ def test_unknown_cards_are_listed() -> None:
 
 
 @pytest.mark.parametrize(
+    "text", ["RTX 4080 SUPER", "RTX 4090 Laptop GPU", "NVIDIA H200", "Tesla T4", ""]
+)
+def test_cards_that_only_sound_alike_have_no_rates(text: str) -> None:
+    assert target_here(text, 10).card is None
+
+
+@pytest.mark.parametrize(
     ("text", "size"), [("24GB", 24 * GIB), ("16 GiB", 16 * GIB), ("4090", None)]
 )
 def test_memory_instead_of_a_card(text: str, size: int | None) -> None:
@@ -235,7 +242,7 @@ def _plan(num_frames: int = 40) -> object:
 
 
 def test_the_prediction_names_every_stage_and_its_sources() -> None:
-    estimate = predict(_plan(), "RTX 4090")
+    estimate = predict(_plan(), target_named("RTX 4090"))
     details = dict(estimate.details)
     stages = ("text", "reference", "sound", "sampling", "decode", "motion")
     assert all("weights" in details[name] for name in stages)
@@ -247,7 +254,7 @@ def test_the_prediction_names_every_stage_and_its_sources() -> None:
 
 def test_time_is_steps_and_passes_times_the_pass() -> None:
     def seconds(steps: int, guided: bool = True) -> float:
-        value = predict(_plan(), "RTX 4090", steps=steps, guided=guided).seconds
+        value = predict(_plan(), target_named("RTX 4090"), steps=steps, guided=guided).seconds
         assert value is not None
         return value
 
@@ -260,12 +267,12 @@ def test_time_is_steps_and_passes_times_the_pass() -> None:
 
 
 def test_memory_alone_gives_no_time() -> None:
-    estimate = predict(_plan(), "24GB")
+    estimate = predict(_plan(), target_named("24GB"))
     assert estimate.seconds is None
     assert estimate.memory_bytes is not None
 
 
 def test_what_does_not_fit_says_what_would() -> None:
-    details = dict(predict(_plan(), "RTX 3060", level="none").details)
+    details = dict(predict(_plan(), target_named("RTX 3060"), level="none").details)
     assert "of 12.0 GiB" in details["does not fit"]
     assert details["would fit"] == "--offload block"

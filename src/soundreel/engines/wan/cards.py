@@ -27,6 +27,7 @@ class Card:
     tf32: float
     bus_gb: float
     source: str
+    driver_names: tuple[str, ...] = ()
 
     @property
     def memory_bytes(self) -> int:
@@ -34,6 +35,10 @@ class Card:
 
 
 _PCIE_4, _PCIE_5 = 31.5, 63.0  # 16 lanes, 128b/130b (PCI-SIG, base specifications 4.0 and 5.0)
+
+# As nvidia-smi calls them, where that is not the name they are sold under
+_A100 = ("A100", "A100-SXM4-80GB", "A100 80GB PCIe")
+_H100 = ("H100", "H100 80GB HBM3")
 
 CARDS: tuple[Card, ...] = (
     Card("RTX 3060", 12, 25.5, 12.7, _PCIE_4, "product page: 3584 cores, 1.78 GHz"),
@@ -43,8 +48,8 @@ CARDS: tuple[Card, ...] = (
     Card("RTX 5090", 32, 209.5, 104.8, _PCIE_5, "RTX Blackwell white paper, appendix A"),
     Card("RTX A6000", 48, 154.8, 77.4, _PCIE_4, "GA102 white paper, appendix C"),
     Card("L40S", 48, 362.05, 183.0, _PCIE_4, "L40S data sheet"),
-    Card("A100 80GB", 80, 312.0, 156.0, _PCIE_4, "A100 data sheet"),
-    Card("H100 SXM", 80, 989.4, 494.7, _PCIE_5, "H100 white paper, table 2"),
+    Card("A100 80GB", 80, 312.0, 156.0, _PCIE_4, "A100 data sheet", _A100),
+    Card("H100 SXM", 80, 989.4, 494.7, _PCIE_5, "H100 white paper, table 2", _H100),
 )
 
 
@@ -53,14 +58,25 @@ def card_named(text: str) -> Card:
 
     Raises InputError listing the known ones.
     """
-    wanted = _plain(text)
-    for card in CARDS:
-        if _plain(card.name) in wanted or (len(wanted) > 2 and wanted in _plain(card.name)):
-            return card
+    card = known_card(text)
+    if card is not None:
+        return card
     raise InputError(
         f"--gpu {text!r} is not known here",
         hint=f"known: {', '.join(card.name for card in CARDS)}; or give the memory: --gpu 24GB",
     )
+
+
+def known_card(text: str) -> Card | None:
+    """As `card_named`; None where it is not known: a 4080 SUPER or a laptop's 4090 is none of
+    these."""
+    wanted = _plain(text)
+    return next((card for card in CARDS if wanted in _spellings(card)), None)
+
+
+def _spellings(card: Card) -> set[str]:
+    names = (card.name, card.name.removeprefix("RTX "), *card.driver_names)
+    return {_plain(name) for name in names}
 
 
 def memory_named(text: str) -> int | None:

@@ -18,6 +18,7 @@ from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 if TYPE_CHECKING:
     import torch
 
+    from soundreel.engines.wan.estimate import Target
     from soundreel.engines.wan.lookup import WeightSet
     from soundreel.engines.wan.memory import Fit, Precision
     from soundreel.engines.wan.offload import Level
@@ -89,17 +90,39 @@ class WanEngine:
         return {**names, **libraries, "computed": f"{numbers} on {device.type}"}
 
     def estimate(self, plan: Plan) -> Estimate:
-        from soundreel.engines.wan.memory import gib
+        """For the card that `--gpu` names or else for this machine's; without weights, for those
+        that `soundreel models pull` fetches."""
+        from soundreel.engines.wan import estimate
+        from soundreel.engines.wan.lookup import find_weights
+        from soundreel.engines.wan.memory import Precision
         from soundreel.engines.wan.selection import is_small
 
         options = parse_options(plan.request.options)
-        weights = self._weights(options)
-        if is_small(weights):
+        here = options.model is not None or not find_weights(self._settings.models_dir).missing
+        weights = self._weights(options) if here else None
+        target = self._target()
+        if target is None:
+            return Estimate(source='unknown: no GPU here; name a card: --gpu "RTX 4090"')
+        if weights is not None and is_small(weights):
             return Estimate(source="unknown: not the 14B model")
-        fit = _fit(plan, options, weights, _free_memory() or 2**62)
-        stages = tuple((stage.name, gib(stage.peak)) for stage in fit.stages)
-        level = ("offload", f"{fit.level}{', VAE on tiles' if fit.tiled else ''}")
-        return Estimate(memory_bytes=fit.peak, source="counted", details=(level, *stages))
+        return estimate.predict(
+            plan,
+            target,
+            precision=Precision() if weights is None else _precision(weights),
+            level=None if options.offload == "auto" else options.offload,
+            steps=options.sampling.steps,
+            guided=options.sampling.guidance_scale > 1,
+        )
+
+    def _target(self) -> Target | None:
+        """What is planned for; None where there is no GPU. Raises InputError for `--gpu`."""
+        from soundreel.engines.wan import estimate
+        from soundreel.engines.wan.components import choose_device
+
+        if self._settings.gpu is not None:
+            return estimate.target_named(self._settings.gpu)
+        free = _free_memory()
+        return None if free is None else estimate.target_here(_device_name(choose_device()), free)
 
     def diagnose(self) -> Sequence[Check]:
         from soundreel.engines.wan.selection import weight_checks

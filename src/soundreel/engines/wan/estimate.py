@@ -9,9 +9,10 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from soundreel.engines.wan import memory
-from soundreel.engines.wan.cards import CARDS, Card, card_named, memory_named
+from soundreel.engines.wan.cards import Card, card_named, known_card, memory_named
 from soundreel.engines.wan.memory import Fit, Precision, Stage, gib
 from soundreel.engines.wan.needs import Work
 from soundreel.engines.wan.offload import Level
@@ -20,32 +21,49 @@ from soundreel.types import Estimate, Plan
 SOURCE = "predicted: exact counts at the card's published rates; a real run takes longer"
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is planned for: a name to show, free bytes, and the card's rates where it is known."""
+
+    name: str
+    free: int
+    card: Card | None = None
+
+
+def target_named(text: str) -> Target:
+    """A card ("RTX 4090"), or any with so much memory ("24GB"). Raises InputError."""
+    free = memory_named(text)
+    if free is not None:
+        return Target(f"any with {gib(free)}", free)
+    card = card_named(text)
+    return Target(card.name, card.memory_bytes, card)
+
+
+def target_here(name: str, free: int) -> Target:
+    """The card of this machine, with what is free of it."""
+    return Target(f"{name}, {gib(free)} free", free, known_card(name))
+
+
 def predict(
     plan: Plan,
-    gpu: str,
+    target: Target,
     *,
     precision: Precision = Precision(),  # noqa: B008  (frozen)
     level: Level | None = None,
     steps: int = 40,
     guided: bool = True,
 ) -> Estimate:
-    """The plan on a card ("RTX 4090"), or on any with so much memory ("24GB": no times then).
-
-    level: None is auto. Raises InputError for a card that is not known.
-    """
-    free = memory_named(gpu)
-    card = None if free is not None else card_named(gpu)
-    size = free if free is not None else (card or CARDS[0]).memory_bytes
+    """The plan on a card. level: None is auto. Without the card's rates there are no times."""
     works = works_of(plan, guided=guided)
     greatest = max(works, key=lambda work: work.frames)
-    way = memory.fit(greatest, precision, size, level)
+    way = memory.fit(greatest, precision, target.free, level)
+    card = target.card
     seconds = None if card is None else _seconds(works, precision, way, card, steps)
-    details = [("card", card.name if card else gpu), *_stage_lines(way, card)]
-    details += _verdict(greatest, precision, way, size)
+    details = [("card", target.name), *_stage_lines(way, card)]
+    details += _verdict(greatest, precision, way, target.free)
     if card is not None:
-        details.append(
-            ("rates", f"{card.bf16:g} TFLOP/s bf16, {card.bus_gb:g} GB/s; {card.source}")
-        )
+        rates = f"{card.bf16:g} TFLOP/s in bf16, {card.bus_gb:g} GB/s"
+        details.append(("rates", f"{rates}; {card.source}"))
     return Estimate(seconds, way.peak + memory.RESERVE, SOURCE, tuple(details))
 
 
