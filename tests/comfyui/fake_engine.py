@@ -39,7 +39,8 @@ class Faults:
     step_seconds: how long a sampling step takes.   decode_seconds: a decode, not interruptible.
     cut_request_at / lose_answer_at: the HTTP request (from 1) that is cut before it is handled, or
         after, with its answer lost.
-    bad_gateway: so many requests are answered 502.
+    bad_gateway: so many requests are answered 502.   broken_downloads: so many break off half way.
+    hanging: at so many requests the whole server stands still for `hang_seconds`.
     """
 
     cut_socket_at: int | None = None
@@ -53,6 +54,9 @@ class Faults:
     cut_request_at: int | None = None
     lose_answer_at: int | None = None
     bad_gateway: int = 0
+    broken_downloads: int = 0
+    hanging: int = 0
+    hang_seconds: float = 1.0
 
 
 class Interrupted(Exception):

@@ -13,7 +13,9 @@ import contextlib
 import copy
 import hashlib
 import json
+import ssl
 import threading
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
@@ -41,6 +43,8 @@ class FakeComfyUI:
     """film: "core" has FrameInterpolate, "pack" has FILM VFI, "" has neither.
     authorization: the value that the Authorization header must have.
     prefix: path under which the server lives. missing: node classes that it does not know.
+    own_ids: it gives prompts ids of its own, as old servers do.
+    certificate: PEM files (certificate, key) to speak https with.
     metadata: whether it can say which prompt and node a preview belongs to (old servers cannot).
     """
 
@@ -53,7 +57,10 @@ class FakeComfyUI:
         max_upload: int = 104857600,
         missing: tuple[str, ...] = (),
         metadata: bool = True,
+        own_ids: bool = False,
+        certificate: tuple[Path, Path] | None = None,
     ) -> None:
+        self._own_ids, self._tls = own_ids, _tls(certificate)
         self.metadata = metadata
         self.faults = Faults()
         self.files: dict[Place, bytes] = {}
@@ -75,7 +82,7 @@ class FakeComfyUI:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{self._prefix}"
+        return f"http{'s' * (self._tls is not None)}://127.0.0.1:{self.port}{self._prefix}"
 
     @property
     def prompts(self) -> list[str]:
@@ -141,7 +148,9 @@ class FakeComfyUI:
 
     async def _open(self) -> None:
         self.engine = FakeEngine(self.files, self.faults, self._send, self._send_preview)
-        self._site = web.TCPSite(self._runner, "127.0.0.1", self.port, reuse_address=True)
+        self._site = web.TCPSite(
+            self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self._tls
+        )
         await self._site.start()
         self.port = self._runner.addresses[-1][1]
         self._worker = self._loop.create_task(self._work(self.engine))
@@ -273,6 +282,9 @@ class FakeComfyUI:
             return await handler(request)
         self.requests.append((request.method, request.path.removeprefix(self._prefix)))
         number = len(self.requests)
+        if self.faults.hanging:
+            self.faults.hanging -= 1
+            time.sleep(self.faults.hang_seconds)
         if self.faults.bad_gateway:
             self.faults.bad_gateway -= 1
             return web.Response(status=502, text="Bad Gateway")
@@ -295,7 +307,7 @@ class FakeComfyUI:
         if refused is not None:
             answer = {"error": refused, "node_errors": node_errors}
             return web.json_response(answer, status=400)
-        prompt_id = str(body.get("prompt_id") or uuid.uuid4())
+        prompt_id = str(uuid.uuid4() if self._own_ids else body.get("prompt_id") or uuid.uuid4())
         extra = dict(body.get("extra_data") or {})
         if "client_id" in body:
             extra["client_id"] = body["client_id"]
@@ -362,7 +374,7 @@ class FakeComfyUI:
     async def _get_features(self, request: web.Request) -> web.Response:
         return web.json_response(self._features())
 
-    async def _view(self, request: web.Request) -> web.Response:
+    async def _view(self, request: web.Request) -> web.StreamResponse:
         name = request.query.get("filename")
         kind = request.query.get("type", "output")
         if not name:
@@ -372,7 +384,20 @@ class FakeComfyUI:
         data = self.files.get((kind, request.query.get("subfolder", ""), name))
         if data is None:
             return web.Response(status=404)
+        if request.method == "GET" and self.faults.broken_downloads:
+            self.faults.broken_downloads -= 1
+            return await self._break_off(request, data)
         return web.Response(body=data, content_type="application/octet-stream")
+
+    async def _break_off(self, request: web.Request, data: bytes) -> web.StreamResponse:
+        """Announce all, send half."""
+        response = web.StreamResponse()
+        response.content_length = len(data)
+        await response.prepare(request)
+        await response.write(data[: len(data) // 2])
+        if request.transport is not None:
+            request.transport.abort()  # type: ignore[attr-defined]
+        return response
 
     async def _upload(self, request: web.Request) -> web.Response:
         if not request.content_type.startswith("multipart/"):
@@ -403,6 +428,14 @@ class FakeComfyUI:
             number += 1
             name = f"{stem} ({number}){suffix}"
         return name
+
+
+def _tls(certificate: tuple[Path, Path] | None) -> ssl.SSLContext | None:
+    if certificate is None:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    return context
 
 
 def _object_info(film: str, missing: tuple[str, ...]) -> dict[str, Any]:

@@ -197,6 +197,7 @@ def latent_file(latent: np.ndarray) -> bytes:
     """A `.latent` file: safetensors with `latent_tensor` (1, C, T, h, w) and a version mark."""
     data = np.ascontiguousarray(latent[None], "<f4").tobytes()
     header = {
+        "__metadata__": {"prompt": "{}"},
         "latent_format_version_0": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]},
         "latent_tensor": {
             "dtype": "F32",

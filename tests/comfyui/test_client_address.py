@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
+import subprocess
+from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -12,6 +15,7 @@ from comfyui.conftest import Log, short_graph, sweep, wav_bytes
 from comfyui.fake_server import FakeComfyUI
 from soundreel.engines.comfyui.address import parse_server, parse_servers
 from soundreel.engines.comfyui.client import ComfyClient
+from soundreel.engines.comfyui.results import Step
 from soundreel.errors import EngineUnavailable, InputError
 
 
@@ -58,14 +62,55 @@ def test_credentials_reach_the_server_and_nothing_else(
     caplog: pytest.LogCaptureFixture, log: Log
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    steps: list[Step] = []
     with FakeComfyUI(authorization="Bearer t0ken", prefix="/comfy") as server:
         address = parse_server(server.url, SecretStr("t0ken"))
         with ComfyClient(address, poll_seconds=0.05) as client:
             name = client.upload(wav_bytes(sweep(1)), ".wav", log.control)
-            client.run_and_fetch(short_graph(name), log.control, wanted=["10"])
+            client.run_and_fetch(
+                short_graph(name),
+                log.control,
+                wanted=["10"],
+                on_progress=lambda p: steps.append(p) if isinstance(p, Step) else None,
+            )
         assert server.authorizations == {"Bearer t0ken"}
+    assert len(steps) == 2, "the socket lives under the same prefix"
     shown = caplog.text + log.notices + repr(address) + str(address)
     assert "t0ken" not in shown
+
+
+def test_a_server_on_this_machine_is_asked_without_a_proxy(
+    server: FakeComfyUI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:1")
+    with ComfyClient(parse_server(server.url)) as client:
+        assert client.system_stats().version
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_https_and_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext"
+    command_line = [*command.split(), "subjectAltName=IP:127.0.0.1"]
+    subprocess.run(
+        [*command_line, "-keyout", key, "-out", certificate], check=True, capture_output=True
+    )
+    seen: list[Step] = []
+    with FakeComfyUI(certificate=(certificate, key)) as server:
+        address = parse_server(server.url)
+        with ComfyClient(address) as client, pytest.raises(EngineUnavailable, match="CERTIFICATE"):
+            client.system_stats()
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        with ComfyClient(address, poll_seconds=0.05) as client:
+            name = client.upload(wav_bytes(sweep(1)), ".wav", log.control)
+            client.run_and_fetch(
+                short_graph(name),
+                log.control,
+                wanted=["10"],
+                on_progress=lambda p: seen.append(p) if isinstance(p, Step) else None,
+            )
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize("token", [None, SecretStr("wr0ng")])

@@ -141,6 +141,42 @@ def test_a_gateway_without_its_server_is_waited_for(
     assert "answers 502" in log.notices
 
 
+def test_a_download_that_breaks_off_is_fetched_again(
+    server: FakeComfyUI, log: Log, undisturbed: tuple[str, int, int]
+) -> None:
+    server.faults.broken_downloads = 2
+    with client_for(server) as client:
+        assert job(client, log) == undisturbed[0]
+    assert len(server.prompts) == 1
+
+
+def test_a_server_that_stands_still_does_not_get_the_job_twice(
+    server: FakeComfyUI,
+    log: Log,
+    undisturbed: tuple[str, int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its answer to the prompt comes too late, but the prompt arrived."""
+    monkeypatch.setattr("soundreel.engines.comfyui.transport.READ_SECONDS", 0.3)
+    with client_for(server) as client:
+        name = client.upload(SOUND, ".wav", log.control)
+        server.faults.hanging = 1
+        graph = short_graph(name, length=5)
+        pictures = client.run_and_fetch(graph, log.control, wanted=["10"])["10"]
+    assert hashlib.sha256(b"".join(pictures)).hexdigest() == undisturbed[0]
+    assert len(server.prompts) == 1
+
+
+def test_a_lost_answer_of_a_server_with_ids_of_its_own(
+    log: Log, undisturbed: tuple[str, int, int]
+) -> None:
+    with FakeComfyUI(own_ids=True) as server, client_for(server) as client:
+        server.faults.lose_answer_at = 2
+        assert job(client, log) == undisturbed[0]
+    assert server.requests[1] == ("POST", "/prompt")
+    assert len(server.prompts) == 1
+
+
 def test_a_restart_that_loses_the_uploads_too(
     server: FakeComfyUI, log: Log, undisturbed: tuple[str, int, int]
 ) -> None:

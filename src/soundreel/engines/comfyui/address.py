@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from soundreel.errors import InputError
 
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +33,15 @@ class ServerAddress:
         return "ws" + self.url.removeprefix("http")
 
     @property
+    def host(self) -> str:
+        """As it stands in the address: an IPv6 address is in brackets."""
+        name = urlsplit(self.url).hostname or ""
+        return f"[{name}]" if ":" in name else name
+
+    @property
     def is_local(self) -> bool:
-        return urlsplit(self.url).hostname in _LOOPBACK
+        """On this machine, where no proxy stands in between."""
+        return self.host in _LOOPBACK
 
     def headers(self) -> dict[str, str]:
         return {} if self.authorization is None else {"Authorization": self.authorization}

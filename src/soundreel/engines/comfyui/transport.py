@@ -26,7 +26,7 @@ class Transport:
             base_url=address.url,
             headers=address.headers(),
             timeout=httpx.Timeout(READ_SECONDS, connect=connect_timeout),
-            trust_env=not address.is_local,
+            mounts={f"all://{address.host}": None} if address.is_local else None,  # no proxy
         )
 
     def __enter__(self) -> Transport:
