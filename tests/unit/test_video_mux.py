@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -12,6 +13,8 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.io import wavfile
 
 from media_factory import clicks, noise, sine, write_audio
@@ -81,6 +84,23 @@ def test_pieces_of_any_length_join_on_the_exact_frame_grid(
     path = join(tmp_path, fps, encoding=encoding)
     assert picture_times(path) == [index / fps for index in range(COUNT)]
     assert [number_of(picture) for picture in cv2_pictures(path)] == list(range(COUNT))
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    lengths=st.lists(st.integers(1, 7), min_size=1, max_size=6),
+    fps=st.sampled_from([*RATES, Fraction(24000, 1001), Fraction(1), Fraction("59.94")]),
+    preset=st.sampled_from(["ultrafast", "veryfast", "slow"]),
+)
+def test_however_a_clip_is_cut_nothing_is_lost_or_moved(
+    lengths: list[int], fps: Fraction, preset: str
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = join(Path(folder), fps, lengths=lengths, rate=8000, encoding=Encoding(30, preset))
+        count = sum(lengths)
+        assert picture_times(path) == [index / fps for index in range(count)]
+        mux.verify(path, count, fps, 96, 64, count / fps)
+        assert [number_of(picture) for picture in cv2_pictures(path)] == list(range(count))
 
 
 @pytest.mark.parametrize("fps", RATES, ids=str)
