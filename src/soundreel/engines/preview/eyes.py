@@ -17,7 +17,7 @@ from soundreel.engines.preview.face import Face, Point
 from soundreel.engines.preview.ops import Floats, blur, to_bytes
 from soundreel.types import Rgb
 
-HALF, UPPER, LOWER, BROW = 0.26, 0.10, 0.09, 0.24
+HALF, UPPER, LOWER, BROW = 0.28, 0.10, 0.10, 0.24
 """Half of the eye's width, its lids above and below the pupil, the lid's skin up to the brow."""
 
 LASHES = 0.025

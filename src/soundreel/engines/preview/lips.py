@@ -44,7 +44,7 @@ class Lips:
     """Lengths in mouth widths, downwards positive. The line runs at
     offset + tilt * u + sag * (1 - (2 u)^2) below the line of the corners, u from -0.5 to 0.5.
     teeth: height of the teeth that the picture shows, 0 where the lips are closed. skin: around
-    the mouth. dark: inside of the mouth, made from the skin."""
+    the mouth. dark, tongue: inside of the mouth, made from the skin."""
 
     offset: float
     tilt: float
@@ -52,6 +52,7 @@ class Lips:
     teeth: float
     skin: Colour
     dark: Colour
+    tongue: Colour
 
 
 def read_lips(canvas: Rgb, face: Face) -> Lips:
@@ -70,7 +71,7 @@ def read_lips(canvas: Rgb, face: Face) -> Lips:
         best, height = int(_valley(light, lines).argmax()), 0.0
     offset, tilt, sag = (float(value) for value in lines[best])
     offset += FRINGE if height > 0 else 0.0
-    return Lips(offset, tilt, sag, height, skin, _dark(skin))
+    return Lips(offset, tilt, sag, height, skin, *_inner(skin, skin_chroma))
 
 
 def _patch(canvas: Rgb, face: Face) -> Rgb:
@@ -166,6 +167,13 @@ def _height_above(teeth: Floats, line: NDArray[np.float64]) -> float:
     return float(np.clip(np.median(rows) / SCALE, 0.0, 0.25))
 
 
-def _dark(skin: Colour) -> Colour:
-    """Skin in the shade of the mouth: red stays longest."""
-    return np.maximum(skin * np.array([0.20, 0.085, 0.075], np.float32), 4).astype(np.float32)
+def _inner(skin: Colour, chroma: float) -> tuple[Colour, Colour]:
+    """Skin in the shade of the mouth, and the tongue: red stays longest. Grey stays grey."""
+    warm = min(1.0, chroma / (2 * GREY))
+
+    def tinted(tint: tuple[float, float, float]) -> Colour:
+        mean = sum(tint) / 3
+        share = np.array([mean + warm * (part - mean) for part in tint])
+        return np.maximum(skin * share, 4).astype(np.float32)
+
+    return tinted((0.20, 0.085, 0.075)), tinted((0.52, 0.25, 0.23))

@@ -41,8 +41,8 @@ SOFT = 0.022
 TEETH, SHOWN = 0.10, 0.03
 """Length of a drawn row of teeth; from SHOWN on the picture has its own."""
 
-TONGUE = np.array([0.52, 0.25, 0.23], np.float32)
-"""Of the skin's colour."""
+OVERLAP = 0.025
+"""Pressed lips cover the teeth and a little more."""
 
 STILL = 0.004
 """Movements below this are none."""
@@ -103,7 +103,7 @@ class Mouth:
     def _pose(self, shape: MouthShape) -> _Pose:
         half = 0.5 * (1 + 0.05 * shape.spread - 0.20 * shape.rounding - 0.05 * shape.opening)
         drop = self._drop * shape.opening
-        shut = shape.press * self._lips.teeth
+        shut = shape.press * (self._lips.teeth + OVERLAP) * (self._lips.teeth > SHOWN)
         return _Pose(
             half=half,
             down=drop - shut,
@@ -160,8 +160,7 @@ class Mouth:
         lit = smoothstep((depth - 0.45) / 0.55) * np.clip(1 - (u / 0.42) ** 2, 0, 1)
         lit = lit * np.clip(gap / 0.18, 0, 1) * 0.75
         edge = 0.35 * np.clip(np.abs(u) / 0.5, 0, 1) ** 2
-        tongue = self._lips.skin * TONGUE
-        dark = self._lips.dark
+        dark, tongue = self._lips.dark, self._lips.tongue
         return _f32(dark * (1 + edge[..., None]) + (tongue - dark) * lit[..., None])
 
     def _add_teeth(
@@ -172,9 +171,9 @@ class Mouth:
         length = length * np.clip(1 - (u / 0.40) ** 2, 0, 1) ** 0.5
         length = np.minimum(length, 0.55 * gap)
         show = np.clip((length - under) / (1.2 * self._soft) + 0.5, 0, 1)
-        show = show * np.clip(length / 0.03, 0, 1) * (0.35 + 0.5 * shape.spread)
+        show = show * np.clip(length / 0.03, 0, 1) * (0.55 + 0.4 * shape.spread)
         tone = float(self._lips.skin.max()) * np.array([0.86, 0.82, 0.76], np.float32)
-        shade = 0.62 + 0.38 * np.clip(under / 0.05, 0, 1)
+        shade = 0.72 + 0.28 * np.clip(under / 0.05, 0, 1)
         colour += (tone * shade[..., None] - colour) * show[..., None]
 
 
