@@ -25,7 +25,7 @@ from soundreel.errors import InputError
     [
         ("  two \t spaces\nand a line ", "two spaces and a line"),
         ("R&amp;B", "R&B"),
-        ("R&amp;amp;B", "R&B"),
+        ("R&amp;amp;amp;B", "R&B"),
         ("schÃ¶n", "schön"),
         ("他们 在唱歌", "他们 在唱歌"),
         ("", ""),
