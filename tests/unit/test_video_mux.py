@@ -299,12 +299,18 @@ def test_pieces_of_two_encodings_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "o.mp4").exists()
 
 
-def test_a_damaged_piece_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["cut", "no track", "empty", "gone"])
+def test_a_damaged_piece_is_named(tmp_path: Path, damage: str) -> None:
     pieces = write_pieces(tmp_path, [4, 4], Fraction(16))
-    pieces[1].write_bytes(pieces[1].read_bytes()[:200])
+    data = pieces[1].read_bytes()
+    damaged = {"cut": data[:200], "no track": data.replace(b"avc1", b"what"), "empty": b""}
+    pieces[1].write_bytes(damaged.get(damage, b""))
+    if damage == "gone":
+        pieces[1].unlink()
     clip = sound_clip(tmp_path, sine(1.0), 44100, 8, Fraction(16))
     with pytest.raises(WorkError, match=r"piece1\.mp4"):
         mux.finish(pieces, clip, tmp_path / "o.mp4", Fraction(16), {}, RunControl())
+    assert not (tmp_path / "o.mp4").exists()
 
 
 def test_a_sound_that_vanished_is_an_input_error(tmp_path: Path) -> None:

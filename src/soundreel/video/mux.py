@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-from av.container import OutputContainer
+from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
@@ -19,7 +19,7 @@ from soundreel.errors import WorkError
 from soundreel.events import RunControl
 from soundreel.types import AudioClip
 from soundreel.video import sound
-from soundreel.video.storage import discard, reading, sync, url, writing
+from soundreel.video.storage import decodable, discard, reading, sync, url, writing
 from soundreel.video.verify import verify as verify
 
 _DECODE_DELAY = 2
@@ -88,7 +88,7 @@ def _options(fps: Fraction, audio: AudioClip) -> dict[str, str]:
 
 def _add_video(container: OutputContainer, first: Path) -> VideoStream:
     with reading(first, WorkError, _PIECE_HINT) as piece:
-        return container.add_stream_from_template(piece.streams.video[0])
+        return container.add_stream_from_template(_picture_track(piece, first))
 
 
 def _pictures(
@@ -99,7 +99,7 @@ def _pictures(
     extradata = stream.codec_context.extradata
     for path in segments:
         with reading(path, WorkError, _PIECE_HINT) as piece:
-            source = piece.streams.video[0]
+            source = _picture_track(piece, path)
             if source.codec_context.extradata != extradata:
                 raise WorkError(
                     f"{path.name} was encoded otherwise than the pieces before it",
@@ -119,6 +119,13 @@ def _pictures(
                 decoded += 1
                 yield packet
             first_frame += count
+
+
+def _picture_track(piece: InputContainer, path: Path) -> VideoStream:
+    tracks = decodable(piece.streams.video)
+    if not tracks:
+        raise WorkError(f"{path.name} holds no pictures any more", hint=_PIECE_HINT)
+    return tracks[0]
 
 
 def _decode_time(packet: Packet[Any]) -> Fraction:
