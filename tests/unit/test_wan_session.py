@@ -26,7 +26,7 @@ from soundreel.engines.wan.motion import Motion, follower, survivors  # noqa: E4
 from soundreel.engines.wan.options import parse_options  # noqa: E402
 from soundreel.engines.wan.session import WanSession  # noqa: E402
 from soundreel.engines.wan.vae import WanVae  # noqa: E402
-from soundreel.errors import Cancelled, OutOfMemory, WorkError  # noqa: E402
+from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError  # noqa: E402
 from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone, StepPreview  # noqa: E402
 from soundreel.timeline.plan import cut_shot  # noqa: E402
 from soundreel.types import ChunkGeometry, Plan, Request, Shot  # noqa: E402
@@ -97,6 +97,12 @@ def test_a_state_of_another_kind_is_refused(engine: WanEngine, tone: Path) -> No
     plan = plan_for(engine, request_for(tone, num_frames=5))
     with engine.open(plan, RunControl()) as session, pytest.raises(WorkError):
         session.restore(b"not a state of ours")
+
+
+def test_a_chunk_without_the_state_before_it_is_refused(engine: WanEngine, tone: Path) -> None:
+    plan = plan_for(engine, request_for(tone, num_frames=13))
+    with engine.open(plan, RunControl()) as session, pytest.raises(EngineError, match="chunk 2"):
+        list(session.render(plan.chunks[1], RunControl()))
 
 
 def test_state_keeps_only_pictures_that_a_later_chunk_needs(engine: WanEngine, tone: Path) -> None:

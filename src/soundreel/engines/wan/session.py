@@ -35,7 +35,7 @@ from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.pictures import PoseVideo, open_pose_video, reference_pixels
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
 from soundreel.engines.wan.vae import SPACE, TIME
-from soundreel.errors import OutOfMemory
+from soundreel.errors import EngineError, OutOfMemory
 from soundreel.events import RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.types import Chunk, Frame, Plan, Rgb
@@ -111,6 +111,12 @@ class WanSession:
         with _memory_errors():
             if chunk.first_slot == 0:
                 self._motion = self._first_motion(chunk, control)
+            elif self._motion.latents is None:
+                raise EngineError(
+                    f"chunk {chunk.index + 1} goes on from the one before it, whose motion is not "
+                    "here",
+                    hint="render or restore the chunk before it first",
+                )
             latents = self._sample(chunk, control)
             recent: list[Tensor] = []
             yield from self._frames(chunk, self._decode(chunk, latents, control), recent, control)
