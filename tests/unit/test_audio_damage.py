@@ -84,6 +84,15 @@ def test_a_picture_given_as_sound(tmp_path: Path, name: str) -> None:
     refused(tmp_path / name)
 
 
+@pytest.mark.parametrize("rate", [0, 1, 999, 5_000_000, 2**31 - 1])
+def test_a_rate_that_cannot_be(tmp_path: Path, rate: int) -> None:
+    path = write_audio(tmp_path / "a.wav", sine(0.5))
+    body = bytearray(path.read_bytes())
+    body[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(body)
+    refused(path)
+
+
 def test_a_video_without_sound(tmp_path: Path) -> None:
     path = write_video(tmp_path / "a.mp4", 5)
     assert "video without sound" in refused(path).message

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.packet import Packet
 from numpy.typing import NDArray
@@ -40,6 +41,9 @@ In any other container a segment is reached by decoding all before it."""
 STATEFUL_CODECS = ("adpcm", "ac3", "eac3")
 """Their sound, or its timestamps, depend on everything before."""
 
+LOWEST_RATE, HIGHEST_RATE = 1000, 3_072_000
+"""Hz; beyond these a header is damaged (the highest is that of DSD512 after decoding)."""
+
 SEEK_FROM_S = 10
 """Segments that begin earlier than this are reached by plain decoding too."""
 
@@ -54,6 +58,9 @@ GAP_S = Fraction(1, 10)
 
 BAD_PACKETS = 50
 """So many undecodable packets in a row, and the rest is not sound."""
+
+_PLANES_LOST = 8
+"""From so many planes on PyAV (17 to 19) reads past their end and crashes: pack them first."""
 
 
 class Decoder:
@@ -131,6 +138,11 @@ class Decoder:
         self._head: list[AudioFrame] = self._first_two()
         first = self._head[0]
         self.rate: int = first.sample_rate
+        if not LOWEST_RATE <= self.rate <= HIGHEST_RATE:
+            raise InputError(
+                f"{self.path} states {self.rate} samples a second",
+                hint=f"it is damaged, or needs converting: {LOWEST_RATE} to {HIGHEST_RATE} work",
+            )
         self.channels: int = first.layout.nb_channels
         self._start_s = _seconds(first) or Fraction(0)
 
@@ -141,7 +153,7 @@ class Decoder:
                 frames.append(frame)
             if len(frames) == 2:
                 break
-        if not frames or not frames[0].sample_rate or not frames[0].layout.nb_channels:
+        if not frames or not frames[0].layout.nb_channels:
             raise InputError(
                 f"{self.path} holds no sound that can be decoded",
                 hint="it is empty of sound or badly damaged; check that it plays elsewhere",
@@ -274,6 +286,8 @@ def _seconds(frame: AudioFrame) -> Fraction | None:
 
 def _floats(frame: AudioFrame) -> Samples:
     """Integers are scaled by their full range; NaN becomes silence, overshoot is clipped."""
+    if frame.format.is_planar and frame.layout.nb_channels >= _PLANES_LOST:
+        (frame,) = AudioResampler(format=frame.format.packed).resample(frame)
     array: NDArray[Any] = frame.to_ndarray()
     if frame.format.is_packed:
         array = array.reshape(-1, frame.layout.nb_channels).T

@@ -29,7 +29,8 @@ FLOOR_DB = 80.0
 ONSET_RATE = 100
 """Onsets and beats are looked for on about this many blocks a second, whatever the frame rate."""
 
-_BATCH = 64
+_BATCH_SAMPLES = 1 << 18
+"""So many samples are looked at together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,9 @@ def _frame_batches(
     """(samples of some frames, edges of these frames within them)."""
     origin = first_sample(start, rate)
     pending = np.zeros(0, np.float32)
-    for begin in range(0, num_frames, _BATCH):
-        frames = range(begin, min(begin + _BATCH, num_frames) + 1)
+    batch = max(1, int(_BATCH_SAMPLES * fps / rate))
+    for begin in range(0, num_frames, batch):
+        frames = range(begin, min(begin + batch, num_frames) + 1)
         edges = np.array([first_sample(start + i / fps, rate) for i in frames]) - origin
         edges -= edges[0]
         got = [pending]
