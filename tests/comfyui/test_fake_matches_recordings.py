@@ -14,7 +14,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from comfyui.conftest import png_bytes, sweep, wav_bytes
 from comfyui.fake_nodes import EXECUTABLE
-from comfyui.fake_server import DATA, FakeComfyUI
+from comfyui.fake_routes import DATA
+from comfyui.fake_server import FakeComfyUI
 
 RECORDED = json.loads((DATA / "recordings.json").read_text(encoding="utf-8"))
 
