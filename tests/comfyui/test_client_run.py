@@ -13,6 +13,7 @@ from comfyui.conftest import Log, client_for, decode_png, short_graph, sweep, wa
 from comfyui.fake_server import FakeComfyUI
 from comfyui.pictures import read_code
 from soundreel.engines.comfyui.client import ComfyClient
+from soundreel.engines.comfyui.errors import ResultGone
 from soundreel.engines.comfyui.results import NodeStarted, Preview, Progress, Queued, Step
 from soundreel.errors import Cancelled, InputError, OutOfMemory, RemoteError
 from soundreel.events import RunControl
@@ -53,6 +54,22 @@ def test_the_same_graph_again_gives_new_files_but_keeps_the_servers_work(
     assert len(second) == 9
     ran_twice = [node for prompt, node in server.engine.executed_nodes if prompt != first.prompt_id]
     assert ran_twice == ["10"]
+
+
+def test_a_name_is_never_given_twice(
+    client: ComfyClient, server: FakeComfyUI, graph: dict[str, Any], log: Log
+) -> None:
+    """Even if the server loses its files and counts anew, another's file is not fetched as ours."""
+    graph["10"] = {
+        "class_type": "SaveLatent",
+        "inputs": {"samples": ["8", 0], "filename_prefix": "soundreel/x"},
+    }
+    (ours,) = client.run(graph, log.control, wanted=["10"]).files("10")
+    server.delete_files("output")
+    with client_for(server) as other:
+        other.run(graph, log.control, wanted=["10"])
+    with pytest.raises(ResultGone):
+        client.fetch(ours, log.control)
 
 
 def test_an_answer_from_the_cache_is_not_taken(

@@ -95,7 +95,8 @@ class Run:
 
         Output nodes that we want get one more input, unique to this submission. ComfyUI does not
         hand unknown inputs to a node, but they are part of its cache key: so these nodes run, and
-        what they report is new.
+        what they report is new. File names become unique too: a server that lost its files cannot
+        give the name to another's.
         """
         mark = uuid.uuid4().hex
         body = {
@@ -205,7 +206,10 @@ class Run:
 def _marked(graph: Graph, wanted: Sequence[str], mark: str) -> dict[str, Any]:
     marked = {node_id: dict(node) for node_id, node in graph.items()}
     for node_id in wanted:
-        marked[node_id]["inputs"] = {**marked[node_id]["inputs"], MARK: mark}
+        inputs = {**marked[node_id]["inputs"], MARK: mark}
+        if isinstance(prefix := inputs.get("filename_prefix"), str):
+            inputs["filename_prefix"] = f"{prefix}_{mark[:12]}"
+        marked[node_id]["inputs"] = inputs
     return marked
 
 
