@@ -34,9 +34,10 @@ from soundreel.engines.wan.offload import retry_lower
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.pictures import PoseVideo, open_pose_video, reference_pixels
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
+from soundreel.engines.wan.text import MAX_TOKENS
 from soundreel.engines.wan.vae import SPACE, TIME
 from soundreel.errors import EngineError, OutOfMemory
-from soundreel.events import RunControl, StepDone, StepPreview
+from soundreel.events import Notice, RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.types import Chunk, Frame, Plan, Rgb
 
@@ -133,18 +134,20 @@ class WanSession:
 
     def _encode_inputs(self, control: RunControl) -> Iterator[Inputs]:
         with _memory_errors():
-            text, null_text = self._encode_texts()
+            text, null_text = self._encode_texts(control)
             control.raise_if_cancelled()
             reference, first_motion = self._encode_reference(control)
             sound = self._encode_sound()
             control.raise_if_cancelled()
         yield Inputs(text, null_text, sound, reference, first_motion)
 
-    def _encode_texts(self) -> tuple[Tensor, Tensor | None]:
+    def _encode_texts(self, control: RunControl) -> tuple[Tensor, Tensor | None]:
         request, parts = self._plan.request, self._parts
         encoder = parts.text()
         with parts.resident(encoder.model):
             text = encoder.encode(request.prompt).to(parts.device)
+            if text.shape[1] == MAX_TOKENS:
+                control.emit(Notice(f"the prompt fills {MAX_TOKENS} tokens: the rest is not used"))
             if self._options.sampling.guidance_scale <= 1:
                 return text, None
             return text, encoder.encode(request.negative_prompt).to(parts.device)
