@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from soundreel.engines.wan.catalog import FOLDERS, SLOTS, Slot
+from soundreel.engines.wan.catalog import FOLDERS, PUBLISHED, SLOTS, Slot
 from soundreel.engines.wan.formats import Kind, foreign_formats, number_format, recognise
 from soundreel.engines.wan.headers import SUFFIXES, Header, read_header
 from soundreel.engines.wan.places import Place, places
@@ -84,7 +84,9 @@ def given(path: Path, slot: str) -> Found:
     candidates = list(scan([Place("given", path)])) if path.is_dir() else [_inspect(path, "given")]
     match = next((item for item in candidates if item.kind == kind), None)
     if match is None:
-        raise InputError(f"{path} is no {kind.value}: {_what(candidates)}", hint=_where(candidates))
+        raise InputError(
+            f"{path} is no {kind.value}: {_what(candidates)}", hint=_where(candidates, slot)
+        )
     if match.problem:
         raise InputError(f"{path}: {match.problem}", hint="soundreel models shows what fits")
     return match
@@ -189,10 +191,10 @@ def _what(candidates: Sequence[Found]) -> str:
     return damaged[0] if damaged else "no weights that are known here"
 
 
-def _where(candidates: Sequence[Found]) -> str:
-    for item in candidates:
-        if item.kind in FOLDERS:
-            return (
-                f"that belongs into models/{FOLDERS[item.kind]}; soundreel models shows what fits"
-            )
-    return "soundreel models shows what was found where"
+def _where(candidates: Sequence[Found], slot: str) -> str:
+    """Where the file belongs instead, and which one belongs here."""
+    right = next(file.name for file in PUBLISHED if file.slot == slot)
+    wanted = f"the {slot} is e.g. {right}; soundreel models shows what lies where"
+    own = next(each.folders[0] for each in SLOTS if each.name == slot)
+    folder = next((FOLDERS[item.kind] for item in candidates if item.kind in FOLDERS), own)
+    return wanted if folder == own else f"that belongs into models/{folder}; {wanted}"
