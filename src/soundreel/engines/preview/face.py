@@ -76,15 +76,19 @@ def parse_mouth(text: str) -> Box | None:
     return x, y, width, height
 
 
-def require_inside(box: Box, image: Rgb) -> None:
-    """Raises InputError where the mouth's box leaves the image."""
+def require_box(text: str, image: Rgb | None) -> Box:
+    """The user's box. Raises InputError where it leaves the image, or where there is none."""
+    box = parse_mouth(text)
+    if box is None:
+        raise ValueError(f"{text!r} is no box")
+    hint = "give the mouth as x,y,w,h in pixels of the image, counted from its top left"
+    if image is None:
+        raise InputError(f"--mouth {text} needs a face to move", hint="add a picture with --image")
     x, y, width, height = box
     rows, columns = image.shape[:2]
     if x < 0 or y < 0 or x + width > columns or y + height > rows:
-        raise InputError(
-            f"--mouth {x:g},{y:g},{width:g},{height:g} leaves the image of {columns}x{rows} pixels",
-            hint="give the mouth as x,y,w,h in pixels of the image, counted from its top left",
-        )
+        raise InputError(f"--mouth {text} leaves the image of {columns}x{rows} pixels", hint=hint)
+    return box
 
 
 def find_faces(image: Rgb) -> list[Face]:

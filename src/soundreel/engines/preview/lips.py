@@ -174,6 +174,6 @@ def _inner(skin: Colour, chroma: float) -> tuple[Colour, Colour]:
     def tinted(tint: tuple[float, float, float]) -> Colour:
         mean = sum(tint) / 3
         share = np.array([mean + warm * (part - mean) for part in tint])
-        return np.maximum(skin * share, 4).astype(np.float32)
+        return np.asarray(np.maximum(skin * share, 4), dtype=np.float32)
 
     return tinted((0.20, 0.085, 0.075)), tinted((0.52, 0.25, 0.23))

@@ -43,8 +43,9 @@ HOLD_S, FADE_S = 0.5, 0.25
 ANTICIPATION_S = 0.14
 """The mouth takes this long from one phoneme to the next."""
 
-COMPANY_S = 0.7
-"""Speech comes in rows: a phoneme alone within this time on both sides is taken for noise."""
+COMPANY, COMPANY_S = 3, 0.7
+"""Speech comes in rows: fewer phonemes than this within this time on both sides are taken for an
+instrument that sounded like one."""
 
 CLOSURE_S = 0.045
 """Lips meet at least this long around p, b and m."""
@@ -187,10 +188,10 @@ def _symbols(token: str) -> list[str]:
 
 
 def in_company(keys: list[Key]) -> list[Key]:
-    """Without those that are alone: instruments now and then sound like a phoneme."""
+    """Without those that stand alone."""
     times = np.array([time for time, _ in keys])
     near = [int((np.abs(times - time) < COMPANY_S).sum()) for time in times]
-    return [key for key, count in zip(keys, near, strict=True) if count > 1]
+    return [key for key, count in zip(keys, near, strict=True) if count >= COMPANY]
 
 
 def frame_shapes(keys: list[Key], first: int, end: int, fps: Fraction) -> NDArray[np.float32]:

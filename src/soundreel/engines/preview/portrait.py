@@ -12,8 +12,7 @@ from soundreel.engines.preview.face import (
     Face,
     face_in_box,
     find_faces,
-    parse_mouth,
-    require_inside,
+    require_box,
 )
 from soundreel.engines.preview.lips import read_lips
 from soundreel.engines.preview.mouth import Mouth
@@ -83,9 +82,7 @@ def _choose_face(
     mouth: str, image: Rgb, source: ImageSource, frame_side: int
 ) -> tuple[Face | None, str]:
     """The face on the canvas, or why there is none."""
-    box = parse_mouth(mouth)
-    if box is not None:
-        require_inside(box, image)
+    box = None if mouth == "auto" else require_box(mouth, image)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # old spellings in the finder's own code
