@@ -188,6 +188,10 @@ def damage_no_sound(graph: Graph) -> None:
     del graph["98"].inputs["audio_encoder_output"]
 
 
+def damage_no_encoder(graph: Graph) -> None:
+    graph["122"].inputs["my_encoder"] = graph["122"].inputs.pop("audio_encoder")
+
+
 def damage_no_prompt(graph: Graph) -> None:
     graph["98"].inputs["positive"] = "text"
 
@@ -216,6 +220,7 @@ def damage_image(graph: Graph) -> None:
         (damage_no_sampler, "no sampler"),
         (damage_two_samplers, "several samplers"),
         (damage_no_sound, "LoadAudio"),
+        (damage_no_encoder, "LoadAudio and encoder"),
         (damage_no_prompt, "positive prompt"),
         (damage_dangling, "404"),
         (damage_control, "control video"),

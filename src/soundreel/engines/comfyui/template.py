@@ -219,19 +219,15 @@ def _prompt(graph: Graph, start: str, key: str) -> Place:
 def _sound(graph: Graph, start: str) -> Place:
     """Where the sound's name goes; whatever cuts the sound in between is taken out: we cut it."""
     link = graph[start].inputs.get("audio_encoder_output")
-    encoders = (
-        [node for node in graph.upstream(link.node) if "audio" in graph[node].inputs]
-        if isinstance(link, Link)
-        else []
-    )
-    loaders = [node for node in encoders if graph[node].class_type == "LoadAudio"]
-    if not loaders:
+    nodes = graph.upstream(link.node) if isinstance(link, Link) else []
+    loaders = [node for node in nodes if graph[node].class_type == "LoadAudio"]
+    encoders = [node for node in nodes if {"audio", "audio_encoder"} <= graph[node].inputs.keys()]
+    if not loaders or not encoders:
         raise InputError(
-            f"no LoadAudio leads to audio_encoder_output of the S2V node {start}",
+            f"no LoadAudio and encoder lead to audio_encoder_output of the S2V node {start}",
             hint="link LoadAudio > AudioEncoderEncode > audio_encoder_output",
         )
-    encoder = next(node for node in encoders if "audio_encoder" in graph[node].inputs)
-    graph[encoder].inputs["audio"] = Link(loaders[0])
+    graph[encoders[0]].inputs["audio"] = Link(loaders[0])
     return _literal(graph, Place(loaders[0], "audio"))
 
 
