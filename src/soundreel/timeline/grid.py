@@ -14,7 +14,9 @@ from soundreel.errors import InputError
 FRAMES_PER_LATENT = 4
 """A latent frame of the Wan VAE is 4 pictures (its temporal stride; Wan2.1 report, section 4.1)."""
 
-_CLOCK = re.compile(r"(?:(?:(\d+):)?(\d+):)?(\d*\.?\d+|\d+\.)", re.ASCII)
+_NUMBER = r"\d{1,9}(?:\.\d{0,12})?|\.\d{1,12}"
+_CLOCK = re.compile(rf"(?:(?:(\d{{1,9}}):)?(\d{{1,9}}):)?({_NUMBER})", re.ASCII)
+_RATE = re.compile(rf"(?:{_NUMBER})|\d{{1,9}}/\d{{1,9}}", re.ASCII)
 
 
 def frames_for(duration: Fraction, fps: Fraction) -> int:
@@ -60,9 +62,10 @@ def parse_time(text: str) -> Fraction:
 
 def parse_rate(text: str) -> Fraction:
     """Pictures a second from "16", "23.976" or "30000/1001". Raises InputError."""
+    text = text.strip()
     try:
-        rate = Fraction(text.strip())
-    except (ValueError, ZeroDivisionError):
+        rate = Fraction(text.rstrip(".")) if _RATE.fullmatch(text) else Fraction(0)
+    except ZeroDivisionError:
         rate = Fraction(0)
     if rate <= 0:
         raise InputError(f"{text!r} is not a frame rate", hint="write e.g. 16, 25 or 30000/1001")
