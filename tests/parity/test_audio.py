@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,6 +18,16 @@ from soundreel.engines.wan.audio_encoder import (
     picture_rows,
     statistics,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _threads_of_the_recording() -> Iterator[None]:
+    """With two threads sums are added up as in the recording; 24 layers make 1e-5 of another
+    order, since hidden states are as large as 20."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")
