@@ -122,7 +122,9 @@ class Speech:
         loud = float(self._loudness[i])
         ease = min(1.0, 2.5 * loud)
         opening *= loud * (1 - press)
-        return MouthShape(opening, spread * ease, rounding * ease, press * ease)
+        return MouthShape(
+            opening, spread * ease, rounding * ease, press
+        )  # p closes before it bursts
 
     def _window(self, index: int) -> NDArray[np.float32]:
         """(frames, 4) of the window's frames."""
