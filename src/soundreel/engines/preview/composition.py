@@ -49,7 +49,9 @@ def compose(
     rng = np.random.default_rng([seed, 1])
     name = str(rng.choice(_palette_names(style, drive)))
     return Composition(
-        palette=_palette(style, own_palette or PALETTES[name]),
+        palette=_palette(
+            style, PALETTES[name] if own_palette is None or style.palettes else own_palette
+        ),
         shapes=_shapes(style, drive, rng),
         character=style.character,
         centre=(0.5 + float(rng.uniform(-0.06, 0.06)), 0.46 + float(rng.uniform(-0.06, 0.06))),

@@ -27,6 +27,8 @@ def smooth(values: NDArray[np.floating], fps: float, seconds: float) -> Curve:
     """Centred: three box filters, together about `seconds` wide; ends are held."""
     width = max(1, round(seconds * fps / 3)) | 1
     out = values.astype(np.float64)
+    if len(out) == 0:
+        return out.astype(np.float32)
     for _ in range(3):
         out = _box(out, width)
     return out.astype(np.float32)

@@ -75,6 +75,8 @@ def make_drive(features: Features, fps: float) -> Drive:
     energy = relative(features.rms, SILENCE_RMS * 4, 0.7)
     energy[features.rms < SILENCE_RMS / 4] = 0.0
     bands = _levels(features.bands, energy)
+    click_frames = _clicks(features.onset, energy)
+    energy, bands = _claimed(energy, click_frames), _claimed(bands, click_frames)
     onset = _accents(features.onset, bands, energy)
     sections = find_sections(energy, bands, onset, fps)
     openness = openness_curve(sections, len(energy), fps)
@@ -118,6 +120,23 @@ def _levels(bands: NDArray[np.float32], energy: Curve) -> NDArray[np.float32]:
     reference = np.maximum(loud, loud.max() - BAND_GAP_DB)
     levels = np.clip(1 + (decibels - reference) / RANGE_DB, 0, 1) ** 2.2
     return np.asarray(levels * np.minimum(1.0, energy[:, None] * 4), dtype=np.float32)
+
+
+def _clicks(onset: Curve, energy: Curve) -> NDArray[np.int64]:
+    """Frames in which a click begins: out of near silence, and over in the next frame."""
+    padded = np.pad(energy, (1, 2))
+    before, after, later = padded[:-3], padded[2:-1], padded[3:]
+    quiet = np.float32(0.2) * np.maximum(energy, after)
+    return np.flatnonzero((onset > 0.5) & (before < quiet) & (later < quiet))
+
+
+def _claimed(curve: NDArray[np.float32], frames: NDArray[np.int64]) -> NDArray[np.float32]:
+    """A click that begins late in its frame is loud in the next one too: the frame in which it
+    begins takes that level, so that the picture strikes with it and not after it."""
+    out = curve.copy()
+    inner = frames[frames + 1 < len(curve)]
+    out[inner] = np.maximum(curve[inner], curve[inner + 1])
+    return out
 
 
 def _accents(onset: Curve, bands: NDArray[np.float32], energy: Curve) -> Curve:
@@ -166,11 +185,11 @@ def _rhythm(features: Features, onset: Curve, energy: Curve) -> float:
 
 
 def _light(glow: Curve, fps: float) -> Curve:
-    """Fade-in of at most 0.8 s and ending of at most 1.6 s, shorter in a short clip; what sounds
+    """Fade-in of at most 1.2 s and ending of at most 1.6 s, shorter in a short clip; what sounds
     meanwhile still shines."""
     num_frames = len(glow)
     seconds = num_frames / fps
-    begin = ramp_in(num_frames, fps, min(0.8, seconds * 0.08))
+    begin = ramp_in(num_frames, fps, min(1.2, seconds * 0.2))
     end = ramp_in(num_frames, fps, min(1.6, seconds * 0.12))[::-1]
-    fade = (0.25 + 0.75 * begin) * (0.12 + 0.88 * end)
+    fade = (0.6 + 0.4 * begin) * (0.12 + 0.88 * end)
     return np.asarray(fade + (1 - fade) * 0.6 * np.minimum(glow, 1), dtype=np.float32)

@@ -4,6 +4,7 @@ and coloured light plays behind what is near."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -63,7 +64,7 @@ class ImageScene:
         self._waves = Waves(strings, look.seed) if look.shapes["waves"] > 0 else None
         self._dust = Particles(light_grid, look.seed, DUST)
         self._behind = np.clip(1.05 - 1.25 * self._depth_at(self._work), 0, 1)
-        self._table = colour_table(look.palette)
+        self._table = colour_table(replace(look.palette, deep="#000000"))  # no tone, no light
         noise = np.random.default_rng(9).uniform(0, 1, (*self._work[::-1], 1))
         self._dither = noise.astype(np.float32)
 
@@ -82,10 +83,10 @@ class ImageScene:
         travel = float(drive.travel[i]) * character.pace
         reaction = min(character.reaction, 1.6)
         zoom = 1.0 + 0.04 * float(drive.progress[i]) + 0.02 * float(drive.openness[i])
-        zoom += (0.020 * float(drive.pulse[i]) + 0.012 * float(drive.flash[i])) * reaction
+        zoom += (0.020 * float(drive.pulse[i]) + 0.018 * float(drive.flash[i])) * reaction
         near = (self._near - np.float32(0.35))[..., None]
         offset = (self._base - self._focus) * (1 / np.float32(zoom) - near * np.float32(zoom - 1))
-        sway = np.array([np.sin(travel * 1.7), 0.6 * np.sin(travel * 1.27 + 1)]) * (0.024 * unit)
+        sway = np.array([np.sin(travel * 2.2), 0.6 * np.sin(travel * 1.7 + 1)]) * (0.028 * unit)
         offset += near * sway.astype(np.float32)
         offset += self._ripple(i, 0.0055 * unit * reaction)
         return np.asarray(offset + self._focus + np.float32(self._source.margin))
@@ -93,14 +94,14 @@ class ImageScene:
     def _ripple(self, i: int, size: float) -> Floats:
         """Rings of displacement that run outwards, as deep as the bass is strong."""
         grid, drive = self._grid, self._drive
-        wave = np.sin(grid.radius * np.float32(20) - np.float32(drive.travel[i] * 8 % (2 * np.pi)))
+        wave = np.sin(grid.radius * np.float32(20) - np.float32(drive.travel[i] * 11 % (2 * np.pi)))
         depth = wave * np.float32(size * float(drive.bass[i])) / (grid.radius + np.float32(0.25))
         return np.dstack([grid.x * depth, grid.y * depth])
 
     def _shade(self, i: int) -> Rgb:
         """How much of the image is lit, 0..255: what is near stays light, sound opens the rest."""
-        energy = 0.5 * float(self._drive.glow[i]) + 0.5 * float(self._drive.swell[i])
-        open_ = 0.50 + 0.34 * energy + 0.10 * float(self._drive.flash[i])
+        energy = float(self._drive.swell[i])
+        open_ = 0.50 + 0.34 * energy + 0.07 * float(self._drive.flash[i])
         share = np.float32(open_) + np.float32(0.55) * self._near
         share /= 1 + np.float32(0.35 - 0.2 * energy) * self._grid.radius_squared
         grey = to_bytes(np.clip(share * np.float32(255), 0, 255))
@@ -109,7 +110,7 @@ class ImageScene:
     def _light(self, i: int, coarse: Floats) -> Rgb:
         """The image's own highlights and the light behind it, at working size."""
         drive, character = self._drive, self._look.character
-        amount = 0.10 + 0.55 * float(drive.glow[i]) * character.reaction
+        amount = 0.12 + 0.32 * float(drive.glow[i]) * character.reaction
         amount = min(0.9, (amount + 0.30 * float(drive.flash[i])) * character.bloom)
         quarter = resize(coarse, (max(2, self._work[0] // 2), max(2, self._work[1] // 2)))
         glow = tiled(self._source.glow, *split(quarter * np.float32(1 / GLOW_STEP)))

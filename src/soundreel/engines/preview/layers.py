@@ -44,7 +44,7 @@ class Rings:
 
     def _orb(self, drive: Drive, i: int) -> Floats:
         size = 0.07 + 0.05 * drive.bass[i] ** 2 + 0.02 * drive.pulse[i] + 0.03 * drive.swell[i]
-        light = 0.2 + 0.36 * drive.glow[i] + 0.4 * drive.flash[i]
+        light = 0.2 + 0.36 * drive.glow[i] + 0.3 * drive.flash[i]
         core = np.exp(-((self._rho / size) ** 2))
         halo = 1 / (1 + (self._rho / (size * 1.8)) ** 2) ** 1.5
         return np.asarray(light * (0.55 * core + 0.5 * halo), dtype=np.float32)

@@ -87,7 +87,7 @@ def format_colour(rgb: Sequence[float] | NDArray[np.floating]) -> str:
     return "#" + "".join(f"{round(float(np.clip(c, 0, 1)) * 255):02x}" for c in rgb)
 
 
-def from_keys(keys: Sequence[str], *, light: str = "", deep: str = "") -> Palette:
+def from_keys(keys: Sequence[str]) -> Palette:
     """A palette around given colours: its ground is their dark mean, its light their pale one."""
     labs = np.stack([to_oklab(parse_colour(key)) for key in keys])
     mean = labs.mean(axis=0)
@@ -95,7 +95,7 @@ def from_keys(keys: Sequence[str], *, light: str = "", deep: str = "") -> Palett
     pale = format_colour(from_oklab(np.array([0.97, *(mean[1:] * 0.2)])))
     if len(keys) == 1:
         keys = (keys[0], *_relatives(labs[0]))
-    return Palette(deep or ground, tuple(keys), light or pale)
+    return Palette(ground, tuple(keys), pale)
 
 
 def colour_table(palette: Palette) -> NDArray[np.float32]:

@@ -86,7 +86,7 @@ def image_palette(image: Rgb) -> Palette:
     best = np.argsort(-(chroma * np.sqrt(sizes)), kind="stable")[:3]
     keys = centres[best]
     keys[:, 0] = np.clip(keys[:, 0], 0.5, 0.74)
-    return from_keys([format_colour(from_oklab(key)) for key in keys], deep="#000000")
+    return from_keys([format_colour(from_oklab(key)) for key in keys])
 
 
 def _halved_to(image: Rgb, side: int) -> Rgb:

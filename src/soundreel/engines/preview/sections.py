@@ -41,6 +41,8 @@ def find_sections(
     one section of openness 0.5.
     """
     num_frames = len(loudness)
+    if num_frames == 0:
+        return ()
     traits = _traits(loudness, bands, onset, fps)
     borders = [0, *_borders(traits, loudness, fps), num_frames]
     fullness = loudness + 0.5 * smooth(onset, fps, 2.0) + 0.5 * bands[:, -3:].mean(axis=1)
