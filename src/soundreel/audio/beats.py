@@ -21,6 +21,9 @@ WINDOW_S = 10.0
 FEWEST_BEATS = 4
 _NO_BEATS = np.zeros(0, np.int64)
 
+TEMPO_SPAN = 32
+"""The tempo is the median over so many beats: one beat too many does not count."""
+
 LEAST_PULSE, CHANCE_PULSE = 0.12, 0.6
 """Autocorrelation at the tempo below which there is no pulse: LEAST_PULSE +
 CHANCE_PULSE / sqrt(seconds), since a short piece repeats by chance. Measured: drums .43 to .94;
@@ -37,8 +40,8 @@ def track_beats(onset: NDArray[np.float32], rate: float) -> tuple[float | None, 
     beats = _NO_BEATS if period is None else _walk(curve, period)
     if len(beats) < FEWEST_BEATS:
         return None, _NO_BEATS
-    tempo = 60 * rate * (len(beats) - 1) / float(beats[-1] - beats[0])
-    return tempo, beats
+    span = min(len(beats) - 1, TEMPO_SPAN)
+    return 60 * rate * span / float(np.median(beats[span:] - beats[:-span])), beats
 
 
 def _smooth(onset: NDArray[np.float32], rate: float) -> NDArray[np.float64]:
