@@ -33,7 +33,7 @@ CLOSING_S, OPENING_S = 0.075, 0.13
 
 @dataclass(frozen=True, slots=True)
 class _Eye:
-    """Pixels x0 y0 x1 y1 of the canvas, and x, y of each."""
+    """Pixels x0 y0 x1 y1 of the canvas, and x, y of each; none where the eye lies outside."""
 
     box: tuple[int, int, int, int]
     x: Floats
@@ -49,7 +49,8 @@ class Eyes:
     def draw(self, canvas: Rgb, shut: float) -> None:
         """Change `canvas` in place; shut 0 open to 1 closed."""
         for eye in self._eyes:
-            self._lower_lid(canvas, eye, shut)
+            if eye.x.size > 0:
+                self._lower_lid(canvas, eye, shut)
 
     def _lower_lid(self, canvas: Rgb, eye: _Eye, shut: float) -> None:
         arch = np.maximum(1 - (eye.x / HALF) ** 2, 0)
@@ -90,7 +91,7 @@ class Eyes:
         reach = max(1, round(SEARCH * self._unit))
         x, y = round(eye[0]), round(eye[1])
         x0, y0 = max(0, x - 2 * reach), max(0, y - 2 * reach)
-        part = canvas[y0 : y + 2 * reach + 1, x0 : x + 2 * reach + 1]
+        part = canvas[y0 : max(0, y + 2 * reach + 1), x0 : max(0, x + 2 * reach + 1)]
         if part.size == 0:
             return eye
         light = blur(part.astype(np.float32).mean(axis=2), 0.05 * self._unit)

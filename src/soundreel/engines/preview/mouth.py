@@ -26,7 +26,7 @@ LEFT, TOP, RIGHT, BOTTOM = -1.1, -0.75, 1.1, 1.45
 GRID = 80
 """Points of the field to a mouth width: finer ones cannot be seen."""
 
-DROP = 0.26
+DROP = 0.23
 """The lower lip's way at full opening, as a share of the distance from the eyes to the mouth."""
 
 CHIN, NECK = 0.50, 1.40

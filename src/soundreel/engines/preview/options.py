@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 
 class PreviewOptions(BaseModel):
@@ -26,5 +27,8 @@ class PreviewOptions(BaseModel):
     def _known_mouth(cls, value: str) -> str:
         from soundreel.engines.preview.face import parse_mouth
 
-        parse_mouth(value)
+        try:
+            parse_mouth(value)
+        except ValueError as err:
+            raise PydanticCustomError("mouth", "{reason}", {"reason": str(err)}) from err
         return value
