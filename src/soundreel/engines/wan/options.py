@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, cast, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from soundreel.errors import InputError
 
@@ -92,9 +93,10 @@ class WanOptions(BaseModel):
     @field_validator("sampler")
     @classmethod
     def _known_sampler(cls, value: str | None) -> str | None:
-        name = _SPELLINGS.get(value, value) if value else None
+        name = None if value is None else _SPELLINGS.get(value, value)
         if name is not None and name not in get_args(Sampler):
-            raise ValueError(f"choose one of: {', '.join(get_args(Sampler))}")
+            known = ", ".join(get_args(Sampler))
+            raise PydanticCustomError("sampler", "choose one of: {known}", {"known": known})
         return name
 
     @property
