@@ -63,6 +63,12 @@ def test_attention_is_counted_as_a_fused_kernel() -> None:
     assert counted.peak_bytes == q.nbytes // 1 + 2 * 100 * 4
 
 
+def test_rms_norm_is_counted_as_a_fused_kernel() -> None:
+    x = torch.empty(1, 100, 64, device="meta", dtype=torch.bfloat16)
+    norm = nn.RMSNorm(64, device="meta", dtype=torch.bfloat16)
+    assert count(lambda: norm(x)).peak_bytes == x.nbytes + 100 * 4
+
+
 def _tiny(device: str) -> tuple[WanS2VTransformer3DModel, dict[str, torch.Tensor]]:
     with torch.device(device):
         model = WanS2VTransformer3DModel(

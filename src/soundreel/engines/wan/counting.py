@@ -2,8 +2,8 @@
 
 The module's own code runs on torch's meta device, where tensors have shapes and no data. Every
 storage that comes alive is added and subtracted when it dies, so the peak is that of the code
-itself; multiplications are counted by torch's own table of formulas. Attention is counted as the
-fused kernels do it: nothing of the size tokens x tokens is held.
+itself; multiplications are counted by torch's own table of formulas. Attention and RMSNorm are
+counted as the fused kernels do them: nothing of the size tokens x tokens is held.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def count(run: Callable[[], object], watched: Sequence[nn.Module] = ()) -> Count
     ledger = _Ledger()
     parts = [0] * len(watched)
     hooks = [hook for i, module in enumerate(watched) for hook in _watch(module, i, parts, ledger)]
-    with torch.no_grad(), _FusedAttention(ledger), ledger:
+    with torch.no_grad(), _FusedKernels(ledger), ledger:
         result = run()
         held = ledger.live
     del result
@@ -89,9 +89,13 @@ class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.live -= size
 
 
-class _FusedAttention(TorchFunctionMode):
-    """Gives attention the memory of a fused kernel: its result and one float32 a query and head
-    (Dao 2023, FlashAttention-2, algorithm 1), and 4 B H S S' d operations."""
+class _FusedKernels(TorchFunctionMode):
+    """Gives attention and RMSNorm the memory of the kernels that a GPU runs.
+
+    Attention holds its result and one float32 a query and head (Dao 2023, FlashAttention-2,
+    algorithm 1), and takes 4 B H S S' d operations. RMSNorm holds its result and one float32 a row
+    (torch's `_fused_rms_norm`; a torch without it works as on a CPU, in float32 copies).
+    """
 
     def __init__(self, ledger: _Ledger) -> None:
         super().__init__()
@@ -99,11 +103,18 @@ class _FusedAttention(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if func is not F.scaled_dot_product_attention:
-            return func(*args, **kwargs)
-        query, key = (
-            args[i] if i < len(args) else kwargs[n] for i, n in ((0, "query"), (1, "key"))
-        )
-        self._ledger.flops += 4 * query.numel() * key.shape[-2]
-        statistics = query.new_empty(query.shape[:-1], dtype=torch.float32)
-        return torch.empty_like(query) if statistics.numel() else query
+        if func is F.scaled_dot_product_attention:
+            named = dict(zip(("query", "key"), args, strict=False)) | kwargs
+            self._ledger.flops += 4 * named["query"].numel() * named["key"].shape[-2]
+            return _result_of(named["query"])
+        if func in (F.rms_norm, torch.rms_norm) and hasattr(torch.ops.aten, "_fused_rms_norm"):
+            return _result_of(kwargs.get("input", *args[:1]))
+        return func(*args, **kwargs)
+
+
+def _result_of(source: Tensor) -> Tensor:
+    """A tensor like `source`, after one float32 for each of its rows was held beside it."""
+    rows = source.new_empty(source.shape[:-1], dtype=torch.float32)
+    result = torch.empty_like(source)
+    del rows
+    return result
