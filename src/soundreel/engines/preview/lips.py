@@ -44,7 +44,7 @@ class Lips:
     """Lengths in mouth widths, downwards positive. The line runs at
     offset + tilt * u + sag * (1 - (2 u)^2) below the line of the corners, u from -0.5 to 0.5.
     teeth: height of the teeth that the picture shows, 0 where the lips are closed. skin: around
-    the mouth. dark, tongue: inside of the mouth, made from the skin."""
+    the mouth. dark, tongue, tooth: inside of the mouth, made from the skin."""
 
     offset: float
     tilt: float
@@ -53,6 +53,7 @@ class Lips:
     skin: Colour
     dark: Colour
     tongue: Colour
+    tooth: Colour
 
 
 def read_lips(canvas: Rgb, face: Face) -> Lips:
@@ -167,8 +168,8 @@ def _height_above(teeth: Floats, line: NDArray[np.float64]) -> float:
     return float(np.clip(np.median(rows) / SCALE, 0.0, 0.25))
 
 
-def _inner(skin: Colour, chroma: float) -> tuple[Colour, Colour]:
-    """Skin in the shade of the mouth, and the tongue: red stays longest. Grey stays grey."""
+def _inner(skin: Colour, chroma: float) -> tuple[Colour, Colour, Colour]:
+    """Skin in the shade of the mouth, the tongue (red stays longest) and teeth. Grey stays grey."""
     warm = min(1.0, chroma / (2 * GREY))
 
     def tinted(tint: tuple[float, float, float]) -> Colour:
@@ -176,4 +177,6 @@ def _inner(skin: Colour, chroma: float) -> tuple[Colour, Colour]:
         share = np.array([mean + warm * (part - mean) for part in tint])
         return np.asarray(np.maximum(skin * share, 4), dtype=np.float32)
 
-    return tinted((0.20, 0.085, 0.075)), tinted((0.52, 0.25, 0.23))
+    light = np.full(3, skin.max()) - warm * np.array([6, 16, 34], np.float32)
+    tooth = np.asarray(np.clip(light, 4, 255), dtype=np.float32)
+    return tinted((0.20, 0.085, 0.075)), tinted((0.52, 0.25, 0.23)), tooth

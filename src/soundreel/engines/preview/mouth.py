@@ -38,8 +38,8 @@ HALF = 0.48
 SOFT = 0.022
 """Edges of the lips."""
 
-TEETH, SHOWN = 0.10, 0.03
-"""Length of a drawn row of teeth; from SHOWN on the picture has its own."""
+TEETH, ROW, TOOTH, SHOWN = 0.095, 0.40, 0.10, 0.03
+"""Length of drawn teeth, half of the row, width of one; from SHOWN on the picture has its own."""
 
 OVERLAP = 0.025
 """Pressed lips cover the teeth and a little more."""
@@ -167,14 +167,15 @@ class Mouth:
         self, colour: Floats, shape: MouthShape, u: Floats, under: Floats, gap: Floats
     ) -> None:
         """A hint of the upper row, in the shade of the lip; most where the mouth is spread."""
-        length = TEETH * (0.5 + 0.5 * shape.spread) * (1 - 0.8 * shape.rounding)
-        length = length * np.clip(1 - (u / 0.40) ** 2, 0, 1) ** 0.5
-        length = np.minimum(length, 0.55 * gap)
-        show = np.clip((length - under) / (1.2 * self._soft) + 0.5, 0, 1)
-        show = show * np.clip(length / 0.03, 0, 1) * (0.55 + 0.4 * shape.spread)
-        tone = float(self._lips.skin.max()) * np.array([0.86, 0.82, 0.76], np.float32)
-        shade = 0.72 + 0.28 * np.clip(under / 0.05, 0, 1)
-        colour += (tone * shade[..., None] - colour) * show[..., None]
+        length = TEETH * (0.6 + 0.4 * shape.spread) * (1 - 0.85 * shape.rounding)
+        length = length * np.clip(1 - (u / ROW) ** 2, 0, 1) ** 0.3
+        between = np.abs((u / TOOTH + 0.5) % 1 - 0.5)  # 0 where two teeth meet
+        length = np.minimum(length, 0.62 * gap) * (1 - 0.10 * np.exp(-((between / 0.12) ** 2)))
+        show = np.clip((length - under) / (1.5 * self._soft) + 0.5, 0, 1)
+        show = show * np.clip(length / 0.03, 0, 1) * 0.92
+        shade = (0.60 + 0.40 * smoothstep(under / 0.05)) * (1 - 0.45 * np.clip(u / ROW, -1, 1) ** 2)
+        shade = shade * (1 - 0.12 * np.exp(-((between / 0.08) ** 2)))
+        colour += (self._lips.tooth * shade[..., None] - colour) * show[..., None]
 
 
 def _profile(u: Floats, half: float | Floats, bow: float) -> Floats:
