@@ -56,7 +56,9 @@ def generate(
     with Job(settings.work_dir, key) as job:
         plan, engine = _fixed_plan(request, info, settings, job, control)
         inputs = hash_inputs(plan.request)
-        record = make_record(plan, inputs, engine.identity(plan.request), versions())
+        record = make_record(
+            plan, inputs, engine.identity(plan.request), versions(plan.interpolation)
+        )
         target = _fixed_target(plan, settings, job)
         if not _is_finished(target, record, job, plan):
             output.check_target(target, overwrite=overwrite)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from soundreel.types import Interpolation
 from soundreel.video.writer import encoder_identity
 
 
@@ -14,6 +15,9 @@ def soundreel_version() -> str:
         return "0+unknown"
 
 
-def versions() -> dict[str, str]:
-    """Our own, and the encoder's with its options."""
-    return {"soundreel": soundreel_version(), "encoder": encoder_identity()}
+def versions(interpolation: Interpolation) -> dict[str, str]:
+    """Our own, the encoder's with its options, and OpenCV's where it makes pictures in between."""
+    found = {"soundreel": soundreel_version(), "encoder": encoder_identity()}
+    if interpolation.method != "none" and not interpolation.by_engine:
+        found["opencv"] = version("opencv-python-headless")
+    return found

@@ -86,7 +86,7 @@ def _request_options(
         metavar="auto|wan|comfyui|preview", help="What makes the pictures.",
         default="auto")] = None,
     crf: Annotated[int | None, _option("--crf", panel=_FILE,
-        help="Quality of the encoding, 0 (lossless) to 51; 10 to 23 advised.",
+        help="x264 quality: 10 to 23 advised, up to 51; 0 is lossless, which few players show.",
         default="18")] = None,
     preset: Annotated[str | None, _option("--preset", panel=_FILE,
         help="x264 preset, ultrafast to veryslow.", default="veryfast")] = None,
