@@ -28,7 +28,9 @@ FEATURE_RATE = 30
 HIDDEN_RATE = 50
 """wav2vec2 gives one hidden state for every 320 samples."""
 
-ONE_PASS_SECONDS = 60
+ONE_PASS_SECONDS = 61
+"""A minute of clip, and the sound just before it that drives dropped pictures."""
+
 WINDOW_SECONDS = 30
 OVERLAP_SECONDS = 5
 
@@ -42,7 +44,7 @@ class Sound:
     num_samples: int
     read: Callable[[int, int], NDArray[np.float32]]
 
-    def blocks(self, size: int = SAMPLE_RATE * 60) -> Iterator[NDArray[np.float32]]:
+    def blocks(self, size: int = SAMPLE_RATE * ONE_PASS_SECONDS) -> Iterator[NDArray[np.float32]]:
         for first in range(0, self.num_samples, size):
             yield self.read(first, min(size, self.num_samples - first))
 
@@ -205,12 +207,12 @@ def window_of(frames: Tensor, windows: int) -> Tensor:
 def statistics(sound: Sound) -> tuple[np.float32, np.float32]:
     """Mean and sqrt(variance + 1e-7) of the whole sound, which is read once, in blocks.
 
-    One block is summed in float32, as transformers' feature extractor does, to equal it: the 24
-    layers make 2e-5 of the last bit's difference.
+    Sound of one pass is summed in float32, as transformers' feature extractor does, to equal it:
+    the 24 layers make 2e-5 of the last bit's difference.
     """
-    blocks = list(sound.blocks()) if sound.num_samples <= ONE_PASS_SECONDS * SAMPLE_RATE else []
-    if len(blocks) == 1:
-        return blocks[0].mean(), np.sqrt(blocks[0].var() + _VARIANCE_FLOOR)
+    if 0 < sound.num_samples <= ONE_PASS_SECONDS * SAMPLE_RATE:
+        whole = sound.read(0, sound.num_samples)
+        return whole.mean(), np.sqrt(whole.var() + _VARIANCE_FLOOR)
     total = squares = 0.0
     for block in sound.blocks():
         exact = block.astype(np.float64)

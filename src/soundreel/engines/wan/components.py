@@ -30,9 +30,9 @@ def stay(_: nn.Module) -> AbstractContextManager[None]:
 class Components:
     """Loaders of the four models, and where they run.
 
-    text, audio, vae, transformer: called at most once each by a session, which drops the result
-        as soon as it is done with it. The models come on `device`, or wherever `resident` finds
-        them.
+    text, audio, vae, transformer: called once each by a session (text and audio again where the
+        device ran out of memory), which drops the result as soon as it is done with it. The models
+        come on `device`, or wherever `resident` finds them.
     resident: wraps every use of a model; an offloading loader moves the model to `device` on
         entry and away on exit. By default models stay where they are.
     device: where latents live and noise is drawn.
