@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from types import SimpleNamespace
 from weakref import ref
 
 import pytest
@@ -127,6 +128,16 @@ def test_lowering_goes_down_one_level_and_ends(level: Level) -> None:
         assert residence.level == LEVELS[LEVELS.index(level) + 1]
         assert f"--offload {residence.level}" in sentence
         assert devices(model) == {"cpu"}
+
+
+def test_below_the_lowest_level_the_vae_works_on_tiles() -> None:
+    residence = Residence(CPU, "block")
+    residence.vae = SimpleNamespace(tiled=False)
+    assert residence.lower() == (
+        "--offload block ran out of memory: going on with the VAE on tiles"
+    )
+    assert residence.vae.tiled
+    assert residence.lower() is None
 
 
 # --- out of memory in mid-job -----------------------------------------------------------------

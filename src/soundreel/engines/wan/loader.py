@@ -62,10 +62,15 @@ def components(
     weights.require()
     transformer, text = cast(Found, weights.transformer), cast(Found, weights.text_encoder)
     vae, audio = cast(Found, weights.vae), cast(Found, weights.audio_encoder)
+
+    def load_tileable_vae() -> WanVae:
+        residence.vae = loaded = load_vae(vae, device=_CPU, tiled=tiled)
+        return loaded
+
     return Components(
         text=lambda: load_text_encoder(text, device=_CPU, dtype=dtype),
         audio=lambda: load_audio_encoder(audio, device=_CPU),
-        vae=lambda: load_vae(vae, device=_CPU, tiled=tiled),
+        vae=load_tileable_vae,
         transformer=lambda: load_transformer(
             transformer, device=_CPU, dtype=dtype, loras=loras, report=report
         ),

@@ -8,6 +8,8 @@ go of them costs nothing: nothing is ever copied back. Levels, from fast to frug
     block   of the transformer and the text encoder, a block is on the device while it is used, the
             next one on its way (diffusers' group offloading; streams and pinned memory where the
             device has them)
+
+Below that there is one more step: the VAE on tiles.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 import torch
@@ -38,11 +40,20 @@ _PIN_FACTOR = 1.25
 """Main memory that must be free, as a multiple of a model's size, to pin all of it."""
 
 
+class Tiled(Protocol):
+    """A model that can work on tiles."""
+
+    tiled: bool
+
+
 class Residence:
     """Moves models between main memory and `device`, at a level that can be lowered.
 
     Use it as `Components.resident`. Models come in with their weights in main memory.
+    vae: works on tiles where the lowest level is not low enough; whoever loads it sets it.
     """
+
+    vae: Tiled | None = None
 
     def __init__(self, device: torch.device, level: Level) -> None:
         self.device = device
@@ -70,11 +81,17 @@ class Residence:
         """Go one level down. Returns the sentence to say, None at the lowest level."""
         position = LEVELS.index(self.level) + 1
         if position == len(LEVELS):
-            return None
+            return self._tile()
         previous, self.level = self.level, LEVELS[position]
         for model in list(self._home):
             self._leave(model)
         return f"--offload {previous} ran out of memory: going on with --offload {self.level}"
+
+    def _tile(self) -> str | None:
+        if self.vae is None or self.vae.tiled:
+            return None
+        self.vae.tiled = True
+        return "--offload block ran out of memory: going on with the VAE on tiles"
 
     def _enter(self, model: nn.Module) -> None:
         if model in self._home:
