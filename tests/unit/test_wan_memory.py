@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from soundreel.timeline.plan import make_plan
 from soundreel.types import AudioClip, ChunkGeometry, Request
 from wan_files import key_lists, write_sparse
 
+ROOT = Path(__file__).parents[2]
 SMALL = Work(256, 256, 16)
 DEFAULT = Work(832, 1216, 80)
 
@@ -282,3 +284,16 @@ def test_what_does_not_fit_says_what_would() -> None:
     details = dict(predict(_plan(), target_named("RTX 3060"), level="none").details)
     assert "of 12.0 GiB" in details["does not fit"]
     assert details["would fit"] == "--offload block"
+
+
+def test_the_table_in_the_docs_is_what_the_program_counts() -> None:
+    script = importlib.util.spec_from_file_location(
+        "memory_table", ROOT / "scripts/memory_table.py"
+    )
+    assert script is not None
+    assert script.loader is not None
+    module = importlib.util.module_from_spec(script)
+    script.loader.exec_module(module)
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    row = module.row(card_named("RTX 4090"), DEFAULT, "fp8_scaled")
+    assert "| " + " | ".join(row) + " |" in page
