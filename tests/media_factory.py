@@ -174,9 +174,11 @@ def write_video(
     samples: Samples | None = None,
     rate: int = RATE,
     sound_codec: str | None = None,
+    sound_start: Fraction = Fraction(0),
     options: Mapping[str, str] | None = None,
 ) -> Path:
-    """A video with the pictures (or so many of a drifting gradient), and the sound if given."""
+    """A video with the pictures (or so many of a drifting gradient), and the sound if given, which
+    begins `sound_start` seconds after the pictures."""
     frames = _gradients(pictures, size) if isinstance(pictures, int) else pictures
     with av.open(str(path), "w") as output:
         height, width = frames[0].shape[:2]
@@ -192,7 +194,7 @@ def write_video(
             output.mux(video.encode(frame))
         output.mux(video.encode(None))
         if sound is not None and samples is not None:
-            _encode_sound(output, sound, samples, rate)
+            _encode_sound(output, sound, samples, rate, round(sound_start * rate))
     return path
 
 
@@ -214,7 +216,7 @@ def _sound_stream(
     options: Mapping[str, str] | None,
 ) -> av.AudioStream:
     name = codec or CODECS[path.suffix]
-    layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[0]]
+    layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[0]]
     stream = output.add_stream(name, rate=rate, layout=layout)
     chosen = dict(options or {})
     if name in ("vorbis", "opus", "dca"):
@@ -226,14 +228,18 @@ def _sound_stream(
 
 
 def _encode_sound(
-    output: av.container.OutputContainer, stream: av.AudioStream, samples: Samples, rate: int
+    output: av.container.OutputContainer,
+    stream: av.AudioStream,
+    samples: Samples,
+    rate: int,
+    start: int = 0,
 ) -> None:
     layout = stream.codec_context.layout.name
     for begin in range(0, samples.shape[1], rate):
-        block = np.ascontiguousarray(samples[:, begin : begin + rate], np.float32)
-        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout=layout)
+        block = np.ascontiguousarray(samples[:, begin : begin + rate].T, np.float32)
+        frame = av.AudioFrame.from_ndarray(block.reshape(1, -1), format="flt", layout=layout)
         frame.sample_rate = rate
-        frame.pts = begin
+        frame.pts = start + begin
         frame.time_base = Fraction(1, rate)
         output.mux(stream.encode(frame))
     output.mux(stream.encode(None))

@@ -12,7 +12,17 @@ import pytest
 import soundfile
 from numpy.typing import NDArray
 
-from media_factory import CODECS, RATE, Samples, noise, sine, sweep, write_audio, write_video
+from media_factory import (
+    CODECS,
+    RATE,
+    Samples,
+    click_track,
+    noise,
+    sine,
+    sweep,
+    write_audio,
+    write_video,
+)
 from soundreel.audio.load import AudioInfo, probe
 from soundreel.audio.segment import read
 
@@ -118,6 +128,21 @@ def test_the_sound_of_a_video_is_read(tmp_path: Path, ending: str) -> None:
     assert lag(got[0], sound[0]) == 0
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".mkv"])
+def test_silence_stands_where_a_video_begins_before_its_sound(tmp_path: Path, ending: str) -> None:
+    """Times are those that a player of the video shows. MP4 rounds the start to 1 ms."""
+    begins = Fraction(3, 4)
+    sound = click_track(14, 60, first=0.5)
+    path = write_video(tmp_path / f"a{ending}", 20, samples=sound, sound_start=begins)
+    info, got = whole(path)
+    assert info.num_samples >= 14.7 * RATE
+    assert not got[0, : RATE // 2].any()
+    for second in (1, 2, 12):
+        window = got[0, second * RATE : (second + 1) * RATE]
+        assert abs(int(np.abs(window).argmax()) - RATE // 4) <= RATE // 1000
+        np.testing.assert_array_equal(read(path, Fraction(second), Fraction(1))[0], window)
+
+
 def test_vbr_mp3_and_mp3_without_a_length_header_are_counted(tmp_path: Path) -> None:
     sound = source()
     vbr = write_audio(tmp_path / "v.mp3", sound, options={"q": "2", "b": "0"})
@@ -189,6 +214,17 @@ def test_mono_is_the_average_of_the_channels(tmp_path: Path) -> None:
     mono = read(path, Fraction(0), Fraction(1), mono=True)
     assert mono.shape == (1, RATE)
     np.testing.assert_allclose(mono[0], channels.mean(axis=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8])
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a", "a.flac"])
+def test_all_channels_are_read_in_order(tmp_path: Path, name: str, channels: int) -> None:
+    tones = [sine(1, 200 + 100 * channel, level=0.3) for channel in range(channels)]
+    _, got = whole(write_audio(tmp_path / name, np.concatenate(tones), bit_rate=640_000))
+    loudest = np.abs(np.fft.rfft(got[:, :RATE], axis=1)).argmax(axis=1)
+    lfe = {3} if name == "a.m4a" and channels > 2 else set()  # AAC keeps only its bass
+    for channel in set(range(channels)) - lfe:
+        assert loudest[channel] == 200 + 100 * channel
 
 
 def test_float_files_with_nan_and_overshoot_stay_in_range(tmp_path: Path) -> None:

@@ -12,20 +12,16 @@ from fractions import Fraction
 from itertools import chain
 from math import gcd
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.audio.resampler import AudioResampler
 from av.audio.stream import AudioStream
 from av.packet import Packet
-from numpy.typing import NDArray
 
 from soundreel.audio.container import BROKEN, open_container, reason, sound_stream
+from soundreel.audio.frames import Samples, floats, match_channels, seconds
 from soundreel.errors import InputError
-
-Samples = NDArray[np.float32]
-"""(channels, n), -1..1."""
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 
@@ -58,9 +54,6 @@ GAP_S = Fraction(1, 10)
 
 BAD_PACKETS = 50
 """So many undecodable packets in a row, and the rest is not sound."""
-
-_PLANES_LOST = 8
-"""From so many planes on PyAV (17 to 19) reads past their end and crashes: pack them first."""
 
 
 class Decoder:
@@ -144,7 +137,14 @@ class Decoder:
                 hint=f"it is damaged, or needs converting: {LOWEST_RATE} to {HIGHEST_RATE} work",
             )
         self.channels: int = first.layout.nb_channels
-        self._start_s = _seconds(first) or Fraction(0)
+        self._start_s = self._first_moment(seconds(first) or Fraction(0))
+
+    def _first_moment(self, sound_begins: Fraction) -> Fraction:
+        """Timestamp of sample 0: where the sound begins, or, if a video begins clearly before
+        its sound, where that begins."""
+        opened = Fraction(self._container.start_time or 0, 1_000_000)
+        late = sound_begins - opened > GAP_S and bool(self._container.streams.video)
+        return opened if late else sound_begins
 
     def _first_two(self) -> list[AudioFrame]:
         frames: list[AudioFrame] = []
@@ -196,10 +196,10 @@ class Decoder:
         vorbis = self.codec == "vorbis" and self.container == "ogg"
         early = VORBIS_PREROLL_S if vorbis else PREROLL_S
         base = self._stream.time_base or Fraction(1, self.rate)
-        seconds = Fraction(start, self.rate) - early - PREROLL_S + self._start_s
+        moment = Fraction(start, self.rate) - early - PREROLL_S + self._start_s
         self._used = True
         try:
-            self._container.seek(int(seconds / base), stream=self._stream, backward=True)
+            self._container.seek(int(moment / base), stream=self._stream, backward=True)
             frames = self._decode()
             preroll = self._take(frames, early * self.rate)
         except (*BROKEN, InputError):
@@ -238,7 +238,7 @@ class Decoder:
 
     def _snap(self, guess: Fraction, frames: list[AudioFrame], base: Fraction) -> int | None:
         """The border of codec frames next to `guess`; None where that is not certain."""
-        origin = self._head[0].samples
+        origin = self._position(self._head[0]) + self._head[0].samples
         grid = gcd(*(frame.samples for frame in (*self._head[1:], *frames[:-1])))
         tick = base * self.rate
         if grid <= tick:
@@ -247,8 +247,8 @@ class Decoder:
         return place if abs(place - guess) <= tick else None
 
     def _position(self, frame: AudioFrame) -> int:
-        seconds = _seconds(frame)
-        return 0 if seconds is None else round((seconds - self._start_s) * self.rate)
+        moment = seconds(frame)
+        return 0 if moment is None else round((moment - self._start_s) * self.rate)
 
     def _fill_gaps(self, position: int, frames: Iterator[AudioFrame | None]) -> Iterator[Samples]:
         """The sound of the frames; silence where packets were lost or timestamps jump ahead."""
@@ -263,43 +263,16 @@ class Decoder:
                     position += gap
                     yield np.zeros((self.channels, gap), np.float32)
             lost = False
-            block = _match_channels(self._trim(frame, _floats(frame)), self.channels)
+            block = match_channels(self._trim(frame, floats(frame)), self.channels)
             position += block.shape[1]
             yield block
 
     def _believable(self, position: int) -> bool:
-        declared = self.declared_samples
-        return declared is not None and position <= declared
+        whole = Fraction(self._container.duration or 0, 1_000_000) * self.rate
+        return position <= max(whole, Fraction(self.declared_samples or 0))
 
     def _trim(self, frame: AudioFrame, block: Samples) -> Samples:
         """MP4 says how much of its last frame is sound; the rest is the encoder's padding."""
         if self.container != _MOV or not frame.duration or frame.time_base is None:
             return block
         return block[:, : round(frame.duration * frame.time_base * self.rate)]
-
-
-def _seconds(frame: AudioFrame) -> Fraction | None:
-    if frame.pts is None or frame.time_base is None:
-        return None
-    return frame.pts * frame.time_base
-
-
-def _floats(frame: AudioFrame) -> Samples:
-    """Integers are scaled by their full range; NaN becomes silence, overshoot is clipped."""
-    if frame.format.is_planar and frame.layout.nb_channels >= _PLANES_LOST:
-        (frame,) = AudioResampler(format=frame.format.packed).resample(frame)
-    array: NDArray[Any] = frame.to_ndarray()
-    if frame.format.is_packed:
-        array = array.reshape(-1, frame.layout.nb_channels).T
-    if array.dtype == np.uint8:
-        return (array.astype(np.float32) - np.float32(128)) / np.float32(128)
-    if array.dtype.kind == "i":
-        return array.astype(np.float32) / np.float32(-float(np.iinfo(array.dtype).min))
-    return np.clip(np.nan_to_num(array.astype(np.float32)), -1, 1)
-
-
-def _match_channels(block: Samples, channels: int) -> Samples:
-    """A stream may change between mono and stereo: its average goes to every channel."""
-    if block.shape[0] == channels:
-        return block
-    return np.repeat(block.mean(axis=0, keepdims=True), channels, axis=0)

@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
-from numpy.typing import NDArray
 
-Samples = NDArray[np.float32]
+from soundreel.audio.frames import Samples
 
 ZERO_CROSSINGS = 64
 """On each side of the sinc, at the lower of the two rates: 90 % of its band passes untouched."""

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.audio.damage import require_whole
-from soundreel.audio.decode import Decoder, Samples
+from soundreel.audio.decode import Decoder
+from soundreel.audio.frames import Samples
 from soundreel.audio.resample import resample
 from soundreel.timeline.grid import first_sample, samples_between
 from soundreel.types import AudioClip

@@ -1,0 +1,45 @@
+"""One decoded frame of PyAV as floats."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.resampler import AudioResampler
+from numpy.typing import NDArray
+
+Samples = NDArray[np.float32]
+"""(channels, n), -1..1."""
+
+_PLANES_LOST = 8
+"""From so many planes on PyAV (17 to 19) reads past their end and crashes: pack them first."""
+
+
+def seconds(frame: AudioFrame) -> Fraction | None:
+    """The frame's timestamp."""
+    if frame.pts is None or frame.time_base is None:
+        return None
+    return frame.pts * frame.time_base
+
+
+def floats(frame: AudioFrame) -> Samples:
+    """Integers are scaled by their full range; NaN becomes silence, overshoot is clipped."""
+    if frame.format.is_planar and frame.layout.nb_channels >= _PLANES_LOST:
+        (frame,) = AudioResampler(format=frame.format.packed).resample(frame)
+    array: NDArray[Any] = frame.to_ndarray()
+    if frame.format.is_packed:
+        array = array.reshape(-1, frame.layout.nb_channels).T
+    if array.dtype == np.uint8:
+        return (array.astype(np.float32) - np.float32(128)) / np.float32(128)
+    if array.dtype.kind == "i":
+        return array.astype(np.float32) / np.float32(-float(np.iinfo(array.dtype).min))
+    return np.clip(np.nan_to_num(array.astype(np.float32)), -1, 1)
+
+
+def match_channels(block: Samples, channels: int) -> Samples:
+    """A stream may change between mono and stereo: its average goes to every channel."""
+    if block.shape[0] == channels:
+        return block
+    return np.repeat(block.mean(axis=0, keepdims=True), channels, axis=0)
