@@ -72,6 +72,7 @@ def test_pull_into_a_folder_lays_it_out_as_comfyui(
     path = pull(hub, tmp_path, tmp_path / "models")
     assert path == tmp_path / "models" / "vae" / "wan_2.1_vae.safetensors"
     assert path.read_bytes() == content
+    assert not (tmp_path / "models" / "split_files").exists()
 
 
 def test_a_broken_download_goes_on_where_it_stopped(

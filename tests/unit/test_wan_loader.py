@@ -10,13 +10,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from soundreel.engines.wan.loader import load_text_encoder, load_transformer
-from soundreel.engines.wan.lookup import given
+from soundreel.engines.wan.loader import components, load_text_encoder, load_transformer
+from soundreel.engines.wan.lookup import WeightSet, given
 from soundreel.engines.wan.lora import LoraSpec
+from soundreel.engines.wan.offload import Residence
 from soundreel.engines.wan.quant import ScaledLinear
 from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.weights import to_official
-from soundreel.errors import InputError
+from soundreel.errors import EngineUnavailable, InputError
 from wan_files import key_lists, write_sparse
 
 CPU = torch.device("cpu")
@@ -191,3 +192,19 @@ def test_text_encoder_without_any_tokenizer_is_an_error(tmp_path: Path) -> None:
     path = write_sparse(tmp_path / "umt5.safetensors", _without_tokenizer("umt5_fp16"))
     with pytest.raises(InputError, match="no tokenizer inside"):
         load_text_encoder(given(path, "text_encoder"), device=CPU, dtype=torch.float16)
+
+
+def test_eight_bit_weights_are_refused_on_apples_gpus(tmp_path: Path) -> None:
+    four = {
+        slot: given(write_sparse(tmp_path / f"{slot}.safetensors", key_lists()[listed]), slot)
+        for slot, listed in (
+            ("transformer", "s2v_fp8_scaled"),
+            ("text_encoder", "umt5_fp16"),
+            ("vae", "vae_comfy"),
+            ("audio_encoder", "wav2vec2_comfy"),
+        )
+    }
+    residence = Residence(torch.device("mps"), "none")
+    with pytest.raises(EngineUnavailable, match="do not run on Apple") as caught:
+        components(WeightSet(**four), residence, dtype=torch.bfloat16)
+    assert "pull bf16" in caught.value.hint

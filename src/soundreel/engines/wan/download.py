@@ -135,7 +135,12 @@ def _placed(path: Path, file: Published, folder: Path) -> Path:
     """From the repository's own sub-folders into ComfyUI's."""
     target = folder / FOLDERS[slot_named(file.slot).kind] / file.name
     target.parent.mkdir(parents=True, exist_ok=True)
-    return path.replace(target)
+    path = path.replace(target) if path != target else path
+    for emptied in (folder / file.path).parents:
+        if emptied == folder or any(emptied.iterdir()):
+            break
+        emptied.rmdir()
+    return path
 
 
 def _url(hub: Any, file: Published, endpoint: str | None) -> str:

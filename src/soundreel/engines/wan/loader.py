@@ -27,7 +27,7 @@ from soundreel.engines.wan.weights import (
     to_module,
     without_prefix,
 )
-from soundreel.errors import InputError
+from soundreel.errors import EngineUnavailable, InputError
 
 if TYPE_CHECKING:
     from soundreel.engines.wan.audio_encoder import AudioEncoder
@@ -55,11 +55,12 @@ def components(
     """The parts that a session takes; nothing is read before the session asks for it.
 
     Models come in main memory, mapped from their files; `residence` takes them to its device.
-    Raises EngineUnavailable where a file is missing.
+    Raises EngineUnavailable where a file is missing or does not run on the device.
     """
     from soundreel.engines.wan.components import Components
 
     weights.require()
+    _check_device(weights, residence.device)
     transformer, text = cast(Found, weights.transformer), cast(Found, weights.text_encoder)
     vae, audio = cast(Found, weights.vae), cast(Found, weights.audio_encoder)
 
@@ -149,6 +150,19 @@ def load_audio_encoder(found: Found, *, device: torch.device) -> AudioEncoder:
     encoder = _translated(found, lambda: build_audio_encoder(state, config))
     encoder.model.to(device)
     return encoder
+
+
+def _check_device(weights: WeightSet, device: torch.device) -> None:
+    eight_bit = [
+        found.path.name
+        for found in (weights.transformer, weights.text_encoder)
+        if found is not None and found.number_format.startswith("fp8")
+    ]
+    if device.type == "mps" and eight_bit:  # torch has no 8-bit floats there
+        raise EngineUnavailable(
+            f"8-bit weights do not run on Apple's GPUs: {', '.join(eight_bit)}",
+            hint="take 16-bit ones: soundreel models pull bf16",
+        )
 
 
 def layer_aliases(model: nn.Module, inject_layers: Sequence[int]) -> dict[str, str]:
