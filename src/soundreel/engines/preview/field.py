@@ -29,9 +29,13 @@ LINES = 2.6
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """(h, w) each, deviation 1: the height of the relief, and the slow displacement it has."""
+    """(h, w) each: the height of the relief (deviation 1), its slopes a pixel and their squares'
+    sum, and the slow displacement it has (deviation 1)."""
 
     height: Floats
+    slope_x: Floats
+    slope_y: Floats
+    steepness: Floats
     warp_x: Floats
     warp_y: Floats
 
@@ -64,17 +68,19 @@ class FoldField:
         flow = self._flow(travel, closer)
         x = warp_x * depth + self._base[0] * scale + flow[0]
         y = warp_y * depth + self._base[1] * scale + flow[1]
-        return Folds(tiled(self._folds, x, y), warp_x, warp_y)
+        height = blur(tiled(self._folds, x, y), 0.8)  # lookups are exact to 1/32 texel only
+        dx, dy = slopes(height, 1.0)
+        return Folds(height, dx, dy, dx * dx + dy * dy, warp_x, warp_y)
 
     def lit(self, folds: Folds, drive: Drive, i: int) -> Floats:
         """Light from the focus on the relief: it reaches as far as the sound is loud."""
         look = self._look
-        scale = 0.055 * min(self._grid.size) * look.character.contrast
-        dx, dy = slopes(folds.height, scale)
-        steep = dx * dx + dy * dy
+        relief = 0.055 * self._grid.unit * look.character.contrast
+        steep = folds.steepness * np.float32(relief**2)
         steep += 1
-        facing = dx * self._towards_light[0]
-        facing += dy * self._towards_light[1]
+        facing = folds.slope_x * self._towards_light[0]
+        facing += folds.slope_y * self._towards_light[1]
+        facing *= np.float32(relief)
         facing += np.float32(0.42)
         facing /= np.sqrt(steep, out=steep)
         np.maximum(facing, 0, out=facing)
@@ -97,20 +103,23 @@ class FoldField:
 
     def filaments(self, folds: Folds, drive: Drive, i: int) -> Floats:
         """Hair-thin contour lines of the relief, of even width: highs light them."""
-        surface = blur(folds.height, 1.2) * np.float32(LINES)
-        dx, dy = slopes(surface, 1.0)
-        per_pixel = np.sqrt(dx * dx + dy * dy) + np.float32(1e-3)
-        level = surface + np.float32(drive.travel[i] * 0.35 % 1)
+        per_pixel = np.sqrt(folds.steepness)
+        per_pixel *= np.float32(LINES)
+        level = folds.height * np.float32(LINES) + np.float32(drive.travel[i] * 0.35 % 1)
         level -= np.floor(level)
-        away = np.abs(level - np.float32(0.5)) / per_pixel
-        bright = 1 / (1 + away * away * np.float32(1.6))
+        level -= np.float32(0.5)
+        level /= per_pixel + np.float32(1e-3)
+        level *= level
+        level *= np.float32(1.6)
+        level += 1
         # Where the relief is flat a line would be a blot; where it is steep, lines would merge.
-        bright *= np.clip(per_pixel * np.float32(90 * LINES / 3) - 0.6, 0, 1)
+        bright = np.clip(per_pixel * np.float32(80) - np.float32(0.7), 0, 1)
         bright *= np.clip(np.float32(1.6) - per_pixel * np.float32(4), 0, 1)
         bright *= np.clip(folds.warp_y * np.float32(1.2) - np.float32(0.35), 0, 1)
+        bright /= level
         if self._mouth is not None:
             bright *= self._mouth
-        return np.asarray(bright, dtype=np.float32)
+        return np.asarray(bright)
 
     def _displacement(self, travel: float) -> tuple[Floats, Floats]:
         """Noise displaced by noise, made at half the working size: it has no fine detail."""

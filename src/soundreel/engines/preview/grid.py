@@ -8,6 +8,9 @@ import numpy as np
 
 from soundreel.engines.preview.ops import Floats
 
+SHARE = 0.22
+"""Pixels of the working picture to those of the frame."""
+
 LEAST_PIXELS, MOST_PIXELS = 120_000, 700_000
 """Bounds of the working picture, where the frame itself is not smaller."""
 
@@ -49,8 +52,8 @@ def make_grid(size: tuple[int, int], centre: tuple[float, float]) -> Grid:
 
 
 def working_size(width: int, height: int) -> tuple[int, int]:
-    """Half the frame each way, but neither less nor more than is worth it: (width, height)."""
+    """(width, height): nearly half the frame each way, but neither less nor more than is worth it."""
     area = width * height
-    target = min(max(area / 4, min(area, LEAST_PIXELS)), MOST_PIXELS)
+    target = min(max(area * SHARE, min(area, LEAST_PIXELS)), MOST_PIXELS)
     scale = (target / area) ** 0.5
     return max(2, round(width * scale)), max(2, round(height * scale))

@@ -29,6 +29,8 @@ class Rings:
         self._deep = deep
         self._far = grid.far * 1.2
         self._rho = np.linspace(0, self._far, PROFILE, dtype=np.float32)
+        self._samples = (PROFILE - 1) / self._far
+        self._places = grid.radius * np.float32(self._samples)
         self._zeros = np.zeros_like(grid.radius)
 
     def draw(self, wobble: Floats, drive: Drive, i: int) -> Floats:
@@ -37,10 +39,9 @@ class Rings:
             profile += self._fronts(drive, i) * np.float32(0.3 + 0.7 * self._weight)
             profile += self._bands(drive, i) * np.float32(self._weight)
         bend = 0.022 + 0.022 * float(drive.bass[i])
-        where = (self._grid.radius + wobble * np.float32(bend)) * np.float32(
-            (PROFILE - 1) / self._far
-        )
-        return held(profile[None], np.maximum(where, 0), self._zeros)
+        where = wobble * np.float32(bend * self._samples)
+        where += self._places
+        return held(profile[None], where, self._zeros)
 
     def _orb(self, drive: Drive, i: int) -> Floats:
         size = 0.07 + 0.05 * drive.bass[i] ** 2 + 0.02 * drive.pulse[i] + 0.03 * drive.swell[i]
@@ -144,8 +145,9 @@ class Particles:
         bright = fade * level * (0.45 + 0.55 * drive.openness[i])
         sigma = self._size * (0.4 + 0.17 / depth) * unit / 416
         out = np.zeros_like(self._grid.x)
+        bright = np.where(bright > 0.02, bright, 0.0)
         for reach, low, high in ((2, 0.0, 0.8), (4, 0.8, 1.6), (9, 1.6, np.inf)):
-            pick = (sigma >= low) & (sigma < high)
+            pick = (sigma >= low) & (sigma < high) & (bright > 0)
             _add_dots(out, px[pick], py[pick], sigma[pick], bright[pick], reach)
         return out
 
