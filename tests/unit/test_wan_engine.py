@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -13,8 +16,10 @@ pytest.importorskip("torch")
 
 import wan_tiny
 from soundreel.config import Settings
+from soundreel.engines.wan import engine as engine_module
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.options import PRESETS, Sampling, parse_options
+from soundreel.engines.wan.selection import find_loras
 from soundreel.engines.wan.testing import make_model_folder
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.types import Request
@@ -99,6 +104,31 @@ def test_what_cannot_work_is_said_before_the_work(
     assert raised.value.hint
 
 
+def test_machine_without_weights_is_told_so_without_importing_torch(tmp_path: Path) -> None:
+    """`--engine auto` asks on every machine: seconds of import would be felt."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from soundreel.config import Settings\n"
+        "from soundreel.engines.wan.engine import WanEngine\n"
+        "from soundreel.errors import EngineUnavailable\n"
+        "from soundreel.types import Request\n"
+        "try: WanEngine(Settings()).preflight(Request(audio=Path('a.wav')))\n"
+        "except EngineUnavailable as err: print(err.message, 'torch' in sys.modules)\n"
+    )
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=home, capture_output=True, text=True, check=True
+    )
+    assert "transformer" in run.stdout
+    assert run.stdout.strip().endswith("False")
+
+
+def test_missing_packages_are_named(engine: WanEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "PACKAGES", ("torch", "no_such_package"))
+    with pytest.raises(EngineUnavailable, match="no_such_package"):
+        engine.preflight(request_for())
+
+
 def test_a_request_that_can_work_passes(engine: WanEngine) -> None:
     engine.preflight(request_for())
 
@@ -124,3 +154,28 @@ def test_identity_follows_the_weights_not_the_place(
     changed = WanEngine(settings_with(settings, other)).identity(request_for())
     assert changed["transformer"] != identity["transformer"]
     assert str(tmp_path) not in str(changed)
+
+
+def test_loras_are_found_by_name_and_the_fast_preset_takes_the_few_step_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    tensors = {
+        f"{layer}.lora_down.weight": torch.randn(4, 48),
+        f"{layer}.lora_up.weight": torch.randn(48, 4),
+    }
+    few_steps = "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"
+    (tmp_path / "loras").mkdir()
+    for name in ("mine.safetensors", few_steps):
+        save_file(tensors, tmp_path / "loras" / name)
+    folders = (wan_tiny.model_folder(), tmp_path)
+    named = parse_options({"lora": ("mine.safetensors:0.5",)})
+    assert [(f.path.name, s) for f, s in find_loras(named, folders)] == [("mine.safetensors", 0.5)]
+    fast = parse_options({"sampling_preset": "fast"})
+    assert [(f.path.name, s) for f, s in find_loras(fast, folders)] == [(few_steps, 1.0)]
+    engine = WanEngine(settings_with(settings, *folders))
+    identity = engine.identity(request_for({"lora": ("mine.safetensors",)}))
+    assert identity["lora 1"].startswith("mine.safetensors ")

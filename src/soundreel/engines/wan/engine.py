@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from importlib.metadata import version
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from soundreel.config import Settings
@@ -27,6 +28,8 @@ FPS = Fraction(16)
 DROPPED_FRAMES = 3
 """Pictures at the head of a shot that Wan's own code throws away (wan/speech2video.py)."""
 
+PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "ftfy")
+
 MIN_SIDE = 64
 """Motion is packed in blocks of 8x8 latents."""
 
@@ -47,10 +50,11 @@ class WanEngine:
         return choose_device().type == "cpu"
 
     def preflight(self, request: Request) -> None:
-        options = self._checked(request)
-        weights = self._weights(options)
         from soundreel.engines.wan.selection import is_small
 
+        options = self._checked(request)
+        _require_packages()
+        weights = self._weights(options)
         if self.deterministic and not is_small(weights):
             raise EngineUnavailable(
                 "no GPU that torch can use: a 14B model would take days on the CPU",
@@ -195,15 +199,20 @@ class WanEngine:
 
     def _weights(self, options: WanOptions) -> WeightSet:
         """Raises EngineUnavailable or InputError where something is missing."""
-        try:
-            from soundreel.engines.wan.selection import find_loras, find_model
-        except ImportError as err:
-            raise EngineUnavailable(
-                f"engine wan cannot be imported: {err}", hint="pip install 'soundreel[wan]'"
-            ) from err
+        from soundreel.engines.wan.selection import find_loras, find_model
+
         weights = find_model(options, self._settings.models_dir)
         find_loras(options, self._settings.models_dir)
         return weights
+
+
+def _require_packages() -> None:
+    """Looked for, not imported: that would take seconds."""
+    missing = [name for name in PACKAGES if find_spec(name) is None]
+    if missing:
+        raise EngineUnavailable(
+            f"engine wan needs {', '.join(missing)}", hint="pip install 'soundreel[wan]'"
+        )
 
 
 def _way(

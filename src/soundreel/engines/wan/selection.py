@@ -10,7 +10,6 @@ from soundreel.config import Settings
 from soundreel.engines.wan.catalog import PUBLISHED, SLOTS
 from soundreel.engines.wan.formats import Kind
 from soundreel.engines.wan.lookup import Found, WeightSet, find_weights, given, scan
-from soundreel.engines.wan.lora import parse_lora
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.places import places
 from soundreel.errors import InputError
@@ -35,11 +34,14 @@ def find_loras(options: WanOptions, models_dir: Sequence[Path]) -> list[tuple[Fo
 
     Raises InputError where one is not there or is no LoRA.
     """
-    specs = [parse_lora(text) for text in options.lora]
-    found = [
-        (given(_path_of(str(spec.path), Kind.LORA, models_dir, "--lora"), "lora"), spec.strength)
-        for spec in specs
-    ]
+    found = []
+    if options.lora:
+        from soundreel.engines.wan.lora import parse_lora  # imports torch
+
+        specs = [parse_lora(text) for text in options.lora]
+        for spec in specs:
+            path = _path_of(str(spec.path), Kind.LORA, models_dir, "--lora")
+            found.append((given(path, "lora"), spec.strength))
     if options.sampling_preset == "fast" and not found:
         name = next(file.name for file in PUBLISHED if file.slot == "lora")
         try:
