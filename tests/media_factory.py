@@ -34,6 +34,10 @@ CODECS: Mapping[str, str] = {
 """What `write_audio` takes for a file name without being told a codec."""
 
 
+VBR_MP3: Mapping[str, str] = {"flags": "+qscale", "global_quality": str(2 * 118)}
+"""Options that make libmp3lame write frames of different lengths."""
+
+
 def silence(seconds: float, *, rate: int = RATE, channels: int = 1) -> Samples:
     return np.zeros((channels, round(seconds * rate)), np.float32)
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from media_factory import (
     CODECS,
     RATE,
+    VBR_MP3,
     Samples,
     click_track,
     noise,
@@ -145,7 +146,7 @@ def test_silence_stands_where_a_video_begins_before_its_sound(tmp_path: Path, en
 
 def test_vbr_mp3_and_mp3_without_a_length_header_are_counted(tmp_path: Path) -> None:
     sound = source()
-    vbr = write_audio(tmp_path / "v.mp3", sound, options={"q": "2", "b": "0"})
+    vbr = write_audio(tmp_path / "v.mp3", sound, options=VBR_MP3)
     bare = write_audio(tmp_path / "b.mp3", sound, container_options={"write_xing": "0"})
     assert probe(vbr).num_samples == sound.shape[1]
     assert probe(bare).num_samples % 1152 == 0

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from media_factory import (
     RATE,
+    VBR_MP3,
     Samples,
     click_track,
     clicks,
@@ -34,7 +35,7 @@ from soundreel.audio.segment import read, stream
 from soundreel.timeline.grid import first_sample, samples_between
 
 LENGTH_S = 30
-NAMES = ("a.wav", "a.flac", "a.mp3", "a.m4a", "a.ogg", "a.opus", "a.mkv", "a.wma")
+NAMES = ("a.wav", "a.flac", "a.mp3", "v.mp3", "a.m4a", "a.ogg", "a.opus", "a.mkv", "a.wma")
 
 
 @cache
@@ -60,8 +61,11 @@ def long_file(name: str) -> Path:
     if name == "a.ogg":
         return write_vorbis(folder() / name, sound)
     # AAC without noise substitution, whose noise depends on all that was decoded before.
-    options = {"aac_pns": "0"} if name in ("a.m4a", "a.mkv") else None
-    return write_audio(folder() / name, sound, rate, options=options)
+    options = {"aac_pns": "0"} if name in ("a.m4a", "a.mkv") else {}
+    bare = {}
+    if name == "v.mp3":  # nothing in the file says how long it is, or where what lies
+        options, bare = dict(VBR_MP3), {"write_xing": "0"}
+    return write_audio(folder() / name, sound, rate, options=options, container_options=bare)
 
 
 def write_vorbis(path: Path, sound: Samples) -> Path:
