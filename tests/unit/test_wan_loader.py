@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,9 @@ from soundreel.engines.wan.lookup import WeightSet, given
 from soundreel.engines.wan.lora import LoraSpec
 from soundreel.engines.wan.offload import Residence
 from soundreel.engines.wan.quant import ScaledLinear
+from soundreel.engines.wan.state import read_state
+from soundreel.engines.wan.testing import TEXT_WIDTH, make_model_folder
+from soundreel.engines.wan.text import _NAMES
 from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.weights import to_official
 from soundreel.errors import EngineUnavailable, InputError
@@ -192,6 +197,73 @@ def test_text_encoder_without_any_tokenizer_is_an_error(tmp_path: Path) -> None:
     path = write_sparse(tmp_path / "umt5.safetensors", _without_tokenizer("umt5_fp16"))
     with pytest.raises(InputError, match="no tokenizer inside"):
         load_text_encoder(given(path, "text_encoder"), device=CPU, dtype=torch.float16)
+
+
+# --- the text encoder's layouts ---------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_model_folder(tmp_path_factory.mktemp("tiny"))
+
+
+def encoded(path: Path, text: str = "a cat") -> Tensor:
+    found = given(path, "text_encoder")
+    return load_text_encoder(found, device=CPU, dtype=torch.float32).encode(text)
+
+
+def test_text_encoder_of_the_official_checkpoint_loads(folder: Path, tmp_path: Path) -> None:
+    state = read_state([folder / "text_encoder" / "model.safetensors"])
+    spellings = {new: old for old, new in _NAMES.items()}
+    official: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        stem, _, kind = name.rpartition(".")
+        found = re.fullmatch(r"encoder\.block\.(\d+)\.(.+)", stem)
+        old = f"blocks.{found[1]}.{spellings[found[2]]}" if found else spellings.get(stem)
+        official |= {f"{old}.{kind}": tensor.clone()} if old else {}
+    torch.save(official, tmp_path / "models_t5_umt5-xxl-enc-bf16.pth")
+    shutil.copytree(folder / "tokenizer", tmp_path / "google" / "umt5-xxl")
+    expected = encoded(folder / "text_encoder" / "model.safetensors")
+    assert_close(encoded(tmp_path / "models_t5_umt5-xxl-enc-bf16.pth"), expected)
+
+
+def test_text_encoder_of_comfyui_loads_with_its_own_tokenizer(folder: Path, tmp_path: Path) -> None:
+    state = read_state([folder / "text_encoder" / "model.safetensors"])
+    state.pop("encoder.embed_tokens.weight", None)
+    file: dict[str, Tensor] = {"spiece_model": _sentencepiece(tmp_path)}
+    for name, tensor in state.items():
+        file[name] = tensor.clone()
+        if tensor.dim() == 2 and ".layer." in name and "bias" not in name:
+            file[name] = (tensor * 100).to(torch.float8_e4m3fn)
+            file[name.replace(".weight", ".scale_weight")] = torch.tensor(0.01)
+    save_file(file, tmp_path / "umt5.safetensors")
+    encoder = load_text_encoder(
+        given(tmp_path / "umt5.safetensors", "text_encoder"), device=CPU, dtype=torch.float32
+    )
+    tokens = encoder.tokenizer("a cat")
+    assert tokens[-1] == 1
+    assert encoder.encode("a cat").shape == (1, len(tokens), TEXT_WIDTH)
+    assert isinstance(
+        encoder.model.get_submodule("encoder.block.0.layer.0.SelfAttention.q"), ScaledLinear
+    )
+
+
+def _sentencepiece(folder: Path) -> Tensor:
+    """The bytes of a small tokenizer, as ComfyUI's file holds them."""
+    from sentencepiece import SentencePieceTrainer
+
+    (folder / "text.txt").write_text("a cat sat on a mat\nthe dog saw the cat\n" * 20)
+    SentencePieceTrainer.train(
+        input=str(folder / "text.txt"),
+        model_prefix=str(folder / "spm"),
+        vocab_size=19,
+        pad_id=0,
+        eos_id=1,
+        unk_id=2,
+        bos_id=-1,
+        minloglevel=2,
+    )
+    return torch.frombuffer(bytearray((folder / "spm.model").read_bytes()), dtype=torch.uint8)
 
 
 def test_eight_bit_weights_are_refused_on_apples_gpus(tmp_path: Path) -> None:

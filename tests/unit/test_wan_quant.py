@@ -58,14 +58,11 @@ def filled(state: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> nn.M
 def test_scaled_weights_equal_dequantised_ones(scale_name: str, shape: tuple[int, ...]) -> None:
     state = fp8_state(scale_name, shape)
     plain = Net()
-    plain.load_state_dict(
-        {
-            name: dequantise(state[name], state[f"{name[:-7]}.{scale_name}"], torch.float32)
-            if state[name].dtype == torch.float8_e4m3fn
-            else state[name]
-            for name in plain.state_dict()
-        }
-    )
+    wide = {name: state[name] for name in plain.state_dict()}
+    for layer in ("first", "last"):
+        scale = state[f"{layer}.{scale_name}"].reshape(())
+        wide[f"{layer}.weight"] = wide[f"{layer}.weight"].float() * scale
+    plain.load_state_dict(wide)
     net = filled(state)
     x = torch.randn(3, 16)
     assert isinstance(net.get_submodule("first"), ScaledLinear)
