@@ -111,16 +111,16 @@ def test_frames_do_not_depend_on_the_order_or_the_thread_they_are_asked_in() -> 
 
 
 def test_each_window_is_heard_once_and_only_when_needed() -> None:
-    heard: list[tuple[int, int]] = []
+    heard: list[tuple[Fraction, Fraction]] = []
 
-    def listen(begin: int, end: int) -> list[tuple[float, str]]:
+    def listen(begin: Fraction, end: Fraction) -> list[tuple[float, str]]:
         heard.append((begin, end))
         return []
 
     speech = Speech(16 * 60, Fraction(16), np.full(16 * 60, 0.1, np.float32), listen)
     for i in (16 * 25, 16 * 29, 16 * 30 - 1):
         speech.shape(i)
-    assert heard == [(19, 31)]
+    assert heard == [(Fraction(47, 2), Fraction(65, 2))]
 
 
 def test_a_clip_inside_a_file_hears_the_words_at_its_place() -> None:

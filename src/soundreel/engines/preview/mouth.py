@@ -20,10 +20,10 @@ from soundreel.engines.preview.ops import Floats, resize, to_bytes
 from soundreel.engines.preview.phonemes import MouthShape
 from soundreel.types import Rgb
 
-LEFT, TOP, RIGHT, BOTTOM = -1.1, -0.75, 1.1, 1.45
+LEFT, TOP, RIGHT, BOTTOM = -0.92, -0.65, 0.92, 1.45
 """The part of the face that moves."""
 
-GRID = 80
+GRID = 56
 """Points of the field to a mouth width: finer ones cannot be seen."""
 
 DROP = 0.23

@@ -27,7 +27,7 @@ ANSWER_LAG_S = 0.04
 """The answer comes in the middle of a phoneme: the mouth would follow the energy of speech by 40 to
 60 ms if this were not taken off (measured on examples/speech.wav)."""
 
-WINDOW_S, MARGIN_S = 10, 1
+WINDOW_S, MARGIN_S = 8, Fraction(1, 2)
 """Sound is listened to in windows, each with a margin of the sound around it."""
 
 SOUNDING_RMS = 0.016
@@ -140,7 +140,7 @@ class Speech:
         return -int(-window * WINDOW_S * self._fps // 1)
 
 
-Listener = Callable[[int, int], list[Key]]
+Listener = Callable[[Fraction, Fraction], list[Key]]
 
 
 class Recogniser:
@@ -152,12 +152,13 @@ class Recogniser:
 
         self._clip, self._model = clip, ASRModel()
 
-    def listen(self, begin: int, end: int) -> list[Key]:
+    def listen(self, begin: Fraction, end: Fraction) -> list[Key]:
         """The phonemes between two seconds of the clip; what comes before the clip in the file is
         heard too, as it is the beginning of a word."""
         from soundreel.audio.segment import read_clip
 
-        last = min(Fraction(end), self._clip.duration)
+        begin = max(begin, -self._clip.start)  # nothing is before the file
+        last = min(end, self._clip.duration)
         sound = read_clip(self._clip, self._clip.start + begin, last - begin, rate=RATE, mono=True)[
             0
         ]
