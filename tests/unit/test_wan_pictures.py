@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -110,3 +111,22 @@ def test_after_the_pose_video_pictures_are_blank() -> None:
     assert levels(pixels)[:2] == [4, 5]
     assert (pixels[:, :, 2:] == BLANK).all()
     assert (video.pixels(12, 4) == BLANK).all()
+
+
+@pytest.mark.parametrize("case", ["pose0", "pose1"])
+def test_pictures_equal_those_of_the_official_code(case: str) -> None:
+    """Recorded from it: pose pictures of two chunks, the first one repeated in front, and an
+    image, scaled and cut (or framed) to another shape. Source in the file's metadata."""
+    from safetensors.torch import load_file
+
+    stored = load_file(Path(__file__).parents[1] / "data" / "wan_pictures.safetensors")
+    video, rate = stored[f"{case}.video"].numpy(), Fraction(stored[f"{case}.fps"].item())
+    height, width = stored[f"{case}.size_hw"].tolist()
+    pose = PoseVideo(lambda: iter(list(video)), rate, width, height, official=True)
+    for chunk in (0, 1):
+        expected = stored[f"{case}.chunk{chunk}"][:, :, 1:]
+        count = expected.shape[2]
+        pixels = pose.pixels(chunk * count, count)
+        assert torch.allclose(pixels, expected, atol=1e-6)
+    image = reference_pixels(video[0], width, height, official=True)
+    assert torch.equal(image, stored[f"{case}.reference"])
