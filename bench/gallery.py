@@ -54,6 +54,9 @@ ENTRIES = (
     ),
 )
 
+README = ("image-square", "music")
+"""The rows of the README's picture."""
+
 
 def main() -> None:
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
@@ -64,6 +67,9 @@ def main() -> None:
             if not wanted or entry.name in wanted:
                 video = _video(entry, files, Path(folder))
                 save(contact_sheet(video, cell=156), target / f"preview-{entry.name}.jpg")
+        if not wanted:
+            rows = [contact_sheet(Path(folder) / f"{name}.mp4", 6, 6, 160) for name in README]
+            save(np.vstack(rows), target / "contact_sheet.jpg")
 
 
 def _video(entry: Entry, files: dict[str, Path], folder: Path) -> Path:
@@ -86,7 +92,7 @@ def _video(entry: Entry, files: dict[str, Path], folder: Path) -> Path:
 def _inputs(folder: Path) -> dict[str, Path]:
     made = {
         "music": sounds.music(),
-        "clicks": sounds.clicks(8, 1.0),
+        "clicks": sounds.clicks(8, 0.87),
         "sweep": sounds.sweep(12),
         "silence": sounds.silence(8),
     }
@@ -110,7 +116,7 @@ def _mountains(width: int, height: int) -> Rgb:
     for k, colour in enumerate(((110, 70, 110), (70, 45, 85), (30, 22, 50))):
         ridge = height * (0.64 + 0.1 * k + 0.07 * _rough(width, 2, seed=k)[0])
         picture[y > ridge] = colour
-    return np.clip(picture, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture, 0, 255), np.uint8)
 
 
 def _trees(width: int, height: int) -> Rgb:
@@ -124,7 +130,7 @@ def _trees(width: int, height: int) -> Rgb:
         trunk = np.exp(-(((x - middle) / random.uniform(8, 26)) ** 2))[..., None]
         picture = picture * (1 - 0.8 * trunk) + 0.8 * trunk * np.array([40, 25, 15])
     light = np.exp(-(((x - width / 2) ** 2 + (y - 300) ** 2) / 120**2))[..., None]
-    return np.clip(picture + light * np.array([220, 240, 160]), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(picture + light * np.array([220, 240, 160]), 0, 255), np.uint8)
 
 
 def _rough(width: int, height: int, seed: int) -> np.ndarray:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import shutil
 import sys
 import tempfile
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -25,58 +25,77 @@ from soundreel.events import RunControl
 from soundreel.types import Encoding, Request
 
 WIDTH, HEIGHT, FPS = 832, 1216, Fraction(16)
-SECONDS = 20
-START = 10
 ENCODING = Encoding()
-PORTRAIT = Path(__file__).parent.parent / "examples" / "portrait.png"
+EXAMPLES = Path(__file__).parent.parent / "examples"
 ROUNDS = 2
-TARGETS = {"without an image": 1.5, "with an image": 1.8}
+
+
+@dataclass(frozen=True)
+class Case:
+    """target: most CPU time of a whole run, as a multiple of encoding its pictures alone."""
+
+    label: str
+    sound: str
+    start: int
+    seconds: int
+    target: float
+    image: bool = False
+    mouth: str = "auto"
+
+
+CASES = (
+    Case("without an image", "music.wav", 10, 20, 1.5),
+    Case("with an image", "music.wav", 10, 20, 1.8, image=True, mouth="off"),
+    Case("with a portrait that speaks", "speech.wav", 0, 7, 1.8, image=True),
+)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        sound = folder / "music.wav"
-        write_wav(sound, music())
-        for label, image in (("without an image", None), ("with an image", PORTRAIT)):
-            _compare(label, sound, image, folder)
-        _bench_ffmpeg(sound, folder)
+        write_wav(folder / "music.wav", music())
+        shutil.copy(EXAMPLES / "speech.wav", folder)
+        for case in CASES:
+            _compare(case, folder)
+        _bench_ffmpeg(CASES[0], folder)
 
 
-def _compare(label: str, sound: Path, image: Path | None, folder: Path) -> None:
-    pictures, count = folder / "pictures.raw", int(SECONDS * FPS)
-    _draw(Request(**_request(sound, image)), pictures)
+def _compare(case: Case, folder: Path) -> None:
+    pictures, count = folder / "pictures.raw", int(case.seconds * FPS)
+    _draw(_request(case, folder), pictures)
     alone = [sys.executable, "-m", "bench.preview", str(pictures), str(folder / "alone.mp4")]
     encoding = min(run_command(alone).cpu_s for _ in range(ROUNDS))
     pictures.unlink()
-    whole = min(run_command(_command(sound, image, folder)).cpu_s for _ in range(ROUNDS))
+    whole = min(run_command(_command(case, folder)).cpu_s for _ in range(ROUNDS))
     print(
-        f"preview {label}: {whole:.1f} CPU s for {count} pictures ({1000 * whole / count:.0f} ms "
-        f"each, {count / whole:.0f} a CPU second), encoding alone {encoding:.1f} CPU s: "
-        f"{whole / encoding:.2f}x (target {TARGETS[label]}x)",
+        f"preview {case.label}: {whole:.1f} CPU s for {count} pictures "
+        f"({1000 * whole / count:.0f} ms each, {count / whole:.0f} a CPU second), encoding alone "
+        f"{encoding:.1f} CPU s: {whole / encoding:.2f}x (target {case.target}x)",
         flush=True,
     )
 
 
-def _request(sound: Path, image: Path | None) -> dict[str, Any]:
-    return {
-        "audio": sound,
-        "image": image,
-        "start": Fraction(START),
-        "duration": Fraction(SECONDS),
-        "width": WIDTH,
-        "height": HEIGHT,
-        "seed": 1,
-        "engine": "preview",
-    }
+def _request(case: Case, folder: Path) -> Request:
+    return Request(
+        audio=folder / case.sound,
+        image=EXAMPLES / "portrait.png" if case.image else None,
+        start=Fraction(case.start),
+        duration=Fraction(case.seconds),
+        width=WIDTH,
+        height=HEIGHT,
+        seed=1,
+        engine="preview",
+        options={"mouth": case.mouth},
+    )
 
 
-def _command(sound: Path, image: Path | None, folder: Path) -> list[str]:
-    program = [sys.executable, "-c", "from soundreel.cli.app import main; main()", str(sound)]
-    picture = [] if image is None else ["--image", str(image)]
-    times = ["--start", str(START), "--duration", str(SECONDS), "--seed", "1"]
+def _command(case: Case, folder: Path) -> list[str]:
+    program = [sys.executable, "-c", "from soundreel.cli.app import main; main()"]
+    picture = ["--image", str(EXAMPLES / "portrait.png")] if case.image else []
+    times = ["--start", str(case.start), "--duration", str(case.seconds), "--seed", "1"]
     places = ["--work-dir", str(folder / "work"), "--overwrite", "-o", str(folder / "whole.mp4")]
-    return [*program, "--engine", "preview", "--quiet", *picture, *times, *places]
+    engine = ["--engine", "preview", "--mouth", case.mouth, "--quiet"]
+    return [*program, str(folder / case.sound), *engine, *picture, *times, *places]
 
 
 def _draw(request: Request, target: Path) -> None:
@@ -102,20 +121,19 @@ def _encode(pictures: Path, target: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def _bench_ffmpeg(sound: Path, folder: Path) -> None:
+def _bench_ffmpeg(case: Case, folder: Path) -> None:
     if shutil.which("ffmpeg") is None:
         print("no ffmpeg here: showcqt and showwaves are not measured")
         return
-    size, count = f"{WIDTH}x{HEIGHT}", int(SECONDS * FPS)
+    size, count = f"{WIDTH}x{HEIGHT}", int(case.seconds * FPS)
     for name in (f"showcqt=s={size}:r={FPS}", f"showwaves=s={size}:r={FPS}:mode=cline"):
-        cut = ["-ss", str(START), "-t", str(SECONDS), "-i", str(sound)]
+        times = ["-ss", str(case.start), "-t", str(case.seconds)]
         output = ["-c:v", "libx264", "-preset", ENCODING.preset, "-crf", str(ENCODING.crf)]
         graph = ["-filter_complex", f"[0:a]{name},format=yuv420p[v]", "-map", "[v]", "-map", "0:a"]
-        command = ["ffmpeg", "-v", "error", "-y", *cut, *graph, *output, str(folder / "ff.mp4")]
-        spent = run_command(command).cpu_s
-        print(
-            f"ffmpeg {name.partition('=')[0]}: {spent:.1f} CPU s, {count / spent:.0f} a CPU second"
-        )
+        command = ["ffmpeg", "-v", "error", "-y", *times, "-i", str(folder / case.sound)]
+        spent = run_command([*command, *graph, *output, str(folder / "ff.mp4")]).cpu_s
+        label = name.partition("=")[0]
+        print(f"ffmpeg {label}: {spent:.1f} CPU s, {count / spent:.0f} a CPU second")
 
 
 if __name__ == "__main__":

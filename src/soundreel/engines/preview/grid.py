@@ -51,9 +51,9 @@ def make_grid(size: tuple[int, int], centre: tuple[float, float]) -> Grid:
     return Grid(across, down, squared, np.sqrt(squared))
 
 
-def working_size(width: int, height: int) -> tuple[int, int]:
-    """(width, height): nearly half the frame each way, but neither less nor more than is worth it."""
+def working_size(width: int, height: int, share: float = SHARE) -> tuple[int, int]:
+    """(width, height): `share` of the frame's pixels, within the bounds above."""
     area = width * height
-    target = min(max(area * SHARE, min(area, LEAST_PIXELS)), MOST_PIXELS)
+    target = min(max(area * share, min(area, LEAST_PIXELS)), MOST_PIXELS)
     scale = (target / area) ** 0.5
     return max(2, round(width * scale)), max(2, round(height * scale))

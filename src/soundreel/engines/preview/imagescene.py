@@ -31,6 +31,9 @@ from soundreel.types import Rgb
 COARSE = 8
 """Displacements are smooth: they are worked out on every eighth pixel."""
 
+LIGHT_SHARE = 0.13
+"""Pixels of the light to those of the frame: it is soft."""
+
 DUST = 140
 
 WAVES_AT = 0.82
@@ -56,7 +59,7 @@ class ImageScene:
         self._base = _positions((width, height), coarse)
         self._focus = np.array([width * look.centre[0], height * look.centre[1]], dtype=np.float32)
         self._near = self._depth_at(coarse)
-        self._work = working_size(width, height)
+        self._work = working_size(width, height, LIGHT_SHARE)
         light_grid = make_grid(self._work, look.centre)
         self._still = np.zeros_like(light_grid.x)
         self._rings = Rings(light_grid, look.shapes["rings"])
