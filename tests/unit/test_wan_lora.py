@@ -117,7 +117,7 @@ def test_eight_bit_weights_are_not_touched(tmp_path: Path) -> None:
     wrapped = net.get_submodule(name)
     assert isinstance(wrapped, LoraLinear)
     assert isinstance(wrapped.base_layer, ScaledLinear)
-    assert wrapped.weight.dtype == torch.float8_e4m3fn
+    assert wrapped.weight.element_size() == 1
     assert torch.allclose(net(x), before + x @ DOWN.T @ UP.T, atol=1e-5)
 
 

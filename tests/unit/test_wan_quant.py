@@ -71,9 +71,21 @@ def test_scaled_weights_equal_dequantised_ones(scale_name: str, shape: tuple[int
 
 def test_weights_stay_eight_bit_in_memory() -> None:
     net = filled(fp8_state(), torch.bfloat16)
-    assert net.get_parameter("first.weight").dtype == torch.float8_e4m3fn
+    assert net.get_parameter("first.weight").dtype == torch.int8
+    assert net.get_parameter("first.weight").element_size() == 1
     assert net.get_parameter("first.bias").dtype == torch.bfloat16
     assert net.get_buffer("first.scale").dtype == torch.float32
+
+
+def test_casting_the_model_leaves_eight_bit_weights_alone() -> None:
+    net = filled(fp8_state())
+    x = torch.randn(3, 16)
+    expected = net(x)
+    assert torch.equal(
+        net.to(torch.bfloat16).to(torch.float32).get_parameter("first.weight"),
+        filled(fp8_state()).get_parameter("first.weight"),
+    )
+    assert torch.allclose(net(x), expected, atol=1e-2)
 
 
 def test_layer_that_computes_in_float32_goes_on_doing_so() -> None:
@@ -105,7 +117,10 @@ def test_e5m2_weights_load() -> None:
     wide = torch.randn(8, 32)
     state["last.weight"], state["last.scale_weight"] = quantised(wide, torch.float8_e5m2)
     net = filled(state)
-    assert net.get_parameter("last.weight").dtype == torch.float8_e5m2
+    assert net.get_submodule("last").stored_dtype == torch.float8_e5m2
+    x = torch.randn(3, 32)
+    restored = state["last.weight"].float() * state["last.scale_weight"]
+    assert torch.allclose(net.get_submodule("last")(x), x @ restored.T, atol=1e-5)
 
 
 def test_a_scale_a_row_is_applied_to_rows() -> None:

@@ -240,8 +240,7 @@ def _quantise(model: nn.Module, quantised: bool) -> None:
         return
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Linear):
-            layer = ScaledLinear(module).requires_grad_(False)
-            layer.weight.data = layer.weight.data.to(torch.float8_e4m3fn)
+            layer = ScaledLinear(module, torch.float8_e4m3fn).requires_grad_(False)
             if layer.bias is not None:
                 layer.bias.data = layer.bias.data.to(torch.bfloat16)
             model.set_submodule(name, layer)

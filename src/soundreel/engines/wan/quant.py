@@ -29,21 +29,30 @@ class ScaledLinear(nn.Linear):
     """A linear layer over an 8-bit weight (out, in) and its float32 scale, (), (1,) or (out, 1).
 
     The weight is restored for one product at a time, in float32 so that the scale is not rounded.
+    It is held as bytes (int8): transformers casts activations to the dtype of some weights, and
+    `model.to(dtype)` casts all floating ones.
     """
 
     scale: Tensor
 
-    def __init__(self, layer: nn.Linear) -> None:
-        """An empty layer of the same shape; one that computes in float32 goes on doing so."""
+    def __init__(self, layer: nn.Linear, dtype: torch.dtype) -> None:
+        """An empty layer of the same shape; one that computes in float32 goes on doing so.
+
+        dtype: what the bytes are, one of FP8_DTYPES.
+        """
         bias = layer.bias is not None
         super().__init__(layer.in_features, layer.out_features, bias=bias, device="meta")
+        self.weight = nn.Parameter(
+            torch.empty(self.weight.shape, dtype=torch.int8, device="meta"), requires_grad=False
+        )
         self.register_buffer("scale", torch.empty((), device="meta"))
+        self.stored_dtype = dtype
         self.float32 = isinstance(layer, FP32Linear)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         x = x.float() if self.float32 else x
-        weight = dequantise(self.weight, self.scale, x.dtype)
+        weight = dequantise(self.weight.view(self.stored_dtype), self.scale, x.dtype)
         return F.linear(x, weight, None if self.bias is None else self.bias.to(x.dtype))
 
 
@@ -82,17 +91,18 @@ def use_scaled_linears(
 ) -> dict[str, Tensor]:
     """Replace each linear layer whose weight is 8-bit, in place; `weights` by the module's names.
 
-    Returns the buffers to load beside the weights: `<layer>.scale`. 8-bit weights of other layers
-    (an embedding) have to be dequantised before; a layer without a scale has scale 1.
+    Returns what these layers hold, to be loaded: `<layer>.weight` as bytes and `<layer>.scale`.
+    8-bit weights of other layers (an embedding) have to be dequantised; without a scale it is 1.
     """
-    buffers: dict[str, Tensor] = {}
+    held: dict[str, Tensor] = {}
     for name, module in list(model.named_modules()):
         weight = weights.get(f"{name}.weight")
         if weight is None or weight.dtype not in FP8_DTYPES or not isinstance(module, nn.Linear):
             continue
-        model.set_submodule(name, ScaledLinear(module).requires_grad_(False))
-        buffers[f"{name}.scale"] = scales.get(name, torch.ones(()))
-    return buffers
+        model.set_submodule(name, ScaledLinear(module, weight.dtype).requires_grad_(False))
+        held[f"{name}.weight"] = weight.view(torch.int8)
+        held[f"{name}.scale"] = scales.get(name, torch.ones(()))
+    return held
 
 
 def dequantise(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:

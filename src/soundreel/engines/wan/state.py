@@ -64,14 +64,13 @@ def fill(
     float32: whether a parameter is kept in float32 rather than `dtype`.
     Raises InputError for missing, unknown or misshapen tensors.
     """
-    buffers = use_scaled_linears(model, weights, scales)
+    held = use_scaled_linears(model, weights, scales)
     _check_names(model, weights)
-    placed = {name: scale.to(device) for name, scale in buffers.items()}
-    for name, tensor in weights.items():
-        layer = name.removesuffix(".weight")
-        wanted = torch.float32 if float32(name) else dtype
-        if f"{layer}.scale" not in buffers or layer == name:
-            tensor = _widened(tensor, scales.get(layer), wanted)
+    placed: dict[str, Tensor] = {}
+    for name, tensor in {**weights, **held}.items():
+        if name not in held:
+            wanted = torch.float32 if float32(name) else dtype
+            tensor = _widened(tensor, scales.get(name.removesuffix(".weight")), wanted)
         placed[name] = tensor.to(device)
     model.load_state_dict(placed, strict=False, assign=True)
     model.requires_grad_(False)
