@@ -84,8 +84,7 @@ def make_record(
         key: value for key, value in to_json(plan.request).items() if key not in _LOCAL_FIELDS
     }
     request["options"] = {
-        name: value.name if isinstance(value, Path) else to_json(value)
-        for name, value in plan.request.options.items()
+        name: _without_place(value) for name, value in plan.request.options.items()
     }
     return {
         "request": request,
@@ -102,6 +101,15 @@ def make_record(
         "inputs": to_json(inputs),
         "versions": dict(versions),
     }
+
+
+def _without_place(value: object) -> Any:
+    """An option as the record shows it: files by their names ("/a/b.safetensors:0.8" too)."""
+    if isinstance(value, (list, tuple)):
+        return [_without_place(item) for item in value]
+    if isinstance(value, (str, Path)) and Path(value).is_absolute():
+        return Path(value).name
+    return to_json(value)
 
 
 def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) -> Request:
