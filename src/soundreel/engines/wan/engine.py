@@ -106,7 +106,8 @@ class WanEngine:
         weights = self._weights(options) if here else None
         target = self._target()
         if target is None:
-            return Estimate(source='unknown: no GPU here; name a card: --gpu "RTX 4090"')
+            hint = 'there is none here that torch can use; name one: --gpu "RTX 4090"'
+            return Estimate(source="unknown", details=(("card", hint),))
         if weights is not None and is_small(weights):
             return Estimate(source="unknown: not the 14B model")
         return estimate.predict(
