@@ -67,6 +67,12 @@ def test_wav2vec2_without_prefix(tmp_path: Path) -> None:
     assert inspect(path)[0] is Kind.AUDIO_ENCODER
 
 
+def test_wav2vec2_of_the_base_size_is_another_file(tmp_path: Path) -> None:
+    tensors = dict(key_lists()["wav2vec2_comfy"])
+    tensors["wav2vec2.feature_projection.projection.weight"] = ([768, 512], "F16")
+    assert inspect(write_sparse(tmp_path / "x.safetensors", tensors))[0] is Kind.OTHER_AUDIO
+
+
 @pytest.mark.parametrize(
     "key",
     [

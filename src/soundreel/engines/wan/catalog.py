@@ -63,6 +63,7 @@ FOLDERS: Mapping[Kind, str] = {
     Kind.VAE: "vae",
     Kind.OTHER_VAE: "vae",
     Kind.AUDIO_ENCODER: "audio_encoders",
+    Kind.OTHER_AUDIO: "audio_encoders",
     Kind.LORA: "loras",
     Kind.FILM: "frame_interpolation",
     Kind.RIFE: "frame_interpolation",

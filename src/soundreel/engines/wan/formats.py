@@ -30,10 +30,16 @@ class Kind(Enum):
     VAE = "Wan 2.1 VAE"
     OTHER_VAE = "VAE of another model"
     AUDIO_ENCODER = "wav2vec2 audio encoder"
+    OTHER_AUDIO = "wav2vec2 audio encoder of the base size (S2V needs the large one)"
     LORA = "LoRA"
     FILM = "FILM frame interpolation"
     RIFE = "RIFE frame interpolation"
     UNKNOWN = "file of unknown kind"
+
+
+_WAV2VEC2_BASE = (
+    768  # width of the base size (arXiv 2006.11477, section 4.2); the large one has 1024
+)
 
 
 def recognise(header: Header) -> Kind:
@@ -91,9 +97,11 @@ def _vae(tensors: Tensors) -> Kind | None:
 
 
 def _audio_encoder(tensors: Tensors) -> Kind | None:
-    names = ("feature_extractor.conv_layers.0.conv.weight", "feature_projection.projection.weight")
-    here = all(name in tensors or f"wav2vec2.{name}" in tensors for name in names)
-    return Kind.AUDIO_ENCODER if here else None
+    names = {name.removeprefix("wav2vec2."): tensor for name, tensor in tensors.items()}
+    projection = names.get("feature_projection.projection.weight")
+    if projection is None or "feature_extractor.conv_layers.0.conv.weight" not in names:
+        return None
+    return Kind.OTHER_AUDIO if projection.shape[0] == _WAV2VEC2_BASE else Kind.AUDIO_ENCODER
 
 
 def _interpolator(tensors: Tensors) -> Kind | None:
