@@ -93,6 +93,12 @@ def test_layer_that_computes_in_float32_goes_on_doing_so() -> None:
     assert net(torch.randn(3, 16, dtype=torch.bfloat16)).dtype == torch.float32
 
 
+def test_it_compiles_in_one_graph() -> None:
+    net = filled(fp8_state())
+    x = torch.randn(3, 16)
+    assert torch.equal(torch.compile(net, backend="eager", fullgraph=True)(x), net(x))
+
+
 def test_each_tensors_own_dtype_decides() -> None:
     state = fp8_state()
     state["first.weight"] = torch.randn(32, 16, dtype=torch.float16)
