@@ -107,6 +107,6 @@ def test_palettes_rise_from_their_ground_without_bands(name: str) -> None:
 
 
 def test_every_word_is_in_the_documentation() -> None:
-    text = DOCS.read_text(encoding="utf-8")
+    text = " ".join(DOCS.read_text(encoding="utf-8").split())
     missing = [entry for _, entries in vocabulary() for entry in entries if entry not in text]
     assert not missing

@@ -92,8 +92,8 @@ class FoldField:
         fall = self._grid.radius_squared * np.float32(1 / reach**2)
         fall += 1
         valley = np.clip(np.float32(0.55) + np.float32(0.3) * folds.height, 0.08, 1.2)
-        facing *= valley * np.float32((0.36 + 0.42 * glow) * look.character.reaction**0.5)
-        gloss *= np.float32(0.25 + 0.45 * glow)
+        facing *= valley * np.float32((0.52 + 0.34 * glow) * look.character.reaction**0.5)
+        gloss *= np.float32(0.42 + 0.34 * glow)
         out = (facing + gloss) / fall
         valley *= np.float32(0.05 + 0.05 * openness)
         out += valley

@@ -104,7 +104,7 @@ class ImageScene:
     def _shade(self, i: int) -> Rgb:
         """How much of the image is lit, 0..255: what is near stays light, sound opens the rest."""
         energy = float(self._drive.swell[i])
-        open_ = 0.50 + 0.34 * energy + 0.07 * float(self._drive.flash[i])
+        open_ = 0.50 + 0.34 * energy + 0.03 * float(self._drive.flash[i])
         share = np.float32(open_) + np.float32(0.55) * self._near
         share /= 1 + np.float32(0.35 - 0.2 * energy) * self._grid.radius_squared
         grey = to_bytes(np.clip(share * np.float32(255), 0, 255))
