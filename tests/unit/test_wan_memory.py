@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from soundreel.engines.wan import memory, needs
+from soundreel.engines.wan import memory, needs, testing
 from soundreel.engines.wan.cards import CARDS, GIB, card_named, memory_named
 from soundreel.engines.wan.counting import count
 from soundreel.engines.wan.estimate import predict, target_here, target_named, works_of
@@ -21,6 +22,7 @@ from soundreel.engines.wan.lookup import given
 from soundreel.engines.wan.memory import RESERVE, Precision, fit, remedies, require
 from soundreel.engines.wan.needs import Work
 from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
+from soundreel.engines.wan.vae import WanVae
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.timeline.plan import make_plan
 from soundreel.types import AudioClip, ChunkGeometry, Request
@@ -105,6 +107,36 @@ def test_counts_on_the_meta_device_equal_a_real_run() -> None:
         counts.append(count(run, list(model.blocks)))
     assert counts[0] == counts[1]
     assert counts[0].peak_bytes > 0
+
+
+def _vae_run(device: str) -> Callable[[], object]:
+    with torch.device(device):
+        vae = WanVae(testing._vae())
+        latents = torch.zeros(1, 16, 3, 8, 12)
+    return lambda: list(vae.decode(latents))
+
+
+def _text_run(device: str) -> Callable[[], object]:
+    with torch.device(device):
+        model = testing._text_encoder().eval()
+        tokens = torch.ones(1, 9, dtype=torch.long)
+    return lambda: model(tokens).last_hidden_state
+
+
+def _sound_run(device: str) -> Callable[[], object]:
+    with torch.device(device):
+        model = testing._audio_encoder().eval()
+        wave = torch.zeros(1, 16000)
+    return lambda: model(wave, output_hidden_states=True)
+
+
+@pytest.mark.parametrize("make", [_vae_run, _text_run, _sound_run])
+def test_counts_of_the_other_models_equal_a_real_run(
+    make: Callable[[str], Callable[[], object]],
+) -> None:
+    on_meta, on_cpu = count(make("meta")), count(make("cpu"))
+    assert on_meta.flops == on_cpu.flops > 0
+    assert on_meta.peak_bytes == on_cpu.peak_bytes
 
 
 def test_more_blocks_need_no_more_activations() -> None:
