@@ -14,7 +14,7 @@ from PIL import Image
 from media_factory import RATE, click_track, noise, sine, write_audio, write_video
 from soundreel.audio.features import analyse
 from soundreel.audio.load import probe
-from soundreel.audio.segment import read
+from soundreel.audio.segment import read, stream
 from soundreel.errors import InputError
 
 
@@ -215,6 +215,15 @@ def test_damage_in_the_middle_is_silence_and_moves_nothing(
     for second in (2, 6, 14, 17):
         window = slice(second * RATE, (second + 1) * RATE)
         assert before[window].argmax() - after[window].argmax() in (0, moved)
+
+
+def test_a_file_that_vanishes_while_it_is_read(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "a.wav", sine(3))
+    blocks = stream(path, Fraction(0), Fraction(9))
+    next(blocks)
+    path.unlink()
+    with pytest.raises(InputError, match="cannot read"):
+        list(blocks)
 
 
 def test_libav_stays_quiet(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

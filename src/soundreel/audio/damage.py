@@ -6,6 +6,7 @@ import os
 import struct
 from typing import BinaryIO
 
+from soundreel.audio.container import reason
 from soundreel.audio.decode import Decoder
 from soundreel.errors import InputError
 
@@ -30,7 +31,14 @@ def require_whole(decoder: Decoder, count: int) -> None:
 
     count: samples that the decoder found; it has just reached their end.
     """
-    missing = "" if decoder.tolerant else _shortfall(decoder, count)
+    if decoder.tolerant:
+        return
+    try:
+        missing = _shortfall(decoder, count)
+    except OSError as err:
+        raise InputError(
+            f"cannot read {decoder.path}: {reason(err)}", hint="was it moved meanwhile?"
+        ) from err
     if missing:
         raise InputError(
             f"{decoder.path} breaks off in the middle: {missing}",
