@@ -99,18 +99,29 @@ def test_a_damaged_file_is_deleted_and_said(hub: FakeHub, tmp_path: Path) -> Non
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
 
 
-def test_the_catalogs_checksum_counts_too(hub: FakeHub, tmp_path: Path) -> None:
+def test_without_a_stated_checksum_the_catalogs_counts(hub: FakeHub, tmp_path: Path) -> None:
+    hub.silent = True
     with pytest.raises(WorkError, match="came damaged"):
         pull(hub, tmp_path, file=Published("vae", "some/repo", NAME, sha256="0" * 64))
+
+
+def test_a_file_that_its_repository_renewed_is_kept_and_said(hub: FakeHub, tmp_path: Path) -> None:
+    said: list[str] = []
+    file = Published("vae", "some/repo", NAME, sha256="0" * 64)
+    (path,) = download.pull([file], None, said.append, environ(hub, tmp_path))
+    assert path.is_file()
+    assert any("newer than the file that this version" in text for text in said)
+    assert download.verify(found_at(path)).ok is True
 
 
 def test_a_missing_file_and_a_dead_server_are_said(hub: FakeHub, tmp_path: Path) -> None:
     with pytest.raises(EngineUnavailable, match="cannot fetch some/repo/other") as caught:
         pull(hub, tmp_path, file=Published("vae", "some/repo", "other.safetensors"))
-    assert "goes on where it stopped" in caught.value.hint
+    assert "https://huggingface.co/some/repo" in caught.value.hint
     gone = FakeHub({}, url=f"http://127.0.0.1:{_closed_port()}")
-    with pytest.raises(EngineUnavailable, match="cannot fetch"):
+    with pytest.raises(EngineUnavailable, match="cannot fetch") as caught:
         pull(gone, tmp_path)
+    assert "goes on where it stopped" in caught.value.hint
 
 
 def test_offline_mode_is_said(

@@ -73,20 +73,23 @@ def _pull_one(
             lambda hub: hub.hf_hub_download(file.repo, file.path, endpoint=endpoint, **where),
         )
     )
-    expected = {text for text in (about.etag, file.sha256) if text and _SHA256.fullmatch(text)}
-    _check(path, expected)
+    stated = about.etag if about.etag and _SHA256.fullmatch(about.etag) else ""
+    _check(path, stated or file.sha256)
+    if stated and file.sha256 and stated != file.sha256:
+        report(f"{file.name} is newer than the file that this version of soundreel knows")
     return path if folder is None else _placed(path, file, folder)
 
 
 def verify(found: Found) -> Verdict:
-    """Compare a file with the checksum that was published for it."""
-    expected = _expected(found.path)
-    if expected is None:
+    """Compare a file with the checksums that were published for it."""
+    expected = _published(found.path)
+    if not expected:
         return Verdict(found.path, None, "no checksum was published; its header is whole")
     actual = sha256(found.path)
-    if actual == expected:
+    if actual in expected:
         return Verdict(found.path, True, "equals the published file")
-    return Verdict(found.path, False, f"SHA-256 {actual[:12]}..., published is {expected[:12]}...")
+    wanted = " or ".join(f"{text[:12]}..." for text in expected)
+    return Verdict(found.path, False, f"SHA-256 {actual[:12]}..., published is {wanted}")
 
 
 def sha256(path: Path) -> str:
@@ -98,25 +101,22 @@ def sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _expected(path: Path) -> str | None:
-    """From the catalog, or from the hub's cache, whose blobs bear their checksum as a name."""
-    published = published_named(path.name)
-    if published is not None and published.sha256:
-        return published.sha256
-    blob = path.resolve().name
-    return blob if _SHA256.fullmatch(blob) else None
+def _published(path: Path) -> list[str]:
+    """From the hub's cache, whose blobs bear their checksum as a name, and from the catalog."""
+    blob, known = path.resolve().name, published_named(path.name)
+    checksums = [blob] if _SHA256.fullmatch(blob) else []
+    return checksums + ([known.sha256] if known is not None and known.sha256 else [])
 
 
-def _check(path: Path, expected: set[str]) -> None:
+def _check(path: Path, expected: str) -> None:
     if not expected:
         return
     actual = sha256(path)
-    if expected != {actual}:
-        wanted = " and ".join(sorted(text[:12] for text in expected))
+    if actual != expected:
         path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise WorkError(
-            f"{path.name} came damaged: SHA-256 {actual[:12]}..., published is {wanted}...",
+            f"{path.name} came damaged: SHA-256 {actual[:12]}..., published is {expected[:12]}...",
             hint="it was deleted: run the same command again",
         )
 
@@ -162,9 +162,12 @@ def _asked(file: Published, ask: Callable[[Any], Any]) -> Any:
             raise WorkError(
                 f"cannot write {file.name}: {err}", hint="name another folder: --to"
             ) from err
+        gone = isinstance(err, hub.errors.HfHubHTTPError) and err.response.status_code < 500
         raise EngineUnavailable(
             f"cannot fetch {file.repo}/{file.path}: {str(err).splitlines()[0]}",
-            hint="check the network, then run the same command again: it goes on where it stopped",
+            hint=f"the repository does not give it: look at https://huggingface.co/{file.repo}"
+            if gone
+            else "check the network, then run the same command again: it goes on where it stopped",
         ) from err
 
 
