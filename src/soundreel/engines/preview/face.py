@@ -13,8 +13,8 @@ from soundreel.engines.preview.pictures import Box
 from soundreel.errors import InputError
 from soundreel.types import Rgb
 
-SEARCH_SIDE = 640
-"""Faces are looked for in a copy of at most this many pixels a side."""
+SEARCH_SIDE, SEARCH_FACE = 512, 26
+"""Faces of at least SEARCH_FACE pixels are looked for in a copy of at most SEARCH_SIDE a side."""
 
 SURE = 0.9
 """A find below this confidence is no face."""
@@ -101,7 +101,7 @@ def find_faces(image: Rgb) -> list[Face]:
     small = cv2.resize(image, size, None, 0, 0, cv2.INTER_AREA)
     if min(size) < 24:
         return []
-    found = [face for face in MTCNN().detect_faces(small) if face["confidence"] >= SURE]
+    found = [face for face in MTCNN(SEARCH_FACE).detect_faces(small) if face["confidence"] >= SURE]
     found.sort(key=lambda face: -face["box"][2] * face["box"][3])
     return [_from_points(face["keypoints"], image.shape[1] / size[0]) for face in found]
 
