@@ -13,6 +13,7 @@ from soundreel.engines.wan.formats import Kind
 from soundreel.errors import InputError
 
 COMFY_REPO = "Comfy-Org/Wan_2.2_ComfyUI_Repackaged"
+COMFY_21_REPO = "Comfy-Org/Wan_2.1_ComfyUI_repackaged"
 OFFICIAL_REPO = "Wan-AI/Wan2.2-S2V-14B"
 
 
@@ -106,7 +107,7 @@ PUBLISHED: tuple[Published, ...] = (
     ),
     Published(
         "text_encoder",
-        COMFY_REPO,
+        COMFY_21_REPO,
         f"{_SPLIT}/text_encoders/umt5_xxl_fp16.safetensors",
         11_366_399_385,
         set="bf16",

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundreel.engines.wan.catalog import COMFY_REPO, OFFICIAL_REPO, SLOTS
+from soundreel.engines.wan.catalog import COMFY_21_REPO, COMFY_REPO, OFFICIAL_REPO, SLOTS
 from soundreel.errors import InputError
 
 
@@ -98,7 +98,7 @@ def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
 def _hub_folders(environ: Mapping[str, str]) -> list[Path]:
     """The snapshots of the repositories that we know, newest first."""
     folders: list[Path] = []
-    for repo in (COMFY_REPO, OFFICIAL_REPO):
+    for repo in (COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO):
         snapshots = hub_cache(environ) / f"models--{repo.replace('/', '--')}" / "snapshots"
         if snapshots.is_dir():
             folders += sorted(snapshots.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
