@@ -16,6 +16,7 @@ from soundreel.engines.preview.ops import (
     Floats,
     dimmed,
     moved,
+    padded,
     resize,
     resize_rgb,
     screen,
@@ -54,6 +55,7 @@ class ImageScene:
     ) -> None:
         self._size, self._source, self._drive, self._look = (width, height), source, drive, look
         self._warps = warps
+        self._pixels = padded(source.canvas)
         coarse = (max(4, width // COARSE), max(4, height // COARSE))
         self._grid = make_grid(coarse, look.centre)
         self._base = _positions((width, height), coarse)
@@ -75,7 +77,8 @@ class ImageScene:
         canvas, coarse = self._source.canvas, self._where(i)
         for warp in self._warps:
             canvas, coarse = warp.apply(canvas, i), warp.bend(coarse, i)
-        picture = moved(canvas, resize(coarse, self._size))
+        pixels = self._pixels if canvas is self._source.canvas else padded(canvas)
+        picture = moved(pixels, resize(coarse, self._size))
         picture = shaded(picture, resize_rgb(self._shade(i), self._size))
         light = resize_rgb(self._light(i, coarse), self._size)
         return dimmed(screen(picture, light), float(self._drive.light[i]))

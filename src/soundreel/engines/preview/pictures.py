@@ -145,17 +145,16 @@ def _surround(image: Rgb, size: tuple[int, int]) -> tuple[Rgb, Box]:
     front = _scaled(image, min(width / image.shape[1], height / image.shape[0]))
     x, y = (width - front.shape[1]) // 2, (height - front.shape[0]) // 2
     box = (float(x), float(y), float(front.shape[1]), float(front.shape[0]))
-    back, beyond = _mirrored(front, box, size), _beyond(box, size)
-    canvas = back * (1 - 0.5 * smoothstep(beyond * 1.6))[..., None].astype(np.float32)
+    canvas = _mirrored(front, box, size)
     mask = _feathered((front.shape[1], front.shape[0]), FEATHER * min(size), size)
     area = canvas[y : y + front.shape[0], x : x + front.shape[1]]
     area += (front - area) * mask[..., None]
-    canvas += np.random.default_rng(8).uniform(-0.5, 0.5, (height, width, 1)).astype(np.float32)
-    return to_bytes(np.clip(canvas, 0, 255)), box
+    canvas += np.random.default_rng(8).random((height, width, 1), np.float32)  # against banding
+    return to_bytes(np.minimum(canvas, 255)), box
 
 
 def _mirrored(front: Rgb, box: Box, size: tuple[int, int]) -> Floats:
-    """The image mirrored outwards over the whole canvas, blurred."""
+    """The image mirrored outwards over the whole canvas, blurred, and darker the farther out."""
     step = max(1, min(size) // 96)
     small = (max(2, size[0] // step), max(2, size[1] // step))
     little = shrink(
@@ -165,7 +164,10 @@ def _mirrored(front: Rgb, box: Box, size: tuple[int, int]) -> Floats:
     xs = _reflect(np.arange(small[0]) - left, little.shape[1])
     ys = _reflect(np.arange(small[1]) - top, little.shape[0])
     soft = blur(np.ascontiguousarray(little[ys][:, xs]), min(small) * 0.05)
-    return resize(soft, size, smooth=True)
+    little_box = (float(left), float(top), float(little.shape[1]), float(little.shape[0]))
+    shade = 1 - 0.5 * smoothstep(_beyond(little_box, small) * 1.6)
+    soft *= shade[..., None].astype(np.float32)
+    return np.maximum(resize(soft, size, smooth=True), 0)
 
 
 def _reflect(index: NDArray[np.int64], count: int) -> NDArray[np.int64]:
