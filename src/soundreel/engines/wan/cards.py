@@ -42,14 +42,14 @@ _H100 = ("H100", "H100 80GB HBM3")
 
 CARDS: tuple[Card, ...] = (
     Card("RTX 3060", 12, 25.5, 12.7, _PCIE_4, "product page: 3584 cores, 1.78 GHz"),
-    Card("RTX 3090", 24, 71.2, 35.6, _PCIE_4, "GA102 white paper, appendix A"),
-    Card("RTX 4080", 16, 97.5, 48.7, _PCIE_4, "Ada white paper, appendix B"),
-    Card("RTX 4090", 24, 165.2, 82.6, _PCIE_4, "Ada white paper, appendix A"),
-    Card("RTX 5090", 32, 209.5, 104.8, _PCIE_5, "RTX Blackwell white paper, appendix A"),
-    Card("RTX A6000", 48, 154.8, 77.4, _PCIE_4, "GA102 white paper, appendix C"),
+    Card("RTX 3090", 24, 71.2, 35.6, _PCIE_4, "GA102 white paper"),
+    Card("RTX 4080", 16, 97.5, 48.7, _PCIE_4, "Ada white paper"),
+    Card("RTX 4090", 24, 165.2, 82.6, _PCIE_4, "Ada white paper"),
+    Card("RTX 5090", 32, 209.5, 104.8, _PCIE_5, "RTX Blackwell white paper"),
+    Card("RTX A6000", 48, 154.8, 77.4, _PCIE_4, "GA102 white paper"),
     Card("L40S", 48, 362.05, 183.0, _PCIE_4, "L40S data sheet"),
     Card("A100 80GB", 80, 312.0, 156.0, _PCIE_4, "A100 data sheet", _A100),
-    Card("H100 SXM", 80, 989.4, 494.7, _PCIE_5, "H100 white paper, table 2", _H100),
+    Card("H100 SXM", 80, 989.4, 494.7, _PCIE_5, "H100 white paper", _H100),
 )
 
 
