@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import wave
 from pathlib import Path
 
 import numpy as np
-from scipy.io import wavfile
 
 from bench.measure import Cost, run_command
 
@@ -31,16 +31,27 @@ def main(minutes: float = DEFAULT_MINUTES) -> None:
 
 def render(folder: Path, minutes: float) -> Cost:
     """The whole program, preview engine, on a noise that swells and fades."""
-    time = np.arange(round(minutes * 60 * RATE), dtype=np.float32) / RATE
-    swell = np.sin(time * 0.7) ** 2 * np.sign(np.sin(time * 12)).clip(0.1)
-    sound = np.random.default_rng(0).standard_normal(time.size, np.float32) * swell * 6000
     path = folder / f"{minutes:g}.wav"
-    wavfile.write(path, RATE, np.clip(sound, -32767, 32767).astype(np.int16))
+    write_noise(path, round(minutes * 60))
     return run_command([
         sys.executable, "-c", "from soundreel.cli.app import main; main()", str(path),
         "--engine", "preview", "--fps", "8", "--preset", "ultrafast", "--seed", "1", "--quiet",
         "--work-dir", str(folder / "work"), "-o", str(folder / f"{minutes:g}.mp4"),
     ])  # fmt: skip
+
+
+def write_noise(path: Path, seconds: int) -> None:
+    """Second by second: a child's peak memory counts at least what its parent held."""
+    random = np.random.default_rng(0)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE)
+        for second in range(seconds):
+            time = second + np.arange(RATE) / RATE
+            swell = np.sin(time * 0.7) ** 2 * np.sign(np.sin(time * 12)).clip(0.1)
+            noise = random.standard_normal(RATE) * swell * 6000
+            file.writeframes(np.clip(noise, -32767, 32767).astype("<i2").tobytes())
 
 
 if __name__ == "__main__":
