@@ -73,7 +73,7 @@ class PreviewEngine:
         pixels = plan.request.width * plan.request.height
         return Estimate(
             seconds=plan.num_frames * pixels / 1e6 * SECONDS_PER_MEGAPIXEL,
-            memory_bytes=250_000_000 + pixels * 250,
+            memory_bytes=200_000_000 + pixels * 160,
             source="measured on two cores",
         )
 

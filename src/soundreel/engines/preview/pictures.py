@@ -72,7 +72,7 @@ def make_source(image: Rgb, width: int, height: int, fit: str) -> ImageSource:
     size = (width + 2 * margin, height + 2 * margin)
     alike = (image.shape[1] / image.shape[0]) / (width / height)
     filled = fit == "crop" or 1 / ALIKE < alike < ALIKE
-    canvas, box = _fill(image, size) if filled else _surround(image, size)
+    canvas, box = _fill(image, size) if filled else _surround(image, size, margin)
     return ImageSource(
         canvas, margin, box, _depth(canvas, box), _glow(canvas), image_palette(image)
     )
@@ -138,15 +138,16 @@ def _cut_to_shape(image: Rgb, shape: float) -> tuple[Rgb, Box]:
     return part, (float(x), float(y), float(width), float(height))
 
 
-def _surround(image: Rgb, size: tuple[int, int]) -> tuple[Rgb, Box]:
-    """The whole image in the middle; beyond its edges it goes on mirrored, ever softer and darker,
-    so that no border shows."""
+def _surround(image: Rgb, size: tuple[int, int], margin: int) -> tuple[Rgb, Box]:
+    """The whole image in the middle of the frame; beyond its edges it goes on mirrored, ever softer
+    and darker, so that no border shows."""
     width, height = size
-    front = _scaled(image, min(width / image.shape[1], height / image.shape[0]))
+    inner = (width - 2 * margin, height - 2 * margin)
+    front = _scaled(image, min(inner[0] / image.shape[1], inner[1] / image.shape[0]))
     x, y = (width - front.shape[1]) // 2, (height - front.shape[0]) // 2
     box = (float(x), float(y), float(front.shape[1]), float(front.shape[0]))
     canvas = _mirrored(front, box, size)
-    mask = _feathered((front.shape[1], front.shape[0]), FEATHER * min(size), size)
+    mask = _feathered((front.shape[1], front.shape[0]), size)
     area = canvas[y : y + front.shape[0], x : x + front.shape[1]]
     area += (front - area) * mask[..., None]
     canvas += np.random.default_rng(8).random((height, width, 1), np.float32)  # against banding
@@ -183,18 +184,16 @@ def _beyond(box: Box, size: tuple[int, int]) -> NDArray[np.float64]:
     return np.asarray(np.hypot(dx[None, :], dy[:, None]) / min(size))
 
 
-def _feathered(front: tuple[int, int], feather: float, size: tuple[int, int]) -> Floats:
-    """1 inside the image, 0 at those of its edges that lie within the canvas."""
+def _feathered(front: tuple[int, int], size: tuple[int, int]) -> Floats:
+    """1 inside the image, 0 at its edges; wider where there is more surround to melt into."""
     columns, rows = (
-        _edge(count, feather, inside=count < canvas)
+        _edge(count, min(FEATHER * min(size), 0.3 * (canvas - count)))
         for count, canvas in zip(front, size, strict=True)
     )
     return np.asarray(rows[:, None] * columns[None, :], dtype=np.float32)
 
 
-def _edge(count: int, feather: float, *, inside: bool) -> NDArray[np.floating]:
-    if not inside:
-        return np.ones(count)
+def _edge(count: int, feather: float) -> NDArray[np.floating]:
     places = np.arange(count) + 0.5
     return smoothstep(np.minimum(places, count - places) / min(max(feather, 1.0), count / 3 + 1))
 
