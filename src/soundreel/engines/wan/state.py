@@ -94,7 +94,7 @@ def _check_names(model: nn.Module, named: Mapping[str, Tensor]) -> None:
     if problems:
         raise InputError(
             f"the weights do not fit {type(model).__name__}: {len(problems)} differences: "
-            f"{'; '.join(problems[:6])}{'; ...' if len(problems) > 6 else ''}",
+            f"{'; '.join(problems)}",
             hint="soundreel models shows what each file is; soundreel models verify checks it",
         )
 
