@@ -65,7 +65,7 @@ def probe_video(path: Path) -> VideoInfo:
             codec=stream.codec_context.name,
             width=first.height if turned else first.width,
             height=first.width if turned else first.height,
-            fps=stream.average_rate or num_frames / duration,
+            fps=_average_rate(stream) or num_frames / duration,
             num_frames=num_frames,
             duration=duration,
             audio_codec=sound.codec_context.name if sound else None,
@@ -100,6 +100,11 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     stream = streams[0]
     stream.thread_type = "AUTO"
     return stream
+
+
+def _average_rate(stream: VideoStream) -> Fraction | None:
+    rate = stream.average_rate  # no Fraction, but PyAV's own kind of number from 19 on
+    return Fraction(rate.numerator, rate.denominator) if rate else None
 
 
 def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
