@@ -76,6 +76,7 @@ def test_a_flat_folder_is_found(tmp_path: Path, nowhere: dict[str, str]) -> None
 
 
 def test_extra_model_paths_are_followed(tmp_path: Path, nowhere: dict[str, str]) -> None:
+    pytest.importorskip("yaml")
     make(tmp_path / "elsewhere", {"diffusion_models": "unet/wan", "vae": "more"})
     root = tmp_path / "ComfyUI"
     (root / "models").mkdir(parents=True)
@@ -98,6 +99,7 @@ def test_extra_model_paths_are_followed(tmp_path: Path, nowhere: dict[str, str])
 
 
 def test_malformed_extra_model_paths_are_an_error(tmp_path: Path) -> None:
+    pytest.importorskip("yaml")
     path = tmp_path / "extra_model_paths.yaml"
     path.write_text("first: [1, 2]\n")
     with pytest.raises(InputError, match="extra_model_paths"):

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("huggingface_hub")
+
 from fake_hub import FakeHub, fake_hub
 from soundreel.engines.wan import catalog, download
 from soundreel.engines.wan.catalog import Published

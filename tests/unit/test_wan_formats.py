@@ -8,6 +8,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 
 from soundreel.engines.wan.formats import Kind, number_format, recognise

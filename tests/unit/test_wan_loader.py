@@ -8,6 +8,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from safetensors.torch import save_file
 from torch import Tensor

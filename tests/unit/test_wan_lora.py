@@ -6,6 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn

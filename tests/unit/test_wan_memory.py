@@ -9,6 +9,9 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from torch import nn
 from torch.nn import functional as F

@@ -8,6 +8,9 @@ from types import SimpleNamespace
 from weakref import ref
 
 import pytest
+
+pytest.importorskip("torch")
+
 import torch
 from torch import Tensor, nn
 
