@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from soundreel import registry
@@ -121,5 +122,6 @@ def _table(checks: list[Check]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
     for check in checks:
         mark = "[green]ok[/green]" if check.ok else "[red]missing[/red]"
-        table.add_row(mark, check.name, check.found, check.hint if not check.ok else "")
+        said = (check.name, check.found, check.hint if not check.ok else "")
+        table.add_row(mark, *map(escape, said))  # "soundreel[wan]" is no markup
     return table

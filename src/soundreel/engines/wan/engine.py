@@ -29,6 +29,7 @@ DROPPED_FRAMES = 3
 """Pictures at the head of a shot that Wan's own code throws away (wan/speech2video.py)."""
 
 PACKAGES = ("torch", "diffusers", "transformers", "accelerate", "safetensors", "ftfy")
+_INSTALL = "pip install 'soundreel[wan]'"
 
 MIN_SIDE = 64
 """Motion is packed in blocks of 8x8 latents."""
@@ -96,6 +97,10 @@ class WanEngine:
     def estimate(self, plan: Plan) -> Estimate:
         """For the card that `--gpu` names or else for this machine's; without weights, for those
         that `soundreel models pull` fetches."""
+        missing = _missing_packages()
+        if missing:
+            said = f"not known without {missing}: {_INSTALL}"
+            return Estimate(source="unknown", details=(("time and memory", said),))
         from soundreel.engines.wan import estimate
         from soundreel.engines.wan.lookup import find_weights
         from soundreel.engines.wan.memory import Precision
@@ -130,12 +135,12 @@ class WanEngine:
         return None if free is None else estimate.target_here(_device_name(choose_device()), free)
 
     def diagnose(self) -> Sequence[Check]:
+        missing = _missing_packages()
+        if missing:
+            return (Check("packages", False, missing, _INSTALL),)
+        from soundreel.engines.wan.components import choose_device
         from soundreel.engines.wan.selection import weight_checks
 
-        try:
-            from soundreel.engines.wan.components import choose_device
-        except ImportError as err:
-            return (Check("torch", False, str(err), "pip install 'soundreel[wan]'"),)
         device = choose_device()
         gpu = Check(
             "GPU",
@@ -207,13 +212,15 @@ class WanEngine:
         return weights
 
 
-def _require_packages() -> None:
+def _missing_packages() -> str:
     """Looked for, not imported: that would take seconds."""
-    missing = [name for name in PACKAGES if find_spec(name) is None]
+    return ", ".join(name for name in PACKAGES if find_spec(name) is None)
+
+
+def _require_packages() -> None:
+    missing = _missing_packages()
     if missing:
-        raise EngineUnavailable(
-            f"engine wan needs {', '.join(missing)}", hint="pip install 'soundreel[wan]'"
-        )
+        raise EngineUnavailable(f"engine wan needs {missing}", hint=_INSTALL)
 
 
 def _way(

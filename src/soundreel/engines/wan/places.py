@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundreel.engines.wan.catalog import COMFY_21_REPO, COMFY_REPO, OFFICIAL_REPO, SLOTS
-from soundreel.errors import InputError
+from soundreel.errors import EngineUnavailable, InputError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +67,12 @@ def extra_folders(path: Path) -> list[Path]:
 
     Each section may have a `base_path`; a value may list several folders, one a line.
     """
-    import yaml
-
+    try:
+        import yaml
+    except ImportError as err:
+        raise EngineUnavailable(
+            f"{path} cannot be read without PyYAML", hint="pip install 'soundreel[wan]'"
+        ) from err
     try:
         sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
         names = {name for slot in SLOTS for name in slot.folders}
