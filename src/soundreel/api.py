@@ -61,7 +61,7 @@ def generate(
         )
         target = _fixed_target(plan, settings, job)
         if not _is_finished(target, record, job, plan):
-            output.check_target(target, overwrite=overwrite)
+            output.check_target(target, plan.request, overwrite=overwrite)
             job.bind(digest_of(record))
             with clock.stage("render"):
                 resumed = render_chunks(plan, engine, job, control)

@@ -11,16 +11,18 @@ from typing import Any
 
 from soundreel.errors import InputError, WorkError
 from soundreel.timeline.grid import format_seconds
-from soundreel.types import Plan
+from soundreel.types import Plan, Request
 from soundreel.work.files import disk_errors, sync_folder, write_atomic
 
-_MAX_STEM = 100
+_MAX_STEM_BYTES = 100
+"""File systems hold 255 bytes in a name, and a letter may take four."""
 
 
 def output_name(plan: Plan, timestamp: str) -> str:
     """`{source}_{width}x{height}_{frames}f_{seconds}s_{with_ref|no_ref}_{tag}_{timestamp}.mp4`."""
     request = plan.request
-    source = request.audio.stem[:_MAX_STEM].lstrip("-.") or "sound"
+    stem = request.audio.stem.encode(errors="ignore")[:_MAX_STEM_BYTES].decode(errors="ignore")
+    source = stem.lstrip("-.") or "sound"
     seconds = format_seconds(plan.audio.duration)
     reference = "no_ref" if request.image is None else "with_ref"
     return (
@@ -38,8 +40,18 @@ def unused_path(path: Path) -> Path:
     return candidate
 
 
-def check_target(path: Path, *, overwrite: bool) -> None:
+def check_target(path: Path, request: Request, *, overwrite: bool) -> None:
     """Refuse early what would fail late. Raises InputError or WorkError."""
+    with disk_errors(f"write {path}"):
+        _check_name(path, request, overwrite=overwrite)
+    with disk_errors(f"write to the folder {path.parent}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        probe = path.parent / f".{path.name}.part"
+        probe.touch()
+        probe.unlink()
+
+
+def _check_name(path: Path, request: Request, *, overwrite: bool) -> None:
     if path.suffix.lower() != ".mp4":
         raise InputError(
             f"output {path.name!r} does not end in .mp4", hint=f"write e.g. -o {path.stem}.mp4"
@@ -50,11 +62,24 @@ def check_target(path: Path, *, overwrite: bool) -> None:
         raise InputError(
             f"output {path} exists already", hint="choose another name, or add --overwrite"
         )
-    with disk_errors(f"write to the folder {path.parent}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.parent / f".{path.name}.part"
-        probe.touch()
-        probe.unlink()
+    inputs = (request.audio, request.image, *request.options.values())
+    if path.exists() and any(isinstance(one, Path) and path.samefile(one) for one in inputs):
+        raise InputError(
+            f"output {path} is the file that the video is made from", hint="choose another name"
+        )
+    if sidecar_path(path).exists() and not overwrite and not _is_record(sidecar_path(path)):
+        raise InputError(
+            f"{sidecar_path(path)} exists already, where the video's record would go",
+            hint="choose another name, or add --overwrite",
+        )
+
+
+def _is_record(path: Path) -> bool:
+    try:
+        record = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return False
+    return isinstance(record, dict) and "plan" in record
 
 
 @contextmanager

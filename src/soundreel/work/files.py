@@ -10,6 +10,11 @@ from pathlib import Path
 
 from soundreel.errors import WorkError
 
+_REASONS = {
+    errno.EEXIST: "a file of that name is in the way",
+    errno.ENOTDIR: "a part of the path is a file, no folder",
+}
+
 
 @contextmanager
 def disk_errors(action: str) -> Iterator[None]:
@@ -23,7 +28,9 @@ def disk_errors(action: str) -> Iterator[None]:
             if full
             else "check the folder and its permissions, or choose another with -o or --work-dir"
         )
-        reason = "the disk is full" if full else err.strerror or str(err)
+        reason = (
+            "the disk is full" if full else _REASONS.get(err.errno or 0, err.strerror or str(err))
+        )
         raise WorkError(f"cannot {action}: {reason}", hint=hint) from err
 
 
