@@ -24,7 +24,11 @@ def check_request(request: Request) -> None:
     _check_times(request)
     _check_picture(request)
     _check_option_files(request)
-    _require(request.seed >= -1, f"--seed {request.seed}", "a seed is 0 or more, or -1 for random")
+    _require(
+        -1 <= request.seed < 2**64,
+        f"--seed {request.seed}",
+        "a seed is 0 to 2^64 - 1, or -1 for random",
+    )
     _require(
         re.fullmatch(r"[^\s/\\:*?\"<>|\x00]{1,40}", request.tag) is not None,
         f"--settings {request.tag!r}",

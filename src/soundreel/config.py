@@ -56,8 +56,10 @@ def load_settings(
         first = err.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise InputError(
-            f"setting {name!r}: {first['msg']}",
-            hint=f"known settings: {', '.join(Settings.model_fields)}",
+            f"setting {name!r} cannot be {first['input']!r}: {first['msg']}",
+            hint="see soundreel generate --help"
+            if name in Settings.model_fields
+            else f"known settings: {', '.join(Settings.model_fields)}",
         ) from err
 
 

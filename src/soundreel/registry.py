@@ -93,7 +93,8 @@ def fit_options(request: Request, control: RunControl, *, chosen: bool = False) 
     if unused and not chosen:
         raise InputError(
             f"engine {request.engine} does not use {', '.join(unused)}",
-            hint=f"leave it out, or choose another engine: {', '.join(engine_names())}",
+            hint=f"leave {'it' if len(unused) == 1 else 'them'} out, or choose another engine: "
+            + ", ".join(name for name in engine_names() if name != request.engine),
         )
     if unused:
         control.emit(Notice(f"engine {request.engine} does not use {', '.join(unused)}"))

@@ -146,7 +146,7 @@ def test_config_file_gives_settings_and_defaults(
     ("arguments", "said"),
     [
         (["--start", "9"], "beyond the end"),
-        (["--start", "-1"], "-1"),
+        (["--start", "-1"], "--audio-start: '-1' is not a time"),
         (["--start", "nan"], "'nan' is not a time"),
         (["--duration", "0"], "--duration 0"),
         (["--frames", "0"], "--frames 0"),
@@ -158,6 +158,7 @@ def test_config_file_gives_settings_and_defaults(
         (["--crf", "52"], "--crf 52"),
         (["--preset", "warp"], "--preset warp"),
         (["--seed", "-2"], "--seed -2"),
+        (["--seed", str(2**64)], f"--seed {2**64}"),
         (["--fps", "0"], "'0' is not a frame rate"),
         (["--fps", "25"], "makes 16 pictures a second"),
         (["--interpolate", "flow", "--fps", "25"], "cannot turn 16 into 25"),
@@ -192,6 +193,28 @@ def test_existing_output_needs_overwrite(place: Path, capsys: pytest.CaptureFixt
     assert (place / "a.mp4").read_text() == "precious"
     assert run(["song.wav", *FAKE, "-o", "a.mp4", "--overwrite"]) == 0
     assert probe_video(place / "a.mp4").num_frames == 17
+
+
+def test_no_file_of_the_user_is_written_over(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "a.json").write_text('{"notes": "precious"}')
+    assert "a.json" in fails(capsys, 2, "song.wav", *FAKE, "-o", "a.mp4")
+    assert "precious" in (place / "a.json").read_text()
+    (place / "song.wav").rename(place / "song.mp4")
+    sound = (place / "song.mp4").read_bytes()
+    shown = fails(capsys, 2, "song.mp4", *FAKE, "-o", "song.mp4", "--overwrite")
+    assert "made from" in shown
+    assert (place / "song.mp4").read_bytes() == sound
+
+
+def test_names_at_the_limits_of_the_file_system(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "too long" in fails(capsys, 4, "song.wav", *FAKE, "-o", f"{'a' * 260}.mp4")
+    long_name = "音" * 80 + ".wav"
+    (place / "song.wav").rename(place / long_name)
+    assert run([long_name, *FAKE, "--output-dir", "made"]) == 0
 
 
 def test_output_must_be_an_mp4_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -141,7 +141,7 @@ def make_request(audio: Path | None, given: Mapping[str, Any], config: Path | No
         field: values[name] for name, field in _SIMPLE.items() if values[name] is not None
     }
     changes |= {
-        field: parse(values[name])
+        field: _parse(parse, name, values[name])
         for name, (field, parse) in _PARSED.items()
         if values[name] is not None
     }
@@ -175,6 +175,14 @@ _PARSED: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "audio_duration": ("duration", parse_time),
     "fps": ("fps", parse_rate),
 }
+
+
+def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:
+    try:
+        return parse(text)
+    except InputError as err:
+        option = f"--{name.replace('_', '-')}"
+        raise InputError(f"{option}: {err.message}", hint=err.hint) from err
 
 
 def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:

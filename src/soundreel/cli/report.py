@@ -32,7 +32,7 @@ def result_summary(result: Result) -> str:
     rate = plan.output_frames / max(sum(result.timings.values()), 1e-9)
     return (
         f"{result.path}\n"
-        f"  {plan.output_frames} frames, {format_seconds(plan.audio.duration)} s at "
+        f"  {_count(plan.output_frames, 'frame')}, {format_seconds(plan.audio.duration)} s at "
         f"{format_seconds(plan.output_fps)} fps, {plan.request.width}x{plan.request.height}, "
         f"engine {plan.request.engine}, seed {plan.request.seed}\n"
         f"  {took}  ({rate:.1f} frames/s)"
@@ -70,7 +70,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
     request = plan.request
     lines = [
         f"{request.audio.name}: {format_seconds(plan.audio.duration)} s from "
-        f"{format_seconds(plan.audio.start)} s, {plan.num_frames} frames at "
+        f"{format_seconds(plan.audio.start)} s, {_count(plan.num_frames, 'frame')} at "
         f"{format_seconds(plan.fps)} fps, {request.width}x{request.height}, "
         f"engine {request.engine}",
     ]
@@ -86,7 +86,8 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
     generated = sum(chunk.generated_frames for chunk in plan.chunks)
     lines += [
         "",
-        f"{len(plan.shots)} shot, {len(plan.chunks)} chunks: {generated} frames generated, "
+        f"{_count(len(plan.shots), 'shot')}, {_count(len(plan.chunks), 'chunk')}: "
+        f"{_count(generated, 'frame')} generated, "
         f"{plan.num_frames} kept",
         *_estimate_lines(estimate),
     ]
@@ -111,6 +112,10 @@ def _estimate_lines(estimate: Estimate) -> list[str]:
         gib = estimate.memory_bytes / 2**30
         lines.append(f"expected memory: {gib:.1f} GiB ({estimate.source})")
     return lines
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _duration(seconds: float) -> str:

@@ -54,7 +54,8 @@ def parse_time(text: str) -> Fraction:
     match = _CLOCK.fullmatch(text.strip())
     if match is None:
         raise InputError(
-            f"{text!r} is not a time", hint="write seconds or a clock time: 90.5, 1:30.5, 1:02:03"
+            f"{text!r} is not a time",
+            hint="write seconds or a clock time, 0 or later: 90.5, 1:30.5, 1:02:03",
         )
     hours, minutes, seconds = match.groups()
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds.rstrip("."))
