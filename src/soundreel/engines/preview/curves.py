@@ -50,7 +50,11 @@ def relative(values: NDArray[np.floating], floor: float, power: float) -> Curve:
 
 def smoothstep(x: NDArray[np.floating] | float) -> NDArray[np.floating]:
     t = np.clip(x, 0.0, 1.0)
-    return np.asarray(t * t * (3 - 2 * t))
+    out = t * -2.0
+    out += 3.0
+    out *= t
+    out *= t
+    return np.asarray(out)
 
 
 def ramp_in(num_frames: int, fps: float, seconds: float) -> Curve:
