@@ -92,10 +92,20 @@ def _check_picture(request: Request) -> None:
 def _check_option_files(request: Request) -> None:
     for name, value in request.options.items():
         _require(
-            not isinstance(value, Path) or value.exists(),
+            not isinstance(value, Path) or _can_be_read(value),
             f"--{name.replace('_', '-')} {value}",
-            "no such file: check the name",
+            "no such file, or one that may not be read: check the name",
         )
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        with path.open("rb"):
+            return True
+    except IsADirectoryError:
+        return True
+    except OSError:
+        return False
 
 
 def _nearest(side: int, step: int) -> int:

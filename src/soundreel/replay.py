@@ -25,13 +25,19 @@ def replay_request(source: Path, audio: Path | None, image: Path | None) -> Requ
 
 
 def _read(source: Path) -> dict[str, Any]:
-    if not source.is_file():
+    try:
+        found = source.is_file()
+    except OSError as err:
+        raise InputError(f"cannot read {source}: {err.strerror}", hint="check its name") from err
+    if not found:
         raise InputError(f"no file {source}", hint="give a .mp4 or .json that soundreel wrote")
     if source.suffix.lower() == ".json":
         try:
             text = source.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as err:
-            raise InputError(f"cannot read {source}: {err}") from err
+            raise InputError(
+                f"cannot read {source}: {err}", hint="give a file that soundreel wrote"
+            ) from err
     else:
         text = read_tags(source).get(TAG, "")
     try:

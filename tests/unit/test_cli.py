@@ -212,6 +212,8 @@ def test_names_at_the_limits_of_the_file_system(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert "too long" in fails(capsys, 4, "song.wav", *FAKE, "-o", f"{'a' * 260}.mp4")
+    assert "too long" in fails(capsys, 2, "song.wav", *FAKE, "--image", f"{'a' * 260}.png")
+    assert "too long" in fails(capsys, 2, "song.wav", *FAKE, "--from", f"{'a' * 260}.json")
     long_name = "音" * 80 + ".wav"
     (place / "song.wav").rename(place / long_name)
     assert run([long_name, *FAKE, "--output-dir", "made"]) == 0

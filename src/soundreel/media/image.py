@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 import warnings
 from pathlib import Path
 
@@ -37,21 +38,25 @@ def load_image(path: Path) -> Rgb:
         raise InputError(f"{path} is not an image that can be read", hint=FORMATS_HINT) from err
     except Image.DecompressionBombError as err:
         raise _too_large(path, "its header claims a size beyond all reason") from err
+    except PermissionError as err:
+        raise InputError(f"cannot read {path}: {err.strerror}", hint="allow it to be read") from err
     except (OSError, ValueError, SyntaxError, EOFError, IndexError, MemoryError) as err:
         # Pillow's decoders raise any of these on damaged files.
         raise InputError(f"{path} is damaged: {err}", hint=f"{FORMATS_HINT} that opens") from err
 
 
 def _require_file(path: Path) -> None:
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not an image", hint=FORMATS_HINT)
-    if not path.exists():
-        raise InputError(f"no image at {path}", hint="check the name and the folder")
     try:
-        empty = path.stat().st_size == 0
+        status = path.stat()
+    except FileNotFoundError as err:
+        raise InputError(f"no image at {path}", hint="check the name and the folder") from err
     except OSError as err:
-        raise InputError(f"cannot read {path}: {err.strerror}", hint=FORMATS_HINT) from err
-    if empty:
+        raise InputError(
+            f"cannot read {path}: {err.strerror}", hint="check its name and its permissions"
+        ) from err
+    if stat.S_ISDIR(status.st_mode):
+        raise InputError(f"{path} is a folder, not an image", hint=FORMATS_HINT)
+    if status.st_size == 0:
         raise InputError(f"{path} is empty", hint=FORMATS_HINT)
 
 
