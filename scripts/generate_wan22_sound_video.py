@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--positive", help="what the picture shows")
     parser.add_argument("--negative", help="what it must not show")
     parser.add_argument("--settings", default="s2v", help="short word in the file name")
-    parser.add_argument("--interpolate", choices=("film", "none"), default="none")
+    parser.add_argument("--interpolate", choices=("film", "flow", "none"), default="none")
     parser.add_argument("--crf", default="18", help="quality, 0 (lossless) to 51")
     parser.add_argument("--timeout", help="stop the job after so many seconds")
     parser.add_argument("--url", help="the ComfyUI server")
