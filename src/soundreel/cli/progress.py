@@ -106,12 +106,13 @@ class Live(Silent):
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description:24}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+            TextColumn("{task.description:9}"),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[frames]}"),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(),
             console=console,
+            expand=True,
             transient=True,
         )
         self._task: TaskID | None = None
@@ -143,14 +144,14 @@ class Live(Silent):
 
     def _show(self, text: str, done: int | None, total: int | None) -> None:
         if self._task is None:
-            self._task = self._progress.add_task(text, total=None, rate="")
+            self._task = self._progress.add_task(text, total=None, frames="", rate="")
         if done and total:
             began, first = self._rate if self._rate[0] else (time.monotonic(), done - 1)
             self._rate = (began, first)
             rate = (done - first) / max(time.monotonic() - began, 1e-6)
             self._progress.update(
                 self._task, description=text, completed=done, total=total,
-                rate=f"{rate:.1f} frames/s",
+                frames=f"{done}/{total}", rate=f"{rate:.1f} frames/s",
             )  # fmt: skip
         else:
             self._progress.update(self._task, description=text)
