@@ -52,7 +52,7 @@ def output_of(command: str) -> str:
         check=True,
         env={**os.environ, **_PLAIN},
     )
-    lines = [line.rstrip() for line in run.stdout.replace("-c [", "soundreel [").splitlines()]
+    lines = [line.rstrip() for line in run.stdout.replace("Usage: -c ", "Usage: soundreel ").splitlines()]
     return "\n".join(lines).strip("\n") + "\n"
 
 

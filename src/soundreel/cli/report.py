@@ -29,7 +29,8 @@ def result_summary(result: Result) -> str:
     """The last words of a run: where the video is, what it is, and where the time went."""
     plan = result.plan
     took = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.timings.items())
-    rate = plan.output_frames / max(sum(result.timings.values()), 1e-9)
+    made = sum(chunk.num_frames for chunk in plan.chunks[result.resumed_chunks :])
+    rate = made * plan.interpolation.factor / max(sum(result.timings.values()), 1e-9)
     return (
         f"{result.path}\n"
         f"  {_count(plan.output_frames, 'frame')}, {format_seconds(plan.audio.duration)} s at "
