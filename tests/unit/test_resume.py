@@ -268,3 +268,12 @@ def test_old_jobs_are_removed_unless_held(tmp_path: Path) -> None:
     with Job(tmp_path, "held"):
         assert remove_old_jobs(tmp_path, now) == ["old"]
     assert sorted(path.name for path in tmp_path.glob("*/")) == ["held", "new"]
+
+
+def test_lock_files_of_old_jobs_do_not_pile_up(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        with Job(tmp_path, name) as job:
+            job.remove()
+    os.utime(tmp_path / "old.lock", (1, 1))
+    remove_old_jobs(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["new.lock"]

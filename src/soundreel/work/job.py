@@ -17,6 +17,7 @@ import shutil
 import struct
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -149,8 +150,7 @@ def remove_old_jobs(work_dir: Path, now: float | None = None) -> list[str]:
     limit = (time.time() if now is None else now) - KEEP_DAYS * 86400
     removed = []
     for folder in work_dir.glob("*/"):
-        newest = max((path.stat().st_mtime for path in (folder, *folder.iterdir())), default=0.0)
-        if newest > limit or not (folder / "job.json").exists():
+        if not _is_old(folder, limit):
             continue
         try:
             with Job(work_dir, folder.name) as job:
@@ -158,4 +158,21 @@ def remove_old_jobs(work_dir: Path, now: float | None = None) -> list[str]:
                 removed.append(folder.name)
         except WorkError:
             continue  # in use after all
+    _remove_old_locks(work_dir, limit)
     return removed
+
+
+def _is_old(folder: Path, limit: float) -> bool:
+    try:
+        newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
+        return newest <= limit and (folder / "job.json").exists()
+    except OSError:  # its own process removes it at this moment, or it is not ours to read
+        return False
+
+
+def _remove_old_locks(work_dir: Path, limit: float) -> None:
+    """A lock file outlives its job, since removing one that another process opens is a race."""
+    for lock in work_dir.glob("*.lock"):
+        with suppress(OSError):
+            if lock.stat().st_mtime <= limit and not lock.with_suffix("").exists():
+                lock.unlink()
