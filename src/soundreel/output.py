@@ -103,7 +103,8 @@ def sidecar_path(video: Path) -> Path:
 def write_sidecar(video: Path, record: Mapping[str, Any], local: Mapping[str, Any]) -> Path:
     """The record, and beside it what is true of this run only (timings, where files lay)."""
     path = sidecar_path(video)
-    write_atomic(path, json.dumps({**record, **local}, indent=2, ensure_ascii=False).encode())
+    text = json.dumps({**record, **local}, indent=2, ensure_ascii=False)
+    write_atomic(path, text.encode(errors="backslashreplace"))  # names that are no Unicode
     return path
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -217,6 +218,18 @@ def test_names_at_the_limits_of_the_file_system(
     long_name = "音" * 80 + ".wav"
     (place / "song.wav").rename(place / long_name)
     assert run([long_name, *FAKE, "--output-dir", "made"]) == 0
+
+
+def test_a_name_that_is_no_unicode_works(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = os.fsdecode(b"bad\xff.wav")
+    try:
+        (place / "song.wav").rename(place / name)
+    except OSError:
+        pytest.skip("the file system takes Unicode names only")
+    assert run([name, *FAKE, "-o", "a.mp4"]) == 0
+    for source in ("a.json", "a.mp4"):
+        assert run(["--from", source, "-o", "b.mp4", "--overwrite"]) == 0
+        assert (place / "a.mp4").read_bytes() == (place / "b.mp4").read_bytes()
 
 
 def test_output_must_be_an_mp4_file(place: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,12 +31,13 @@ def result_summary(result: Result) -> str:
     took = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.timings.items())
     made = sum(chunk.num_frames for chunk in plan.chunks[result.resumed_chunks :])
     rate = made * plan.interpolation.factor / max(sum(result.timings.values()), 1e-9)
+    speed = f"({rate:.1f} frames/s)" if made else "(all frames are from an earlier run)"
     return (
         f"{result.path}\n"
         f"  {_count(plan.output_frames, 'frame')}, {format_seconds(plan.audio.duration)} s at "
         f"{format_seconds(plan.output_fps)} fps, {plan.request.width}x{plan.request.height}, "
         f"engine {plan.request.engine}, seed {plan.request.seed}\n"
-        f"  {took}  ({rate:.1f} frames/s)"
+        f"  {took}  {speed}"
     )
 
 
