@@ -21,8 +21,10 @@ _MAX_STEM_BYTES = 100
 def output_name(plan: Plan, timestamp: str) -> str:
     """`{source}_{width}x{height}_{frames}f_{seconds}s_{with_ref|no_ref}_{tag}_{timestamp}.mp4`."""
     request = plan.request
-    stem = request.audio.stem.encode(errors="ignore")[:_MAX_STEM_BYTES].decode(errors="ignore")
-    source = stem.lstrip("-.") or "sound"
+    source = request.audio.stem
+    while len(os.fsencode(source)) > _MAX_STEM_BYTES:
+        source = source[:-1]
+    source = source.lstrip("-.") or "sound"
     seconds = format_seconds(plan.audio.duration)
     reference = "no_ref" if request.image is None else "with_ref"
     return (

@@ -227,6 +227,8 @@ def test_a_name_that_is_no_unicode_works(place: Path, capsys: pytest.CaptureFixt
     except OSError:
         pytest.skip("the file system takes Unicode names only")
     assert run([name, *FAKE, "-o", "a.mp4"]) == 0
+    assert run([name, *FAKE, "--output-dir", "made"]) == 0
+    assert any(path.name.startswith(name[:-4]) for path in (place / "made").iterdir())
     for source in ("a.json", "a.mp4"):
         assert run(["--from", source, "-o", "b.mp4", "--overwrite"]) == 0
         assert (place / "a.mp4").read_bytes() == (place / "b.mp4").read_bytes()
