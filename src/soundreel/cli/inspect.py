@@ -120,6 +120,8 @@ def _checks_json(checks: list[Check]) -> dict[str, Any]:
 
 def _table(checks: list[Check]) -> Table:
     table = Table(show_header=False, box=None, padding=(0, 2))
+    for share in (None, 2, 3, 4):
+        table.add_column(ratio=share, overflow="fold")
     for check in checks:
         mark = "[green]ok[/green]" if check.ok else "[red]missing[/red]"
         said = (check.name, check.found, check.hint if not check.ok else "")
