@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
 from types import FrameType
 from typing import Annotated, Any
 
@@ -144,6 +145,9 @@ app.add_typer(models_app, name="models")
 
 def main() -> None:
     """Entry point: every failure becomes one sentence, a hint and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name may hold any byte
     sys.exit(run(sys.argv[1:]))
 
 
