@@ -52,7 +52,8 @@ def output_of(command: str) -> str:
         check=True,
         env={**os.environ, **_PLAIN},
     )
-    lines = [line.rstrip() for line in run.stdout.replace("Usage: -c ", "Usage: soundreel ").splitlines()]
+    shown = run.stdout.replace("Usage: -c ", "Usage: soundreel ")
+    lines = [line.rstrip() for line in shown.splitlines()]
     return "\n".join(lines).strip("\n") + "\n"
 
 
