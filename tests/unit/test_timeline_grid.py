@@ -100,6 +100,7 @@ def test_a_clock_time_is_its_seconds(hours: int, minutes: int, thousandths: int)
     "text",
     [
         *("", " ", ".", ":", "1:", ":5", "1:2:3:4", "-1", "+1", "nan", "inf", "1e5", "5s", "1,5"),
+        *("1:75", "1:60:00", "0:60"),
         *("٣", "9" * 5000, "1:" + "9" * 5000, "0." + "1" * 5000),
     ],
     ids=lambda text: text[:8],

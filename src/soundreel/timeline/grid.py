@@ -52,13 +52,18 @@ def latents_for(frames: int) -> int:
 def parse_time(text: str) -> Fraction:
     """Seconds from "90.5", "1:30.5" or "1:02:03". Raises InputError."""
     match = _CLOCK.fullmatch(text.strip())
-    if match is None:
+    if match is None or (":" in text and not _is_clock(*match.groups())):
         raise InputError(
             f"{text!r} is not a time",
             hint="write seconds or a clock time, 0 or later: 90.5, 1:30.5, 1:02:03",
         )
     hours, minutes, seconds = match.groups()
     return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds.rstrip("."))
+
+
+def _is_clock(hours: str | None, minutes: str, seconds: str) -> bool:
+    """1:75 and 1:60:00 are slips of the keyboard; 90:00 is an hour and a half."""
+    return float(seconds) < 60 and (hours is None or int(minutes) < 60)
 
 
 def parse_rate(text: str) -> Fraction:
