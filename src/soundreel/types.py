@@ -195,8 +195,8 @@ class Plan:
         return self.num_frames * self.interpolation.factor
 
     def sound_start(self, chunk: Chunk) -> Fraction:
-        """Second in the sound file that drives the chunk's first generated slot; negative means
-        silence before the file begins."""
+        """Second in the sound file that drives the chunk's first generated slot, for engines that
+        make a picture of every slot; negative means silence before the file begins."""
         shot = self.shots[chunk.shot]
         slot = shot.start_frame + chunk.first_slot - self.geometry.lead_in_frames
         return self.audio.start + slot / self.fps

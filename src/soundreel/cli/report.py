@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from soundreel.record import to_json
-from soundreel.timeline.grid import format_seconds
-from soundreel.types import Estimate, Plan, Result
+from soundreel.timeline.grid import format_seconds, frame_time
+from soundreel.types import Chunk, Estimate, Plan, Result
 
 _SHOWN_CHUNKS = 12
 
@@ -59,7 +60,7 @@ def plan_json(plan: Plan, estimate: Estimate) -> dict[str, Any]:
             {
                 **to_json(chunk),
                 "trimmed_frames": chunk.trimmed_frames,
-                "sound_start": str(plan.sound_start(chunk)),
+                "start": str(_start(plan, chunk)),
             }
             for chunk in plan.chunks
         ],
@@ -81,7 +82,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
             f"interpolation {plan.interpolation.method} x{plan.interpolation.factor}: "
             f"{plan.output_frames} frames at {format_seconds(plan.output_fps)} fps"
         )
-    lines += ["", "chunk  frames         kept  generated  dropped  trimmed  sound from"]
+    lines += ["", "chunk  frames         kept  generated  dropped  trimmed  starts at"]
     lines += [_chunk_line(plan, index) for index in range(min(len(plan.chunks), _SHOWN_CHUNKS))]
     if len(plan.chunks) > _SHOWN_CHUNKS:
         lines.append(f"... and {len(plan.chunks) - _SHOWN_CHUNKS} more")
@@ -91,19 +92,33 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
         f"{_count(len(plan.shots), 'shot')}, {_count(len(plan.chunks), 'chunk')}: "
         f"{_count(generated, 'frame')} generated, "
         f"{plan.num_frames} kept",
+        *_lead_in(plan),
         *_estimate_lines(estimate),
     ]
     return "\n".join(lines)
 
 
+def _lead_in(plan: Plan) -> list[str]:
+    frames = plan.geometry.lead_in_frames
+    if not frames:
+        return []
+    seconds = format_seconds(frame_time(frames, plan.fps))
+    return [f"the driving sound starts {seconds} s before each shot, so that no picture is early"]
+
+
 def _chunk_line(plan: Plan, index: int) -> str:
     chunk = plan.chunks[index]
     span = f"{chunk.start_frame}-{chunk.end_frame - 1}"
-    sound = format_seconds(plan.sound_start(chunk))
+    start = format_seconds(_start(plan, chunk))
     return (
         f"{index + 1:5}  {span:13}  {chunk.num_frames:4}  {chunk.generated_frames:9}  "
-        f"{chunk.dropped_frames:7}  {chunk.trimmed_frames:7}  {sound} s"
+        f"{chunk.dropped_frames:7}  {chunk.trimmed_frames:7}  {start} s"
     )
+
+
+def _start(plan: Plan, chunk: Chunk) -> Fraction:
+    """Second of the sound file that the chunk's first kept picture shows."""
+    return plan.audio.start + frame_time(chunk.start_frame, plan.fps)
 
 
 def _estimate_lines(estimate: Estimate) -> list[str]:
