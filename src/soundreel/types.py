@@ -8,6 +8,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from soundreel.errors import InputError
+
 if TYPE_CHECKING:  # `soundreel --help` needs no arrays
     import numpy as np
 
@@ -48,6 +50,7 @@ class Request:
     options: options of the engine, by name; None values are left out.
     tag: short word in the file name.
     output: the file to write; None makes a name in the output folder.
+    Names of files may be given as str, times and rates as int, float or str: 10.1 is 101/10.
     """
 
     audio: Path
@@ -68,6 +71,29 @@ class Request:
     tag: str = "s2v"
     output: Path | None = None
     allow_truncated: bool = False
+
+    def __post_init__(self) -> None:
+        for name, kind in _EXACT.items():
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, kind):
+                object.__setattr__(self, name, _exact(name, value, kind))
+
+
+_EXACT: Mapping[str, type[Path] | type[Fraction]] = {
+    "audio": Path,
+    "image": Path,
+    "output": Path,
+    "start": Fraction,
+    "duration": Fraction,
+    "fps": Fraction,
+}
+
+
+def _exact(name: str, value: object, kind: type[Path] | type[Fraction]) -> Path | Fraction:
+    try:
+        return kind(str(value))
+    except (ValueError, ZeroDivisionError) as err:
+        raise InputError(f"{name}={value!r} is not a number", hint="seconds or a rate") from err
 
 
 @dataclass(frozen=True, slots=True)
