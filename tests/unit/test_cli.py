@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import os
 from fractions import Fraction
 from pathlib import Path
@@ -304,8 +306,19 @@ def test_timeout_stops_the_job_which_can_be_resumed(
     place: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_audio(place / "song.wav", sine(5, rate=16000), rate=16000)
-    monkeypatch.setenv("FAKE_SLOW", "0.03")
-    assert "--timeout" in fails(capsys, 3, "song.wav", *FAKE, "-o", "a.mp4", "--timeout", "1.2")
+    monkeypatch.setenv("FAKE_SLOW", "0.1")
+    assert "--timeout" in fails(capsys, 3, "song.wav", *FAKE, "-o", "a.mp4", "--timeout", "3.5")
     monkeypatch.delenv("FAKE_SLOW")
     assert run(["song.wav", *FAKE, "-o", "a.mp4"]) == 0
     assert "done by an earlier run" in capsys.readouterr().err
+
+
+def test_a_result_that_cannot_be_printed_is_said(place: Path) -> None:
+    runner = Path(__file__).parents[1] / "run_fake.py"
+    command = [sys.executable, str(runner), "song.wav", *FAKE, "-o", "a.mp4", "--quiet"]
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert ended.returncode == 4
+    assert "cannot print" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (place / "a.mp4").exists()

@@ -25,7 +25,7 @@ from soundreel.cli.arguments import (
 )
 from soundreel.cli.inspect import doctor, engines, probe
 from soundreel.cli.models import app as models_app
-from soundreel.errors import Cancelled, SoundreelError
+from soundreel.errors import Cancelled, SoundreelError, WorkError
 from soundreel.events import RunControl
 
 
@@ -163,6 +163,9 @@ def run(args: list[str]) -> int:
     except SoundreelError as err:
         _show_error(err, as_json="--json" in args)
         return err.exit_code
+    except OSError as err:  # what is ours to read and write raises our own errors
+        typer.echo(f"error: cannot print the result: {err.strerror}", err=True)
+        return WorkError.exit_code
     return 0
 
 
