@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
-import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -313,6 +313,7 @@ def test_timeout_stops_the_job_which_can_be_resumed(
     assert "done by an earlier run" in capsys.readouterr().err
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a full device")
 def test_a_result_that_cannot_be_printed_is_said(place: Path) -> None:
     runner = Path(__file__).parents[1] / "run_fake.py"
     command = [sys.executable, str(runner), "song.wav", *FAKE, "-o", "a.mp4", "--quiet"]
