@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
+from soundreel.engines.base import flag
 from soundreel.errors import InputError
 from soundreel.types import ChunkGeometry, Request
 
@@ -93,7 +94,7 @@ def _check_option_files(request: Request) -> None:
     for name, value in request.options.items():
         _require(
             not isinstance(value, Path) or _can_be_read(value),
-            f"--{name.replace('_', '-')} {value}",
+            f"{flag(name)} {value}",
             "no such file, or one that may not be read: check the name",
         )
 

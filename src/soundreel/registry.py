@@ -13,10 +13,10 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from soundreel.config import Settings
-from soundreel.engines.base import Engine
+from soundreel.engines.base import Engine, flag, parse_options
 from soundreel.errors import EngineUnavailable, InputError, SoundreelError
 from soundreel.events import Notice, RunControl
 from soundreel.types import Request
@@ -46,10 +46,7 @@ def engine_names() -> tuple[str, ...]:
 
 def create(name: str, settings: Settings) -> Engine:
     """Make the engine. Raises InputError (unknown) or EngineUnavailable (an extra is missing)."""
-    if name not in engine_names():
-        raise InputError(
-            f"unknown engine {name!r}", hint=f"choose one of: auto, {', '.join(engine_names())}"
-        )
+    _require_known(name)
     try:
         factory = _factory(name)
     except ImportError as err:
@@ -89,7 +86,7 @@ def fit_options(request: Request, control: RunControl, *, chosen: bool = False) 
     Raises InputError.
     """
     model = options_model(request.engine)
-    unused = [_flag(name) for name in sorted(request.options) if name not in model.model_fields]
+    unused = [flag(name) for name in sorted(request.options) if name not in model.model_fields]
     if unused and not chosen:
         raise InputError(
             f"engine {request.engine} does not use {', '.join(unused)}",
@@ -99,19 +96,8 @@ def fit_options(request: Request, control: RunControl, *, chosen: bool = False) 
     if unused:
         control.emit(Notice(f"engine {request.engine} does not use {', '.join(unused)}"))
     fitted = _drop_options(request)
-    try:
-        options = model.model_validate(dict(fitted.options)).model_dump(exclude_unset=True)
-    except ValidationError as err:
-        first = err.errors()[0]
-        raise InputError(
-            f"{_flag(str(first['loc'][0]))} {first['input']}: {first['msg']}",
-            hint=f"see soundreel generate --help, under the options of engine {request.engine}",
-        ) from err
+    options = parse_options(model, fitted.options).model_dump(exclude_unset=True)
     return replace(fitted, options=options)
-
-
-def _flag(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _drop_options(request: Request) -> Request:
@@ -124,11 +110,15 @@ def options_model(name: str) -> type[BaseModel]:
     """The pydantic model of an engine's options: light, no engine import for the built-in ones."""
     if name in _BUILT_IN:
         return cast(type[BaseModel], _load(_BUILT_IN[name][1]))
+    _require_known(name)
+    return cast(type[BaseModel], _plugins()[name].load().Options)
+
+
+def _require_known(name: str) -> None:
     if name not in engine_names():
         raise InputError(
             f"unknown engine {name!r}", hint=f"choose one of: auto, {', '.join(engine_names())}"
         )
-    return cast(type[BaseModel], _plugins()[name].load().Options)
 
 
 def _factory(name: str) -> Callable[[Settings], Engine]:

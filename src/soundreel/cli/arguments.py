@@ -16,6 +16,7 @@ import typer
 
 from soundreel.cli.engine_options import ENGINE_PANEL, engine_parameters
 from soundreel.config import OPTIONS_TABLE, Settings, load_settings, read_config
+from soundreel.engines.base import flag
 from soundreel.errors import InputError
 from soundreel.timeline.grid import parse_rate, parse_time
 from soundreel.types import Request
@@ -181,8 +182,7 @@ def _parse(parse: Callable[[str], Any], name: str, text: str) -> Any:
     try:
         return parse(text)
     except InputError as err:
-        option = f"--{name.replace('_', '-')}"
-        raise InputError(f"{option}: {err.message}", hint=err.hint) from err
+        raise InputError(f"{flag(name)}: {err.message}", hint=err.hint) from err
 
 
 def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:

@@ -1,4 +1,4 @@
-"""The protocol that every engine follows.
+"""The protocol that every engine follows, and how its options are read.
 
 An engine is made with the machine's Settings (`Engine(settings)`), costs nothing until it is
 opened, and keeps its heavy imports inside the methods that need them.
@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Protocol, TypeVar
 
+from pydantic import BaseModel, ValidationError
+
+from soundreel.errors import InputError
 from soundreel.events import RunControl
 from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
+
+Options = TypeVar("Options", bound=BaseModel)
 
 
 class Session(Protocol):
@@ -72,3 +77,24 @@ class Engine(Protocol):
     def open(self, plan: Plan, control: RunControl) -> AbstractContextManager[Session]:
         """Load what the plan needs; the context manager frees it."""
         ...
+
+
+def parse_options(model: type[Options], options: Mapping[str, object]) -> Options:
+    """A request's options as the engine's model types them; None counts as not given.
+
+    Raises InputError naming the first wrong one.
+    """
+    try:
+        return model.model_validate({k: v for k, v in options.items() if v is not None})
+    except ValidationError as err:
+        first = err.errors()[0]
+        known = ", ".join(flag(name) for name in model.model_fields)
+        raise InputError(
+            f"{flag(str(first['loc'][0]))} {first['input']}: {first['msg']}",
+            hint=f"options of this engine: {known}",
+        ) from err
+
+
+def flag(name: str) -> str:
+    """An option as the command line spells it: flow_shift -> --flow-shift."""
+    return f"--{name.replace('_', '-')}"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
+from soundreel.engines.base import parse_options
 from soundreel.engines.comfyui.presets import PRESETS, Lora, Models, Sampling
 from soundreel.errors import InputError
 from soundreel.types import Request
@@ -78,18 +79,8 @@ class ComfyUIOptions(BaseModel):
 
 def read_options(request: Request) -> ComfyUIOptions:
     """The request's options. Raises InputError naming the first wrong one."""
-    given = {name: value for name, value in request.options.items() if value is not None}
-    try:
-        options = ComfyUIOptions.model_validate(given)
-    except ValidationError as err:
-        first = err.errors()[0]
-        name = "--" + str(first["loc"][0]).replace("_", "-")
-        raise InputError(
-            f"{name} {first['input']}: {first['msg']}",
-            hint="the ComfyUI engine's options: "
-            + ", ".join("--" + field.replace("_", "-") for field in ComfyUIOptions.model_fields),
-        ) from err
-    if options.workflow is not None and "sampling_preset" in given:
+    options = parse_options(ComfyUIOptions, request.options)
+    if options.workflow is not None and "sampling_preset" in options.model_fields_set:
         raise InputError(
             "--sampling-preset and --workflow exclude each other",
             hint="the workflow brings its own settings; change single ones with --steps and others",

