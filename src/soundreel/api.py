@@ -162,12 +162,8 @@ def _join(
 
 def _local_facts(plan: Plan, clock: _Clock) -> dict[str, Any]:
     """What only the sidecar says: where the inputs lay, and how long the stages took."""
-    request = plan.request
-    paths = {"audio": request.audio, "image": request.image} | {
-        name: value for name, value in request.options.items() if isinstance(value, Path)
-    }
     return {
-        "files": {name: str(path.absolute()) for name, path in paths.items() if path is not None},
+        "files": {name: str(path.absolute()) for name, path in plan.request.files.items()},
         "timings": {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
     }
 

@@ -64,8 +64,7 @@ def _check_name(path: Path, request: Request, *, overwrite: bool) -> None:
         raise InputError(
             f"output {path} exists already", hint="choose another name, or add --overwrite"
         )
-    inputs = (request.audio, request.image, *request.options.values())
-    if path.exists() and any(isinstance(one, Path) and path.samefile(one) for one in inputs):
+    if path.exists() and any(path.samefile(one) for one in request.files.values()):
         raise InputError(
             f"output {path} is the file that the video is made from", hint="choose another name"
         )

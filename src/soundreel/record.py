@@ -63,13 +63,10 @@ def to_json(value: object) -> Any:
 
 def hash_inputs(request: Request) -> dict[str, dict[str, str]]:
     """Name and SHA-256 of every file that the request names, its options' files included."""
-    paths = {"audio": request.audio, "image": request.image} | {
-        name: value for name, value in request.options.items() if isinstance(value, Path)
-    }
     return {
         name: {"name": path.name, "sha256": file_hash(path)}
-        for name, path in paths.items()
-        if path is not None and path.is_file()
+        for name, path in request.files.items()
+        if path.is_file()
     }
 
 

@@ -78,6 +78,12 @@ class Request:
             if value is not None and not isinstance(value, kind):
                 object.__setattr__(self, name, _exact(name, value, kind))
 
+    @property
+    def files(self) -> dict[str, Path]:
+        """What it is made from, by name: "audio", "image", and the options that are paths."""
+        named = {"audio": self.audio, "image": self.image, **self.options}
+        return {name: value for name, value in named.items() if isinstance(value, Path)}
+
 
 _EXACT: Mapping[str, type[Path] | type[Fraction]] = {
     "audio": Path,
