@@ -19,8 +19,9 @@ from soundreel.errors import WorkError
 from soundreel.events import RunControl
 from soundreel.types import AudioClip
 from soundreel.video import sound
-from soundreel.video.storage import decodable, discard, reading, sync, url, writing
+from soundreel.video.storage import decodable, discard, reading, url, writing
 from soundreel.video.verify import verify as verify
+from soundreel.work.files import sync
 
 _DECODE_DELAY = 2
 """x264 shows a picture at most two later than it decodes it (B-pyramid); pieces of one or two

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,10 +13,9 @@ from av.stream import Stream
 
 from soundreel.audio.container import LENIENT_TAGS
 from soundreel.errors import SoundreelError, WorkError
+from soundreel.work.files import DISK_FULL
 
 _S = TypeVar("_S", bound=Stream)
-
-_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 def url(path: Path) -> str:
@@ -58,15 +55,6 @@ def writing(path: Path) -> Iterator[None]:
         raise _write_failure(path, err) from err
 
 
-def sync(path: Path) -> None:
-    """Wait until the file's bytes are on the disk, so that a seal written later can be trusted."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def discard(path: Path) -> None:
     """Remove a file cut short, if it is there; the failure that cut it short is the one to tell."""
     with suppress(OSError):
@@ -74,7 +62,7 @@ def discard(path: Path) -> None:
 
 
 def _write_failure(path: Path, err: Exception) -> SoundreelError:
-    if getattr(err, "errno", None) in _FULL:
+    if getattr(err, "errno", None) in DISK_FULL:
         return WorkError(
             f"no room left while writing {path}: {_reason(err)}",
             hint="free some space, then run the same command again: finished chunks are kept",

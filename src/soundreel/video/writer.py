@@ -16,7 +16,8 @@ from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
 from soundreel.types import Encoding, Rgb
-from soundreel.video.storage import discard, sync, url, writing
+from soundreel.video.storage import discard, url, writing
+from soundreel.work.files import sync
 
 _THREADS = 4
 """Fixed, since x264's bytes follow the thread count: they must not follow the machine's cores."""

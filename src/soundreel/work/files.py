@@ -10,6 +10,9 @@ from pathlib import Path
 
 from soundreel.errors import WorkError
 
+DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What a system says when there is no room left."""
+
 _REASONS = {
     errno.EEXIST: "a file of that name is in the way",
     errno.ENOTDIR: "a part of the path is a file, no folder",
@@ -22,7 +25,7 @@ def disk_errors(action: str) -> Iterator[None]:
     try:
         yield
     except OSError as err:
-        full = err.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        full = err.errno in DISK_FULL
         hint = (
             "free some space, then run the same command: finished chunks are kept"
             if full
@@ -49,9 +52,13 @@ def write_atomic(path: Path, *parts: bytes) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Make renames in `folder` durable (a no-op where folders cannot be synced)."""
-    if os.name == "nt":
-        return
-    handle = os.open(folder, os.O_RDONLY)
+    if os.name != "nt":
+        sync(folder)
+
+
+def sync(path: Path) -> None:
+    """Wait until the file's bytes are on the disk, so that a seal written later can be trusted."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
