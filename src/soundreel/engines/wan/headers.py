@@ -22,15 +22,6 @@ from soundreel.errors import InputError
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".gguf")
 """File endings that may hold weights; what a file is, its header says."""
 
-DTYPE_BITS: Mapping[str, int] = {
-    # safetensors' own dtype names
-    **dict.fromkeys(("F64", "I64", "U64", "C64"), 64),
-    **dict.fromkeys(("F32", "I32", "U32"), 32),
-    **dict.fromkeys(("F16", "BF16", "I16", "U16"), 16),
-    **dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "I8", "U8", "BOOL"), 8),
-    "F4": 4,
-}
-
 _MAX_HEADER = 100_000_000  # bytes; safetensors' own limit
 
 _MALFORMED = (
