@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import wave
 from collections.abc import Iterator
@@ -29,6 +30,13 @@ def server() -> Iterator[FakeComfyUI]:
 def client(server: FakeComfyUI) -> Iterator[ComfyClient]:
     with client_for(server) as made:
         yield made
+
+
+@pytest.fixture
+def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The engine's own clients ask as often as the tests' do."""
+    quick = functools.partial(ComfyClient, poll_seconds=POLL_SECONDS)
+    monkeypatch.setattr("soundreel.engines.comfyui.engine.ComfyClient", quick)
 
 
 def client_for(server: FakeComfyUI, **options: Any) -> ComfyClient:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from pathlib import Path
 
 import pytest
 
-from comfyui.conftest import POLL_SECONDS
 from comfyui.engine_tools import (
     digest,
     flat,
@@ -21,17 +19,12 @@ from comfyui.engine_tools import (
     write_melody,
 )
 from comfyui.fake_server import FakeComfyUI
-from soundreel.engines.comfyui.client import ComfyClient
 from soundreel.errors import Cancelled, EngineUnavailable, RemoteError
 from soundreel.events import Event, RunControl, StepDone, StepPreview
 
+pytestmark = pytest.mark.usefixtures("quick_polls")
+
 FRAMES = 100
-
-
-@pytest.fixture(autouse=True)
-def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = functools.partial(ComfyClient, poll_seconds=POLL_SECONDS)
-    monkeypatch.setattr("soundreel.engines.comfyui.engine.ComfyClient", quick)
 
 
 @pytest.fixture(scope="module")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from comfyui.conftest import POLL_SECONDS
 from comfyui.engine_tools import (
     digest,
     flat,
@@ -22,18 +20,13 @@ from comfyui.engine_tools import (
 )
 from comfyui.fake_server import FakeComfyUI
 from comfyui.fake_values import decode
-from soundreel.engines.comfyui.client import ComfyClient
 from soundreel.errors import Cancelled, OutOfMemory, RemoteError
 from soundreel.events import Event, RunControl, StepDone
 
+pytestmark = pytest.mark.usefixtures("quick_polls")
+
 FRAMES = 82
 """Two chunks: 77 pictures and 5."""
-
-
-@pytest.fixture(autouse=True)
-def _quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
-    quick = functools.partial(ComfyClient, poll_seconds=POLL_SECONDS)
-    monkeypatch.setattr("soundreel.engines.comfyui.engine.ComfyClient", quick)
 
 
 @pytest.fixture
