@@ -35,10 +35,13 @@ def test_output_equals_the_official_one(
 
 
 def test_bf16_stays_within_its_bound(reference: Reference, dit_case: str) -> None:
+    """Without oneDNN: on CPUs with AMX it rounds partial sums of the motion packer's convolutions to
+    bf16, which alone makes 1.3 %."""
     cases = reference.file("dit_cases")
     case = cases.case(dit_case)
     model = transformer(reference, dtype=torch.bfloat16)
-    difference = run_case(model, cases.cases[dit_case], case) - case["out"]
+    with torch.backends.mkldnn.flags(enabled=False):
+        difference = run_case(model, cases.cases[dit_case], case) - case["out"]
     assert float(difference.norm() / case["out"].norm()) <= BF16_RELATIVE
 
 
