@@ -119,10 +119,10 @@ def measure(path: Path, size: str) -> dict[str, Any]:
     """Load, one step, in this process. Times in seconds, memory in bytes."""
     import torch
 
-    from soundreel.engines.wan import transformer  # noqa: F401  (imports are not loading)
-    from soundreel.engines.wan.loader import load_transformer
-    from soundreel.engines.wan.lookup import given
-    from soundreel.engines.wan.offload import Residence
+    from soundreel.engines.wan.files.lookup import given
+    from soundreel.engines.wan.load.models import load_transformer
+    from soundreel.engines.wan.memory.offload import Residence
+    from soundreel.engines.wan.model import transformer  # noqa: F401  (imports are not loading)
 
     _drop_cache(path)
     cpu = torch.device("cpu")

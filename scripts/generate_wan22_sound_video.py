@@ -42,8 +42,8 @@ def _choose_engine(url: str | None) -> str:
 
 def _server_answers(url: str | None) -> bool:
     from soundreel.config import load_settings
-    from soundreel.engines.comfyui.address import parse_servers
-    from soundreel.engines.comfyui.client import ComfyClient
+    from soundreel.engines.comfyui.client.address import parse_servers
+    from soundreel.engines.comfyui.client.server import ComfyClient
     from soundreel.errors import EngineError
 
     settings = load_settings({"url": url})

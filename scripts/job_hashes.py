@@ -124,7 +124,7 @@ def comfyui_jobs(folder: Path) -> dict[str, Request]:
 @contextmanager
 def fake_server() -> Iterator[str]:
     """Its address."""
-    from comfyui.fake_server import FakeComfyUI  # type: ignore[import-not-found]
+    from comfyui.fake.server import FakeComfyUI  # type: ignore[import-not-found]
 
     with FakeComfyUI() as server:
         yield server.url
@@ -133,10 +133,11 @@ def fake_server() -> Iterator[str]:
 def tiny_model(folder: Path) -> Path:
     import torch
 
-    from soundreel.engines.wan.testing import make_model_folder
+    from wan.model_folder import make_model_folder  # type: ignore[import-not-found]
 
     torch.set_num_threads(1)
-    return make_model_folder(folder)
+    make_model_folder(folder)
+    return folder
 
 
 # --- sounds and a video ---------------------------------------------------------------------------

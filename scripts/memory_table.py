@@ -9,11 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from soundreel.engines.wan import memory
-from soundreel.engines.wan.cards import Card, card_named
-from soundreel.engines.wan.estimate import stage_seconds
-from soundreel.engines.wan.memory import RESERVE, Fit, Precision, gib
-from soundreel.engines.wan.needs import Work
+from soundreel.engines.wan.memory.cards import Card, card_named
+from soundreel.engines.wan.memory.estimate import stage_seconds
+from soundreel.engines.wan.memory.fit import RESERVE, Fit, Precision, fit, gib, remedies
+from soundreel.engines.wan.memory.needs import Work
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN, END = "<!-- memory table: begin -->", "<!-- memory table: end -->"
@@ -43,9 +42,9 @@ def rows() -> Iterator[tuple[str, ...]]:
 def row(card: Card, work: Work, number_format: str) -> tuple[str, ...]:
     """80 frames a chunk, guided, with image and motion; all of the card's memory free."""
     precision = Precision(number_format, number_format)
-    way = memory.fit(work, precision, card.memory_bytes)
+    way = fit(work, precision, card.memory_bytes)
     fits = way.fits(card.memory_bytes)
-    others = [] if fits else memory.remedies(work, precision, card.memory_bytes)
+    others = [] if fits else remedies(work, precision, card.memory_bytes)
     return (
         f"{card.name}, {card.memory_gib} GB",
         f"{work.width}x{work.height}",

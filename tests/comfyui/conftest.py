@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
-from comfyui.fake_server import FakeComfyUI
-from soundreel.engines.comfyui.address import parse_server
-from soundreel.engines.comfyui.client import ComfyClient
+from comfyui.fake.server import FakeComfyUI
+from soundreel.engines.comfyui.client.address import parse_server
+from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.events import Event, Notice, RunControl
 
 POLL_SECONDS = 0.05

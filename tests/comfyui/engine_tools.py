@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from comfyui.fake_server import FakeComfyUI
+from comfyui.fake.server import FakeComfyUI
 from media_factory import write_audio
 from soundreel.api import plan_request
 from soundreel.audio.load import probe

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from comfyui.engine_tools import flat, make_plan, opened, pitches, render, write_melody
-from comfyui.fake_server import FakeComfyUI
-from comfyui.fake_values import blend
+from comfyui.fake.server import FakeComfyUI
+from comfyui.fake.values import blend
 from soundreel.events import RunControl
 from soundreel.types import Frame
 

@@ -18,7 +18,7 @@ from comfyui.engine_tools import (
     render,
     write_melody,
 )
-from comfyui.fake_server import FakeComfyUI
+from comfyui.fake.server import FakeComfyUI
 from soundreel.errors import Cancelled, EngineUnavailable, RemoteError
 from soundreel.events import Event, RunControl, StepDone, StepPreview
 

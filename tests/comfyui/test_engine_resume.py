@@ -15,7 +15,7 @@ from comfyui.engine_tools import (
     render,
     write_melody,
 )
-from comfyui.fake_server import FakeComfyUI
+from comfyui.fake.server import FakeComfyUI
 from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineError

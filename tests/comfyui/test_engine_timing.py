@@ -13,11 +13,11 @@ import pytest
 from PIL import Image
 
 from comfyui.engine_tools import flat, make_plan, pitches, render, write_melody
-from comfyui.fake_server import FakeComfyUI
-from comfyui.pictures import Code, read_code
-from soundreel.engines.comfyui.address import parse_server
-from soundreel.engines.comfyui.client import ComfyClient
-from soundreel.engines.comfyui.graph import Link
+from comfyui.fake.pictures import Code, read_code
+from comfyui.fake.server import FakeComfyUI
+from soundreel.engines.comfyui.client.address import parse_server
+from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.graphs.graph import Link
 from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.preflight import make_template
 from soundreel.events import RunControl

@@ -18,8 +18,8 @@ from comfyui.engine_tools import (
     render,
     write_melody,
 )
-from comfyui.fake_server import FakeComfyUI
-from comfyui.fake_values import decode
+from comfyui.fake.server import FakeComfyUI
+from comfyui.fake.values import decode
 from soundreel.errors import Cancelled, OutOfMemory, RemoteError
 from soundreel.events import Event, RunControl, StepDone
 
@@ -166,7 +166,7 @@ def test_out_of_memory_says_what_to_do(melody: Path) -> None:
 def test_a_server_that_loses_pictures_is_found_out(
     melody: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comfyui.fake_nodes.decode", lambda latents: decode(latents)[:-1])
+    monkeypatch.setattr("comfyui.fake.nodes.decode", lambda latents: decode(latents)[:-1])
     with FakeComfyUI() as server:
         plan = make_plan(server, melody, num_frames=FRAMES)
         with pytest.raises(RemoteError, match="pictures instead of"):

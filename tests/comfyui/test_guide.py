@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from comfyui.engine_tools import melody, pitches
-from comfyui.fake_server import FakeComfyUI
+from comfyui.fake.server import FakeComfyUI
 from media_factory import write_audio
 from soundreel.cli.app import run
 from soundreel.engines.comfyui.options import ComfyUIOptions

@@ -12,11 +12,11 @@ from comfyui.engine_tools import pitches, write_melody
 from soundreel.api import plan_request
 from soundreel.audio.load import probe
 from soundreel.config import Settings
-from soundreel.engines.comfyui.address import parse_server
-from soundreel.engines.comfyui.chunk_graph import ChunkInputs, chunk_prompt
-from soundreel.engines.comfyui.client import ComfyClient
+from soundreel.engines.comfyui.client.address import parse_server
+from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.engine import ComfyUIEngine
-from soundreel.engines.comfyui.graph import Graph, Link
+from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prompt
+from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.latents import next_motion, read_latents
 from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.preflight import find_server

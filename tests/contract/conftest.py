@@ -28,7 +28,7 @@ def _preview(settings: Settings) -> Iterator[Harness]:
 @contextmanager
 def _comfyui(settings: Settings) -> Iterator[Harness]:
     """Against a server of our own, which shows in each picture what sound drove it."""
-    from comfyui.fake_server import FakeComfyUI
+    from comfyui.fake.server import FakeComfyUI
     from soundreel.engines.comfyui.engine import ComfyUIEngine
 
     with FakeComfyUI() as server:
@@ -39,8 +39,8 @@ def _comfyui(settings: Settings) -> Iterator[Harness]:
 def _wan(settings: Settings) -> Iterator[Harness]:
     """A tiny random model: its pictures are noise, in which no ear can be seen."""
     pytest.importorskip("torch")
-    import wan_tiny
     from soundreel.engines.wan.engine import WanEngine
+    from wan import tiny as wan_tiny
 
     ready = settings.model_copy(update={"models_dir": (wan_tiny.model_folder(),)})
     with wan_tiny.one_thread():

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
-    from soundreel.engines.wan.audio_encoder import AudioEncoder
-    from soundreel.engines.wan.conditioning import WanS2VConditioning
-    from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
-    from soundreel.engines.wan.vae import WanVae
+    from soundreel.engines.wan.encoders.sound import AudioEncoder
+    from soundreel.engines.wan.encoders.vae import WanVae
+    from soundreel.engines.wan.model.conditioning import WanS2VConditioning
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
 
 def transformer(
@@ -27,8 +27,8 @@ def transformer(
     weights: by official names, instead of the set's own.
     dtype: of the matrix products' weights, instead of float32.
     """
-    from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
-    from soundreel.engines.wan.weights import infer_config, kept_in_float32, to_module
+    from soundreel.engines.wan.model.names import infer_config, kept_in_float32, to_module
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
     stored = reference.file("dit_state")
     state = weights or stored.tensors()
@@ -71,7 +71,7 @@ def run_case(
 
 def vae(reference: Reference) -> WanVae:
     """The set's VAE."""
-    from soundreel.engines.wan.vae import build_vae
+    from soundreel.engines.wan.encoders.vae import build_vae
 
     stored = reference.file("vae_state")
     config = {_VAE_NAMES.get(name, name): value for name, value in stored.config.items()}
@@ -83,14 +83,14 @@ _VAE_NAMES = {"dim": "base_dim"}
 
 def text_model(reference: Reference) -> nn.Module:
     """The set's text encoder without a tokenizer."""
-    from soundreel.engines.wan.text import build_text_encoder
+    from soundreel.engines.wan.encoders.text import build_text_encoder
 
     return build_text_encoder(reference.file("t5_state").tensors(), lambda _: []).model
 
 
 def audio_encoder(reference: Reference) -> AudioEncoder:
     """The set's wav2vec2."""
-    from soundreel.engines.wan.audio_encoder import build_audio_encoder
+    from soundreel.engines.wan.encoders.sound import build_audio_encoder
 
     stored = reference.file("wav2vec2_state")
     return build_audio_encoder(stored.tensors(), stored.config)

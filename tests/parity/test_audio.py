@@ -10,7 +10,7 @@ import torch
 
 from parity import models
 from parity.reference import STAGE_TOLERANCE, Reference, ReferenceFile, max_abs
-from soundreel.engines.wan.audio_encoder import (
+from soundreel.engines.wan.encoders.sound import (
     AudioEncoder,
     Sound,
     SoundFeatures,

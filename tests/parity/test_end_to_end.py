@@ -16,13 +16,13 @@ from parity import models
 from parity.recorded_run import NEGATIVE, PROMPT, RecordedRun
 from parity.reference import END_TO_END_TOLERANCE, Reference, ReferenceFile, max_abs
 from soundreel.engines.wan import session as session_module
-from soundreel.engines.wan.audio_encoder import Sound
 from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.encoders.sound import Sound
+from soundreel.engines.wan.encoders.text import TextEncoder
+from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan.options import parse_options
 from soundreel.engines.wan.sampler import Step, denoise, draw_noise
 from soundreel.engines.wan.session import WanSession
-from soundreel.engines.wan.text import TextEncoder
-from soundreel.engines.wan.vae import WanVae
 from soundreel.events import RunControl
 from soundreel.types import Frame
 

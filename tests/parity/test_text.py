@@ -7,7 +7,7 @@ import torch
 
 from parity import models
 from parity.reference import STAGE_TOLERANCE, Reference, max_abs
-from soundreel.engines.wan.text import TextEncoder
+from soundreel.engines.wan.encoders.text import TextEncoder
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from parity.models import case_conditioning, run_case, transformer
 from parity.reference import STAGE_TOLERANCE, Reference, max_abs
-from soundreel.engines.wan import audio_tower
-from soundreel.engines.wan.rope import rotary_table
-from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
+from soundreel.engines.wan.model import audio_tokens as audio_tower
+from soundreel.engines.wan.model.rope import rotary_table
+from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
 BF16_RELATIVE = 1e-2
 """Bound on |bf16 - float32| / |float32| (2-norms of the whole output)."""
@@ -35,8 +35,8 @@ def test_output_equals_the_official_one(
 
 
 def test_bf16_stays_within_its_bound(reference: Reference, dit_case: str) -> None:
-    """Without oneDNN: on CPUs with AMX it rounds partial sums of the motion packer's convolutions to
-    bf16, which alone makes 1.3 %."""
+    """Without oneDNN: on CPUs with AMX it rounds partial sums of the motion packer's convolutions
+    to bf16, which alone makes 1.3 %."""
     cases = reference.file("dit_cases")
     case = cases.case(dit_case)
     model = transformer(reference, dtype=torch.bfloat16)

@@ -7,7 +7,7 @@ import torch
 
 from parity import models
 from parity.reference import STAGE_TOLERANCE, Reference, max_abs
-from soundreel.engines.wan.vae import TIME, WanVae
+from soundreel.engines.wan.encoders.vae import TIME, WanVae
 
 
 @pytest.fixture(scope="module")

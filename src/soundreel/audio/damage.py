@@ -6,9 +6,9 @@ import os
 import struct
 from typing import BinaryIO
 
-from soundreel.audio.container import reason
 from soundreel.audio.decode import Decoder
 from soundreel.errors import InputError
+from soundreel.media.container import reason
 
 _STATES_LENGTH = frozenset(
     {"aiff", "au", "caf", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "tta", "w64", "wav", "wv"}

@@ -19,9 +19,9 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.packet import Packet
 
-from soundreel.audio.container import BROKEN, open_container, reason, sound_stream
 from soundreel.audio.frames import Samples, floats, match_channels, seconds
 from soundreel.errors import InputError
+from soundreel.media.container import BROKEN, open_container, reason, sound_stream
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 

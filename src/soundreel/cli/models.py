@@ -13,7 +13,7 @@ from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, make_settin
 from soundreel.errors import InputError, WorkError
 
 if TYPE_CHECKING:
-    from soundreel.engines.wan.lookup import Found, WeightSet
+    from soundreel.engines.wan.files.lookup import Found, WeightSet
 
 app = typer.Typer(help="Show, fetch and check the weight files of the wan engine.")
 
@@ -39,8 +39,8 @@ def show(
     models_dir: ModelsDir = None, config: ConfigFile = None, as_json: JsonFlag = False
 ) -> None:
     """Show what is found where, what it is, what is missing and how to get it."""
-    from soundreel.engines.wan.lookup import choose, scan
-    from soundreel.engines.wan.places import places
+    from soundreel.engines.wan.files.lookup import choose, scan
+    from soundreel.engines.wan.files.places import places
 
     where = places(make_settings({"models_dir": models_dir}, config).models_dir)
     found = list(scan(where))
@@ -70,9 +70,9 @@ def pull(
     config: ConfigFile = None,
 ) -> None:
     """Fetch the published files that are missing here. Run it again after a stop: it goes on."""
-    from soundreel.engines.wan import catalog, download
-    from soundreel.engines.wan.lookup import choose, scan
-    from soundreel.engines.wan.places import places
+    from soundreel.engines.wan.files import catalog, download
+    from soundreel.engines.wan.files.lookup import choose, scan
+    from soundreel.engines.wan.files.places import places
 
     folders = make_settings({"models_dir": models_dir}, config).models_dir
     found = list(scan(places((*folders, *([to] if to else [])))))
@@ -95,9 +95,9 @@ def verify(
     models_dir: ModelsDir = None, config: ConfigFile = None, as_json: JsonFlag = False
 ) -> None:
     """Compare the files with the checksums that were published (reads all of them)."""
-    from soundreel.engines.wan import download
-    from soundreel.engines.wan.lookup import scan
-    from soundreel.engines.wan.places import places
+    from soundreel.engines.wan.files import download
+    from soundreel.engines.wan.files.lookup import scan
+    from soundreel.engines.wan.files.places import places
 
     folders = make_settings({"models_dir": models_dir}, config).models_dir
     known = [item for item in scan(places(folders)) if item.kind.name != "UNKNOWN"]
@@ -119,7 +119,7 @@ def verify(
 
 
 def _slot_lines(chosen: WeightSet) -> list[str]:
-    from soundreel.engines.wan.catalog import PUBLISHED, SLOTS
+    from soundreel.engines.wan.files.catalog import PUBLISHED, SLOTS
 
     lines = []
     for slot in (slot for slot in SLOTS if slot.required):
@@ -135,7 +135,7 @@ def _slot_lines(chosen: WeightSet) -> list[str]:
 
 
 def _other_lines(found: Sequence[Found], chosen: WeightSet) -> list[str]:
-    from soundreel.engines.wan.catalog import SLOTS
+    from soundreel.engines.wan.files.catalog import SLOTS
 
     used = {getattr(chosen, slot.name) for slot in SLOTS if slot.required}
     others = [item for item in found if item not in used and item.kind.name != "UNKNOWN"]
@@ -149,7 +149,7 @@ def _about(item: Found) -> str:
 
 
 def _json(found: Sequence[Found], chosen: WeightSet) -> dict[str, Any]:
-    from soundreel.engines.wan.catalog import SLOTS
+    from soundreel.engines.wan.files.catalog import SLOTS
 
     slots = {slot.name: getattr(chosen, slot.name) for slot in SLOTS if slot.required}
     return {

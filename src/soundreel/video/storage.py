@@ -11,8 +11,8 @@ import av
 from av.container import InputContainer
 from av.stream import Stream
 
-from soundreel.audio.container import LENIENT_TAGS
 from soundreel.errors import SoundreelError, WorkError
+from soundreel.media.container import LENIENT_TAGS
 from soundreel.work.files import DISK_FULL
 
 _S = TypeVar("_S", bound=Stream)

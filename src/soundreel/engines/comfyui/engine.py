@@ -10,9 +10,10 @@ from fractions import Fraction
 
 from soundreel.config import Settings
 from soundreel.engines.base import Session
-from soundreel.engines.comfyui.client import ComfyClient
+from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.estimate import estimate
-from soundreel.engines.comfyui.names import file_names
+from soundreel.engines.comfyui.graphs.names import file_names
+from soundreel.engines.comfyui.graphs.s2v_graph import FPS
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
 from soundreel.engines.comfyui.preflight import (
     SIZE_MULTIPLE,
@@ -23,7 +24,6 @@ from soundreel.engines.comfyui.preflight import (
     free_memory,
     make_template,
 )
-from soundreel.engines.comfyui.s2v_graph import FPS
 from soundreel.engines.comfyui.session import ComfyUISession
 from soundreel.events import Notice, RunControl
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.audio.segment import stream
-from soundreel.engines.comfyui.s2v_graph import FPS
+from soundreel.engines.comfyui.graphs.s2v_graph import FPS
 from soundreel.types import AudioClip
 
 RATE = 16000

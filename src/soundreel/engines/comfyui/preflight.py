@@ -6,21 +6,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from soundreel.config import Settings
-from soundreel.engines.comfyui.address import ServerAddress, parse_servers
-from soundreel.engines.comfyui.chunk_graph import MOTION_LATENTS, ChunkInputs, chunk_prompt
-from soundreel.engines.comfyui.client import ComfyClient, SystemStats
-from soundreel.engines.comfyui.film import Film, find_film
-from soundreel.engines.comfyui.graph import Graph
-from soundreel.engines.comfyui.names import Missing, file_names, fit_to_server
-from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.engines.comfyui.s2v_graph import s2v_graph
-from soundreel.engines.comfyui.schema import NodeCatalog
-from soundreel.engines.comfyui.template import (
+from soundreel.engines.comfyui.client.address import ServerAddress, parse_servers
+from soundreel.engines.comfyui.client.server import ComfyClient, SystemStats
+from soundreel.engines.comfyui.graphs.chunk_graph import MOTION_LATENTS, ChunkInputs, chunk_prompt
+from soundreel.engines.comfyui.graphs.film import Film, find_film
+from soundreel.engines.comfyui.graphs.graph import Graph
+from soundreel.engines.comfyui.graphs.names import Missing, file_names, fit_to_server
+from soundreel.engines.comfyui.graphs.s2v_graph import s2v_graph
+from soundreel.engines.comfyui.graphs.schema import NodeCatalog
+from soundreel.engines.comfyui.graphs.template import (
     Template,
     apply_options,
     find_places,
     load_template,
 )
+from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.errors import EngineError, EngineUnavailable, InputError
 from soundreel.types import Check, Request
 

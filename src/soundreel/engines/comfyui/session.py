@@ -10,16 +10,16 @@ from typing import Any
 import cv2
 import numpy as np
 
-from soundreel.engines.comfyui.chunk_graph import (
+from soundreel.engines.comfyui.client.results import Preview, Progress, Step
+from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.graphs.chunk_graph import (
     MOTION_LATENTS,
     ChunkInputs,
     ChunkPrompt,
     chunk_prompt,
 )
-from soundreel.engines.comfyui.client import ComfyClient
 from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents, write_latents
 from soundreel.engines.comfyui.preflight import Server
-from soundreel.engines.comfyui.results import Preview, Progress, Step
 from soundreel.engines.comfyui.window import SoundWindows
 from soundreel.errors import EngineError, RemoteError
 from soundreel.events import RunControl, StepDone, StepPreview

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from soundreel.engines.comfyui.graphs.s2v_graph import FPS
 from soundreel.engines.comfyui.level import (
     RATE,
     Samples,
@@ -20,7 +21,6 @@ from soundreel.engines.comfyui.level import (
     measure_level,
     read_buckets,
 )
-from soundreel.engines.comfyui.s2v_graph import FPS
 from soundreel.timeline.grid import FRAMES_PER_LATENT, ceil_to
 from soundreel.types import Chunk, Plan
 

@@ -45,7 +45,7 @@ class PreviewEngine:
 
             image = load_image(request.image)
         if options.mouth not in ("auto", "off"):
-            from soundreel.engines.preview.face import require_box
+            from soundreel.engines.preview.portrait.face import require_box
 
             require_box(options.mouth, image)
 

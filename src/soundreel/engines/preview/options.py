@@ -25,7 +25,7 @@ class PreviewOptions(BaseModel):
     @field_validator("mouth")
     @classmethod
     def _known_mouth(cls, value: str) -> str:
-        from soundreel.engines.preview.face import parse_mouth
+        from soundreel.engines.preview.portrait.face import parse_mouth
 
         try:
             parse_mouth(value)

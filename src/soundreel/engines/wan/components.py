@@ -15,10 +15,10 @@ import torch
 from torch import nn
 
 if TYPE_CHECKING:
-    from soundreel.engines.wan.audio_encoder import AudioEncoder
-    from soundreel.engines.wan.text import TextEncoder
-    from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
-    from soundreel.engines.wan.vae import WanVae
+    from soundreel.engines.wan.encoders.sound import AudioEncoder
+    from soundreel.engines.wan.encoders.text import TextEncoder
+    from soundreel.engines.wan.encoders.vae import WanVae
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
 
 def stay(_: nn.Module) -> AbstractContextManager[None]:

@@ -19,10 +19,10 @@ from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 if TYPE_CHECKING:
     import torch
 
-    from soundreel.engines.wan.estimate import Target
-    from soundreel.engines.wan.lookup import WeightSet
-    from soundreel.engines.wan.memory import Fit, Precision
-    from soundreel.engines.wan.offload import Level
+    from soundreel.engines.wan.files.lookup import WeightSet
+    from soundreel.engines.wan.memory.estimate import Target
+    from soundreel.engines.wan.memory.fit import Fit, Precision
+    from soundreel.engines.wan.memory.offload import Level
 
 FPS = Fraction(16)
 DROPPED_FRAMES = 3
@@ -51,7 +51,7 @@ class WanEngine:
         return choose_device().type == "cpu"
 
     def preflight(self, request: Request) -> None:
-        from soundreel.engines.wan.selection import is_small
+        from soundreel.engines.wan.files.selection import is_small
 
         options = self._checked(request)
         _require_packages()
@@ -76,10 +76,10 @@ class WanEngine:
         )
 
     def identity(self, request: Request) -> Mapping[str, str]:
-        from soundreel.engines.wan.catalog import SLOTS
         from soundreel.engines.wan.components import choose_device, default_dtype
-        from soundreel.engines.wan.lookup import fingerprint
-        from soundreel.engines.wan.selection import find_loras
+        from soundreel.engines.wan.files.catalog import SLOTS
+        from soundreel.engines.wan.files.lookup import fingerprint
+        from soundreel.engines.wan.files.selection import find_loras
 
         options = parse_options(request.options)
         weights = self._weights(options)
@@ -101,10 +101,10 @@ class WanEngine:
         if missing:
             said = f"not known without {missing}: {_INSTALL}"
             return Estimate(source="unknown", details=(("time and memory", said),))
-        from soundreel.engines.wan import estimate
-        from soundreel.engines.wan.lookup import find_weights
-        from soundreel.engines.wan.memory import Precision
-        from soundreel.engines.wan.selection import is_small
+        from soundreel.engines.wan.files.lookup import find_weights
+        from soundreel.engines.wan.files.selection import is_small
+        from soundreel.engines.wan.memory import estimate
+        from soundreel.engines.wan.memory.fit import Precision
 
         options = parse_options(plan.request.options)
         here = options.model is not None or not find_weights(self._settings.models_dir).missing
@@ -126,8 +126,8 @@ class WanEngine:
 
     def _target(self) -> Target | None:
         """What is planned for; None where there is no GPU. Raises InputError for `--gpu`."""
-        from soundreel.engines.wan import estimate
         from soundreel.engines.wan.components import choose_device
+        from soundreel.engines.wan.memory import estimate
 
         if self._settings.gpu is not None:
             return estimate.target_named(self._settings.gpu)
@@ -139,7 +139,7 @@ class WanEngine:
         if missing:
             return (Check("packages", False, missing, _INSTALL),)
         from soundreel.engines.wan.components import choose_device
-        from soundreel.engines.wan.selection import weight_checks
+        from soundreel.engines.wan.files.selection import weight_checks
 
         device = choose_device()
         gpu = Check(
@@ -153,10 +153,10 @@ class WanEngine:
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
         from soundreel.engines.wan.components import choose_device, default_dtype
-        from soundreel.engines.wan.loader import components
-        from soundreel.engines.wan.lora import LoraSpec
-        from soundreel.engines.wan.offload import Residence, free_memory
-        from soundreel.engines.wan.selection import find_loras
+        from soundreel.engines.wan.files.selection import find_loras
+        from soundreel.engines.wan.load.lora import LoraSpec
+        from soundreel.engines.wan.load.models import components
+        from soundreel.engines.wan.memory.offload import Residence, free_memory
         from soundreel.engines.wan.session import WanSession
 
         options = self._checked(plan.request)
@@ -205,7 +205,7 @@ class WanEngine:
 
     def _weights(self, options: WanOptions) -> WeightSet:
         """Raises EngineUnavailable or InputError where something is missing."""
-        from soundreel.engines.wan.selection import find_loras, find_model
+        from soundreel.engines.wan.files.selection import find_loras, find_model
 
         weights = find_model(options, self._settings.models_dir)
         find_loras(options, self._settings.models_dir)
@@ -227,24 +227,22 @@ def _way(
     plan: Plan, options: WanOptions, weights: WeightSet, control: RunControl
 ) -> tuple[Level, bool]:
     """Offload level and whether the VAE is tiled. Raises EngineUnavailable if nothing fits."""
-    from soundreel.engines.wan.selection import is_small
+    from soundreel.engines.wan.files.selection import is_small
 
     given = None if options.offload == "auto" else options.offload
     free = _free_memory()
     if free is None or is_small(weights):
         return given or "none", False
-    way = _fit(plan, options, weights, free, require=True)
+    way = _fit(plan, options, weights, free)
     if options.offload == "auto" and (way.level != "none" or way.tiled):
         tiles = ", VAE on tiles" if way.tiled else ""
         control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
     return way.level, way.tiled
 
 
-def _fit(
-    plan: Plan, options: WanOptions, weights: WeightSet, free: int, *, require: bool = False
-) -> Fit:
-    from soundreel.engines.wan import memory
-    from soundreel.engines.wan.needs import Work
+def _fit(plan: Plan, options: WanOptions, weights: WeightSet, free: int) -> Fit:
+    from soundreel.engines.wan.memory.fit import require
+    from soundreel.engines.wan.memory.needs import Work
 
     request = plan.request
     work = Work(
@@ -256,12 +254,11 @@ def _fit(
         guided=options.sampling.guidance_scale > 1,
     )
     level = None if options.offload == "auto" else options.offload
-    decide = memory.require if require else memory.fit
-    return decide(work, _precision(weights), free, level)
+    return require(work, _precision(weights), free, level)
 
 
 def _precision(weights: WeightSet) -> Precision:
-    from soundreel.engines.wan.memory import Precision
+    from soundreel.engines.wan.memory.fit import Precision
 
     assert weights.transformer is not None
     assert weights.text_encoder is not None

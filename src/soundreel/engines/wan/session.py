@@ -26,23 +26,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from soundreel.engines.wan.audio_encoder import Sound, SoundFeatures, file_sound
 from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, reference_pixels
+from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, file_sound
+from soundreel.engines.wan.encoders.text import MAX_TOKENS
+from soundreel.engines.wan.encoders.vae import SPACE, TIME
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
+from soundreel.engines.wan.memory.offload import retry_lower
 from soundreel.engines.wan.motion import MOTION_FRAMES, Motion, follower, survivors
-from soundreel.engines.wan.offload import retry_lower
 from soundreel.engines.wan.options import WanOptions
-from soundreel.engines.wan.pictures import PoseVideo, open_pose_video, reference_pixels
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
-from soundreel.engines.wan.text import MAX_TOKENS
-from soundreel.engines.wan.vae import SPACE, TIME
 from soundreel.errors import EngineError, OutOfMemory
 from soundreel.events import Notice, RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.types import Chunk, Frame, Plan, Rgb
 
 if TYPE_CHECKING:
-    from soundreel.engines.wan.transformer import WanS2VTransformer3DModel
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
 INIT_FRAMES = 6
 """Last pictures of the motion buffer that `init_first_frame` fills with the reference image."""

@@ -1,0 +1,238 @@
+"""One graph from submission to result: submitted, watched, submitted again, or taken back."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from soundreel.engines.comfyui.client.errors import (
+    RESUME_HINT,
+    failed_prompt,
+    refused_prompt,
+)
+from soundreel.engines.comfyui.client.jobs import (
+    MARK,
+    Finished,
+    Gone,
+    Running,
+    Waiting,
+    find_submission,
+    remove_ours,
+    standing,
+)
+from soundreel.engines.comfyui.client.listener import Listener
+from soundreel.engines.comfyui.client.messages import Message, PreviewMessage
+from soundreel.engines.comfyui.client.results import (
+    NodeStarted,
+    OnProgress,
+    Preview,
+    PromptResult,
+    Queued,
+    Step,
+)
+from soundreel.engines.comfyui.client.retry import Deadline, patiently
+from soundreel.engines.comfyui.client.transport import Transport
+from soundreel.errors import EngineError, RemoteError
+from soundreel.events import Notice, RunControl
+
+Graph = Mapping[str, Mapping[str, Any]]
+"""API format: node id -> {"class_type", "inputs"}."""
+
+MOST_LOSSES = 3
+"""A server that loses the same job more often dies of it, most likely for want of memory."""
+_SOCKET_SECONDS = 2.0
+_TICK_SECONDS = 0.2
+_SOON_SECONDS = 0.05
+_STOP_SECONDS = 30.0
+_FIRST_SILENCE_SECONDS = 60.0
+_END_TYPES = frozenset({"execution_success", "execution_error", "execution_interrupted"})
+
+
+@dataclass(slots=True)
+class Run:
+    """Everything that one run needs; `result` is the whole of it."""
+
+    transport: Transport
+    listener: Listener
+    client_id: str
+    control: RunControl
+    deadline: Deadline
+    poll_seconds: float
+    on_progress: OnProgress
+    _posted: bool = field(default=False, init=False)
+    _ahead: int = field(default=0, init=False)
+    _executing: bool = field(default=False, init=False)
+    _ending: bool = field(default=False, init=False)
+    _heard_at: float = field(default=0.0, init=False)
+
+    def result(self, graph: Graph | Callable[[], Graph], wanted: Sequence[str]) -> PromptResult:
+        """Submit until the server has finished it once.
+
+        Raises what ComfyClient.run says. Whatever is raised, nothing of ours stays in the queue
+        if the server can be reached.
+        """
+        try:
+            for _ in range(1 + MOST_LOSSES):
+                prompt_id = self._submit(graph() if callable(graph) else graph, wanted)
+                entry = self._watch(prompt_id)
+                if entry is not None:
+                    return _checked(entry, prompt_id, wanted)
+                self._say("lost our job (it restarted, or the queue was cleared): submitted again")
+        except BaseException:
+            if self._posted:
+                self._withdraw()
+            raise
+        raise RemoteError(
+            f"{self.transport.address} lost the same job {1 + MOST_LOSSES} times",
+            hint=f"see its log: out of memory? {RESUME_HINT}",
+        )
+
+    def _submit(self, graph: Graph, wanted: Sequence[str]) -> str:
+        """Post the graph once, even if answers are lost; the prompt's id.
+
+        Output nodes that we want get one more input, unique to this submission. ComfyUI does not
+        hand unknown inputs to a node, but they are part of its cache key: so these nodes run, and
+        what they report is new. File names become unique too: a server that lost its files cannot
+        give the name to another's.
+        """
+        mark = uuid.uuid4().hex
+        body = {
+            "prompt": _marked(graph, wanted, mark),
+            "prompt_id": str(uuid.uuid4()),
+            "client_id": self.client_id,
+            "extra_data": {MARK: mark},
+        }
+        doubtful = False
+
+        def attempt() -> str:
+            nonlocal doubtful
+            arrived = find_submission(self.transport, mark) if doubtful else None
+            doubtful = self._posted = True
+            return arrived or self._post(body)
+
+        self.listener.start(_SOCKET_SECONDS)
+        self.listener.forget()
+        return patiently(attempt, self.control, self.deadline)
+
+    def _post(self, body: Mapping[str, Any]) -> str:
+        answer = self.transport.request("POST", "/prompt", json=body)
+        try:
+            said = answer.json()
+        except ValueError:
+            said = {"error": answer.text[:300]}
+        prompt_id = str(said.get("prompt_id", "")) if isinstance(said, dict) else ""
+        if not answer.is_success or not prompt_id or said.get("node_errors"):
+            raise refused_prompt(said, answer.status_code, prompt_id)
+        return prompt_id
+
+    def _watch(self, prompt_id: str) -> Mapping[str, Any] | None:
+        """Wait for the end: the history entry, or None if the server does not know it any more."""
+        self._ahead, self._executing, self._ending = 0, False, False
+        self._heard_at = time.monotonic()
+        silence, next_poll, misses = _FIRST_SILENCE_SECONDS, 0.0, 0
+        while True:
+            self.control.raise_if_cancelled()
+            self.deadline.check(prompt_id)
+            message = self.listener.next(min(next_poll - time.monotonic(), _TICK_SECONDS))
+            if message is not None and self._hear(message, prompt_id):
+                next_poll = 0.0
+            if time.monotonic() < next_poll:
+                continue
+            now = patiently(
+                lambda: standing(self.transport, prompt_id), self.control, self.deadline
+            )
+            if isinstance(now, Finished):
+                while (message := self.listener.next(0.0)) is not None:
+                    self._hear(message, prompt_id)
+                return now.entry
+            misses = misses + 1 if isinstance(now, Gone) else 0
+            if misses == 2:
+                return None
+            self._report(now.ahead if isinstance(now, Waiting) else 0)
+            if isinstance(now, Running) and time.monotonic() - self._heard_at > silence:
+                self.listener.refresh()
+                self._heard_at, silence = time.monotonic(), silence * 2
+            pause = _SOON_SECONDS if self._ending or misses else self.poll_seconds
+            next_poll = time.monotonic() + pause
+
+    def _hear(self, message: Message, prompt_id: str) -> bool:
+        """Pass on what concerns our prompt; whether it says that the prompt is at its end."""
+        if isinstance(message, PreviewMessage):
+            if message.prompt_id == prompt_id or (not message.prompt_id and self._executing):
+                self.on_progress(Preview(message.node_id, message.image, message.mime_type))
+            return False
+        if message.prompt_id != prompt_id:
+            return False
+        self._heard_at = time.monotonic()
+        node = message.data.get("node")
+        if message.type in _END_TYPES or (message.type == "executing" and node is None):
+            self._executing, self._ending = False, True
+            return True
+        if message.type in ("execution_start", "executing", "progress"):
+            self._executing = True
+        if message.type == "execution_start":
+            self._report(0)
+        if message.type == "executing":
+            self.on_progress(NodeStarted(str(node)))
+        if message.type == "progress":
+            value, maximum = (int(message.data.get(key) or 0) for key in ("value", "max"))
+            self.on_progress(Step(str(node or ""), value, maximum))
+        return False
+
+    def _report(self, ahead: int) -> None:
+        if ahead != self._ahead:
+            self._ahead = ahead
+            self.on_progress(Queued(ahead))
+            if ahead:
+                self._say(f"has {ahead} other job{'s' * (ahead > 1)} before ours")
+
+    def _withdraw(self) -> None:
+        pause = min(self.poll_seconds, 1.0)
+        try:
+            gone = remove_ours(self.transport, self.client_id, _STOP_SECONDS, pause)
+        except EngineError as err:
+            self._say(f"could not be asked to stop our job: {err.message}")
+            return
+        if not gone:
+            self._say("still works on our job; it stops when the node it is in is done")
+
+    def _say(self, words: str) -> None:
+        self.control.emit(Notice(f"{self.transport.address} {words}"))
+
+
+def _marked(graph: Graph, wanted: Sequence[str], mark: str) -> dict[str, Any]:
+    marked = {node_id: dict(node) for node_id, node in graph.items()}
+    for node_id in wanted:
+        inputs = {**marked[node_id]["inputs"], MARK: mark}
+        if isinstance(prefix := inputs.get("filename_prefix"), str):
+            inputs["filename_prefix"] = f"{prefix}_{mark[:12]}"
+        marked[node_id]["inputs"] = inputs
+    return marked
+
+
+def _checked(entry: Mapping[str, Any], prompt_id: str, wanted: Sequence[str]) -> PromptResult:
+    """The result of a history entry. Raises if it failed, or does not hold what we want."""
+    status = entry.get("status") or {}
+    messages = status.get("messages")
+    if status.get("status_str", "success") != "success":
+        raise failed_prompt(messages, prompt_id)
+    result = PromptResult(prompt_id, entry.get("outputs") or {})
+    for name, data in messages or ():
+        if name == "execution_cached" and (stale := set(wanted) & set(data.get("nodes", ()))):
+            raise RemoteError(
+                f"the server answered node {', '.join(sorted(stale))} from its cache",
+                hint="its files may be old ones; restart ComfyUI",
+                prompt_id=prompt_id,
+            )
+    for node_id in wanted:
+        if not result.files(node_id):
+            raise RemoteError(
+                f"prompt {prompt_id} ended without files from node {node_id}",
+                hint="look into the server's log",
+                node_id=node_id,
+                prompt_id=prompt_id,
+            )
+    return result

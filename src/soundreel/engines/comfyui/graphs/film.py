@@ -1,0 +1,77 @@
+"""The node that puts pictures between pictures, where the server has one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from soundreel.engines.comfyui.graphs.graph import Graph, Link
+from soundreel.engines.comfyui.graphs.schema import NodeCatalog
+from soundreel.errors import EngineUnavailable
+
+CORE_LOADER, CORE_NODE = "FrameInterpolationModelLoader", "FrameInterpolate"
+PACK_NODE = "FILM VFI"
+CORE_FOLDER = "models/frame_interpolation"
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """class_type: the node to use. model_input: how it names its model (core only)."""
+
+    class_type: str
+    model: str
+    model_input: str = ""
+
+    def add(self, graph: Graph, pictures: Link, factor: int) -> Link:
+        """From n pictures to (n - 1) * factor + 1; n is at least 2."""
+        if self.class_type == PACK_NODE:
+            return graph.add(
+                PACK_NODE,
+                title="FILM",
+                ckpt_name=self.model,
+                frames=pictures,
+                clear_cache_after_n_frames=10,
+                multiplier=factor,
+            )
+        model = graph.add(CORE_LOADER, title="Load FILM", model_name=self.model)
+        node = graph.add(CORE_NODE, title="FILM", images=pictures, multiplier=factor)
+        graph[node.node].inputs[self.model_input] = model
+        return node
+
+
+def find_film(catalog: NodeCatalog, wanted: str | None) -> Film:
+    """The server's FILM; the core node before the pack's.
+
+    wanted: the model file to use, None for the first whose name says FILM.
+    Raises EngineUnavailable with what to install.
+    """
+    if CORE_LOADER in catalog and CORE_NODE in catalog:
+        names = catalog.options(CORE_LOADER, "model_name") or ()
+        hint = f"put film_net_fp16.safetensors into {CORE_FOLDER}"
+        return Film(CORE_NODE, _choose(names, wanted, hint), _model_input(catalog))
+    if PACK_NODE in catalog:
+        names = catalog.options(PACK_NODE, "ckpt_name") or ()
+        return Film(PACK_NODE, _choose(names, wanted, "update ComfyUI-Frame-Interpolation"))
+    raise EngineUnavailable(
+        f"the server has neither {CORE_NODE} nor {PACK_NODE}",
+        hint="update ComfyUI (frame interpolation came in April 2026) or install the pack "
+        "ComfyUI-Frame-Interpolation; --interpolate flow needs neither",
+    )
+
+
+def _choose(names: tuple[str, ...], wanted: str | None, hint: str) -> str:
+    fitting = [name for name in names if (wanted or "film").lower() in name.lower()]
+    if not fitting:
+        raise EngineUnavailable(
+            f"the server lists no frame interpolation model {wanted or 'of FILM'} "
+            f"(it has: {', '.join(names) or 'none'})",
+            hint=hint,
+        )
+    return fitting[0]
+
+
+def _model_input(catalog: NodeCatalog) -> str:
+    """`interp_model`, or `model` in an early revision."""
+    inputs = catalog[CORE_NODE].inputs
+    return next(
+        name for name, info in inputs.items() if info.type not in ("IMAGE", "INT", "BOOLEAN")
+    )

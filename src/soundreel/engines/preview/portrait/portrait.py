@@ -1,0 +1,109 @@
+"""A reference image with a face: the mouth follows the speech, eyes blink, the head sways."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundreel.engines.preview.canvas.ops import Floats
+from soundreel.engines.preview.draw.pictures import ImageSource
+from soundreel.engines.preview.portrait.eyes import Eyes, blinks
+from soundreel.engines.preview.portrait.face import (
+    Face,
+    face_in_box,
+    find_faces,
+    require_box,
+)
+from soundreel.engines.preview.portrait.lips import read_lips
+from soundreel.engines.preview.portrait.mouth import Mouth
+from soundreel.engines.preview.portrait.phonemes import Recogniser, Speech, frame_loudness
+from soundreel.engines.preview.portrait.sway import Sway
+from soundreel.types import Plan, Rgb
+
+MIN_WIDTH = 0.022
+"""A mouth narrower than this share of the frame's smaller side (at least MIN_PIXELS) is left alone:
+nobody would see it move, and it would look like a fault."""
+
+MIN_PIXELS = 12
+
+OPEN_EYES = 0.02
+"""Below this nothing of a blink can be seen."""
+
+
+class Portrait:
+    """Frame i is a pure function of the plan and i: see FrameWarp."""
+
+    def __init__(self, speech: Speech, mouth: Mouth, eyes: Eyes | None, plan: Plan, sway: Sway):
+        self._speech, self._mouth, self._eyes, self._sway = speech, mouth, eyes, sway
+        self._blinks = blinks(plan.num_frames, plan.fps, plan.request.seed)
+
+    def apply(self, canvas: Rgb, index: int) -> Rgb:
+        shape = self._speech.shape(index)
+        picture = self._mouth.draw(canvas, shape)
+        shut = float(self._blinks[index])
+        if self._eyes is not None and shut > OPEN_EYES:
+            picture = picture.copy() if picture is canvas else picture
+            self._eyes.draw(picture, shut)
+        return picture
+
+    def bend(self, where: Floats, index: int) -> Floats:
+        return self._sway.bend(where, index)
+
+
+def make_portrait(
+    plan: Plan, mouth: str, image: Rgb, source: ImageSource, rms: NDArray[np.float32]
+) -> tuple[Portrait | None, str]:
+    """The face that moves, and one sentence for the user (empty with mouth "off").
+
+    mouth: "auto", "off" or a box. image: the reference image as it is in the file. source: the
+    image on its canvas. rms: (N,) of the frames. Raises InputError for a box outside the image.
+    """
+    if mouth == "off":
+        return None, ""
+    face, problem = _choose_face(mouth, image, source, min(plan.request.width, plan.request.height))
+    if face is None:
+        return None, problem
+    try:
+        recogniser = Recogniser(plan.audio)
+    except (ImportError, OSError, RuntimeError) as err:
+        return None, f"no mouth: the phoneme recogniser cannot run here ({err})"
+    speech = Speech(plan.num_frames, plan.fps, rms, recogniser.listen)
+    lips = read_lips(source.canvas, face)
+    eyes = Eyes(source.canvas, face) if face.eyes else None
+    loudness = frame_loudness(rms, float(plan.fps))
+    sway = Sway(face, loudness, plan.fps, plan.request.seed)
+    portrait = Portrait(speech, Mouth(source.canvas, face, lips), eyes, plan, sway)
+    return portrait, "a face: the mouth follows the speech"
+
+
+def _choose_face(
+    mouth: str, image: Rgb, source: ImageSource, frame_side: int
+) -> tuple[Face | None, str]:
+    """The face on the canvas, or why there is none."""
+    box = None if mouth == "auto" else require_box(mouth, image)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old spellings in the finder's own code
+            faces = find_faces(image)
+    except ImportError as err:
+        if box is None:
+            return None, f"no mouth: the face finder cannot run here ({err})"
+        faces = []
+    if box is None and not faces:
+        return None, "no face found in the image: no mouth (mark one with --mouth x,y,w,h)"
+    face = face_in_box(box, faces) if box is not None else faces[0]
+    face = face.placed(source.image_box, image.shape[1])
+    if not _in_sight(face, source):
+        return None, "no mouth: the face lies outside the picture"
+    if box is None and face.width < max(MIN_PIXELS, MIN_WIDTH * frame_side):
+        return None, "no mouth: the face is too small in the picture"
+    return face, ""
+
+
+def _in_sight(face: Face, source: ImageSource) -> bool:
+    rows, columns = source.canvas.shape[:2]
+    x, y = face.mouth
+    margin = source.margin
+    return margin < x < columns - margin and margin < y < rows - margin

@@ -1,0 +1,142 @@
+"""The slots that the wan engine fills with weight files, and the published files for each.
+
+Sources: the repositories named here and their published checksums; the folders are ComfyUI's
+(folder_paths.py, with its old names `unet` and `clip`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from soundreel.engines.wan.files.formats import Kind
+from soundreel.errors import InputError
+
+COMFY_REPO = "Comfy-Org/Wan_2.2_ComfyUI_Repackaged"
+COMFY_21_REPO = "Comfy-Org/Wan_2.1_ComfyUI_repackaged"
+OFFICIAL_REPO = "Wan-AI/Wan2.2-S2V-14B"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """A place in the engine: `kind` of weights, the ComfyUI `folders` it is looked for in."""
+
+    name: str
+    kind: Kind
+    folders: tuple[str, ...]
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A file that can be fetched. size in bytes (0: not known); sha256 "" where none was published.
+
+    set: which pull it belongs to.
+    """
+
+    slot: str
+    repo: str
+    path: str
+    size: int = 0
+    sha256: str = ""
+    set: str = "fp8"
+
+    @property
+    def name(self) -> str:
+        return self.path.rsplit("/", 1)[-1]
+
+
+SLOTS: tuple[Slot, ...] = (
+    Slot("transformer", Kind.S2V, ("diffusion_models", "unet")),
+    Slot("text_encoder", Kind.TEXT_ENCODER, ("text_encoders", "clip")),
+    Slot("vae", Kind.VAE, ("vae",)),
+    Slot("audio_encoder", Kind.AUDIO_ENCODER, ("audio_encoders",)),
+    Slot("lora", Kind.LORA, ("loras",), required=False),
+)
+
+FOLDERS: Mapping[Kind, str] = {
+    # where a file of each kind belongs under ComfyUI's models/
+    Kind.S2V: "diffusion_models",
+    Kind.I2V: "diffusion_models",
+    Kind.OTHER_WAN: "diffusion_models",
+    Kind.TEXT_ENCODER: "text_encoders",
+    Kind.OTHER_T5: "text_encoders",
+    Kind.VAE: "vae",
+    Kind.OTHER_VAE: "vae",
+    Kind.AUDIO_ENCODER: "audio_encoders",
+    Kind.OTHER_AUDIO: "audio_encoders",
+    Kind.LORA: "loras",
+    Kind.FILM: "frame_interpolation",
+    Kind.RIFE: "frame_interpolation",
+}
+
+_SPLIT = "split_files"
+_UMT5_FP8 = "c3355d30191f1f066b26d93fba017ae9809dce6c627dda5f6a66eaa651204f68"
+_VAE = "2fc39d31359a4b0a64f55876d8ff7fa8d780956ae2cb13463b0223e15148976b"
+
+PUBLISHED: tuple[Published, ...] = (
+    Published(
+        "transformer",
+        COMFY_REPO,
+        f"{_SPLIT}/diffusion_models/wan2.2_s2v_14B_fp8_scaled.safetensors",
+    ),
+    Published(
+        "text_encoder",
+        COMFY_REPO,
+        f"{_SPLIT}/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
+        6_735_906_897,
+        _UMT5_FP8,
+    ),
+    Published("vae", COMFY_REPO, f"{_SPLIT}/vae/wan_2.1_vae.safetensors", 253_815_318, _VAE),
+    Published(
+        "audio_encoder",
+        COMFY_REPO,
+        f"{_SPLIT}/audio_encoders/wav2vec2_large_english_fp16.safetensors",
+    ),
+    Published(
+        "lora",
+        COMFY_REPO,
+        f"{_SPLIT}/loras/wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors",
+        1_226_977_424,
+    ),
+    Published(
+        "transformer",
+        COMFY_REPO,
+        f"{_SPLIT}/diffusion_models/wan2.2_s2v_14B_bf16.safetensors",
+        set="bf16",
+    ),
+    Published(
+        "text_encoder",
+        COMFY_21_REPO,
+        f"{_SPLIT}/text_encoders/umt5_xxl_fp16.safetensors",
+        11_366_399_385,
+        set="bf16",
+    ),
+)
+
+SETS: Mapping[str, str] = {
+    "fp8": "ComfyUI's four files with an 8-bit transformer, and the 4-step LoRA (about 25 GB)",
+    "bf16": "the same with the transformer and the text encoder in 16 bits (about 46 GB)",
+}
+"""What `soundreel models pull SET` fetches."""
+
+
+def slot_named(name: str) -> Slot:
+    return next(slot for slot in SLOTS if slot.name == name)
+
+
+def files_of(set_name: str) -> list[Published]:
+    """The set's files; slots that it does not name come from the fp8 set. Raises InputError."""
+    if set_name not in SETS:
+        raise InputError(
+            f"there is no set {set_name!r} of weights", hint=f"choose one of: {', '.join(SETS)}"
+        )
+    own = [file for file in PUBLISHED if file.set == set_name]
+    taken = {file.slot for file in own}
+    base = [file for file in PUBLISHED if file.set == "fp8" and file.slot not in taken]
+    return own + base
+
+
+def published_named(name: str) -> Published | None:
+    """The published file of that file name, for `models verify`."""
+    return next((file for file in PUBLISHED if file.name == name), None)

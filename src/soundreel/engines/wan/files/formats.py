@@ -1,0 +1,178 @@
+"""What kind of weights a file holds and in which number format: decided by its header alone.
+
+The key names are those of the published files: the official Wan checkpoints (Wan-Video/Wan2.2),
+ComfyUI's repackaged ones, diffusers and transformers folders, city96's GGUF files.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from enum import Enum
+from pathlib import Path
+
+from soundreel.engines.wan.files.headers import Header, TensorHeader, read_tensor_bytes
+from soundreel.engines.wan.model.names import without_prefix
+
+Tensors = Mapping[str, TensorHeader]
+
+
+class Kind(Enum):
+    """What a file is; the value is how messages call it."""
+
+    S2V = "Wan 2.2 S2V transformer"
+    I2V = "Wan 2.2 I2V transformer (no sound input)"
+    OTHER_WAN = "Wan transformer of another model (no sound input)"
+    TEXT_ENCODER = "UMT5-XXL text encoder"
+    OTHER_T5 = "T5 text encoder (not UMT5)"
+    VAE = "Wan 2.1 VAE"
+    OTHER_VAE = "VAE of another model"
+    AUDIO_ENCODER = "wav2vec2 audio encoder"
+    OTHER_AUDIO = "wav2vec2 audio encoder of the base size (S2V needs the large one)"
+    LORA = "LoRA"
+    FILM = "FILM frame interpolation"
+    RIFE = "RIFE frame interpolation"
+    UNKNOWN = "file of unknown kind"
+
+
+_WAV2VEC2_BASE = (
+    768  # width of the base size (arXiv 2006.11477, section 4.2); the large one has 1024
+)
+
+
+def recognise(header: Header) -> Kind:
+    """The kind of weights; UNKNOWN where no rule fits."""
+    if header.container == "torchscript":
+        return _torchscript(header.metadata.get("code", ""))
+    tensors = without_prefix(header.tensors)
+    return next((kind for rule in _RULES if (kind := rule(tensors))), Kind.UNKNOWN)
+
+
+def _torchscript(code: str) -> Kind:
+    film = all(word in code for word in ("extract", "predict_flow", "fuse"))
+    return Kind.FILM if film else Kind.UNKNOWN
+
+
+LORA_ENDINGS = re.compile(r"\.(lora_down|lora_up|lora_[AB](\.default)?)\.weight$|\.lora_[AB]$")
+
+
+def _lora(tensors: Tensors) -> Kind | None:
+    return Kind.LORA if any(LORA_ENDINGS.search(name) for name in tensors) else None
+
+
+def _wan(tensors: Tensors) -> Kind | None:
+    official = "blocks.0.self_attn.q.weight" in tensors
+    if not official and "blocks.0.attn1.to_q.weight" not in tensors:
+        return None
+    if any(name.endswith("audio_encoder.encoder.final_linear.weight") for name in tensors):
+        return Kind.S2V
+    patch = tensors.get("patch_embedding.weight")
+    return Kind.I2V if patch is not None and patch.shape[1:2] == (36,) else Kind.OTHER_WAN
+
+
+def _text_encoder(tensors: Tensors) -> Kind | None:
+    if "blocks.0.pos_embedding.embedding.weight" in tensors:  # official UMT5 names
+        return Kind.TEXT_ENCODER
+    bias = "encoder.block.{}.layer.0.SelfAttention.relative_attention_bias.weight"
+    if bias.format(0) in tensors:  # T5 shares block 0's bias, UMT5 has one in every block
+        return Kind.TEXT_ENCODER if bias.format(1) in tensors else Kind.OTHER_T5
+    if "enc.blk.0.attn_q.weight" in tensors:  # llama.cpp's names
+        own = "enc.blk.1.attn_rel_b.weight" in tensors
+        return Kind.TEXT_ENCODER if own else Kind.OTHER_T5
+    return None
+
+
+def _vae(tensors: Tensors) -> Kind | None:
+    gamma = "decoder.middle.0.residual.0.gamma" in tensors
+    official = tensors.get("conv2.weight") if gamma else None
+    diffusers = tensors.get("post_quant_conv.weight")
+    for latent in (official, diffusers):  # the convolution that first meets the latent: 5-D in Wan
+        if latent is not None and len(latent.shape) == 5:
+            return Kind.VAE if latent.shape[0] == 16 else Kind.OTHER_VAE
+    if "decoder.conv_in.weight" in tensors or "decoder.conv1.weight" in tensors:
+        return Kind.OTHER_VAE
+    return None
+
+
+def _audio_encoder(tensors: Tensors) -> Kind | None:
+    names = {name.removeprefix("wav2vec2."): tensor for name, tensor in tensors.items()}
+    projection = names.get("feature_projection.projection.weight")
+    if projection is None or "feature_extractor.conv_layers.0.conv.weight" not in names:
+        return None
+    return Kind.OTHER_AUDIO if projection.shape[0] == _WAV2VEC2_BASE else Kind.AUDIO_ENCODER
+
+
+def _interpolator(tensors: Tensors) -> Kind | None:
+    if "extract.extract_sublevels.convs.0.0.conv.weight" in tensors:
+        return Kind.FILM
+    rife = any(re.fullmatch(r"(module\.)?encode\.cnn0\.weight", name) for name in tensors)
+    return Kind.RIFE if rife else None
+
+
+_RULES: tuple[Callable[[Tensors], Kind | None], ...] = (
+    *(_lora, _wan, _text_encoder, _vae, _audio_encoder, _interpolator),
+)
+
+
+# --- number formats ---------------------------------------------------------------------------
+
+_SUPPORTED_QUANT = {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
+_NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "F8_E4M3": "fp8", "F8_E5M2": "fp8_e5m2"}
+_SCALES = (".scale_weight", ".weight_scale")
+
+
+def number_format(path: Path, header: Header) -> str:
+    """ "bf16", "fp16", "fp32", "fp8_scaled", "fp8" (scales missing), or the name of another one."""
+    foreign = foreign_formats(path, header)
+    if foreign:
+        return ", ".join(foreign)
+    if header.container == "gguf":
+        return f"GGUF {_most_bytes(header.tensors.values())}"
+    if header.container == "torchscript":
+        return "torchscript"
+    main = _most_bytes(header.tensors.values())
+    scaled = any(name.endswith(_SCALES) for name in header.tensors)
+    name = _NAMES.get(main, main)
+    return f"{name}_scaled" if scaled and name.startswith("fp8") else name
+
+
+def foreign_formats(path: Path, header: Header) -> list[str]:
+    """Names of quantisations in the file that this project does not load, sorted."""
+    found = {name for name in declared_quantisations(path, header).values() if name}
+    found -= set(_SUPPORTED_QUANT)
+    weights = {t.dtype for n, t in header.tensors.items() if n.endswith(".weight")}
+    if header.container == "safetensors" and not found:
+        found |= {f"undeclared {dtype}" for dtype in weights & {"I8", "U8", "F4", "I32"}}
+    return sorted(found)
+
+
+def declared_quantisations(path: Path, header: Header) -> dict[str, str]:
+    """Layer name -> format, from ComfyUI's file metadata or its `<layer>.comfy_quant` tensors."""
+    layers: dict[str, str] = {}
+    text = header.metadata.get("_quantization_metadata")
+    if text:
+        entries = json.loads(text).get("layers", {})
+        layers.update({name: _format_of(entry) for name, entry in entries.items()})
+    for name, tensor in header.tensors.items():
+        if name.endswith(".comfy_quant") and header.container == "safetensors":
+            entry = json.loads(read_tensor_bytes(path, tensor))
+            layers[name.removesuffix(".comfy_quant")] = _format_of(entry)
+    return layers
+
+
+def _format_of(entry: object) -> str:
+    """An entry is a format's name, or {"format": name, ...} with its parameters."""
+    if not isinstance(entry, Mapping):
+        return str(entry)
+    rotated = any("rot" in str(key).lower() and value for key, value in entry.items())
+    return f"{entry.get('format', 'unnamed')}{' with rotation' if rotated else ''}"
+
+
+def _most_bytes(tensors: Iterable[TensorHeader]) -> str:
+    """The dtype that holds most of the numbers."""
+    count: Counter[str] = Counter()
+    for tensor in tensors:
+        count[tensor.dtype] += tensor.numel
+    return count.most_common(1)[0][0] if count else "empty"

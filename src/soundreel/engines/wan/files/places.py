@@ -1,0 +1,109 @@
+"""The folders of this machine that may hold weight files, best first.
+
+Order: `models_dir`, ComfyUI (`COMFYUI_PATH`, else ~/ComfyUI) with its extra_model_paths.yaml, the
+hub's cache. A folder of `models_dir` may be a ComfyUI installation, a models folder, an official
+checkpoint or any folder with the files.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from soundreel.engines.wan.files.catalog import COMFY_21_REPO, COMFY_REPO, OFFICIAL_REPO, SLOTS
+from soundreel.errors import EngineUnavailable, InputError
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A folder that may hold weights, and how it came to be looked into."""
+
+    origin: str
+    folder: Path
+
+
+def places(models_dir: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Place]:
+    """Folders to look into, best first, those that exist."""
+    wanted = [place for folder in models_dir for place in _expand("models_dir", folder)]
+    for folder in _comfy_roots(environ):
+        wanted += _expand("ComfyUI", folder)
+    wanted += [Place("hub cache", folder) for folder in _hub_folders(environ)]
+    first: dict[Path, Place] = {}
+    for place in wanted:
+        if place.folder.is_dir():
+            first.setdefault(place.folder.resolve(), place)
+    return list(first.values())
+
+
+def _expand(origin: str, folder: Path) -> Iterator[Place]:
+    """A ComfyUI installation stands for its models folder and its extra paths."""
+    folder = folder.expanduser()
+    models = folder / "models"
+    is_comfy = models.is_dir() and (folder / "folder_paths.py").is_file()
+    yield from _slot_folders(origin, models if is_comfy else folder)
+    extra = folder / "extra_model_paths.yaml"
+    if extra.is_file():
+        yield from (Place(f"{origin} (extra_model_paths)", p) for p in extra_folders(extra))
+
+
+def _slot_folders(origin: str, folder: Path) -> Iterator[Place]:
+    """ComfyUI's sub-folders where there are any (its checkpoints need not be read), else all."""
+    names = [name for slot in SLOTS for name in slot.folders]
+    inside = [folder / name for name in names if (folder / name).is_dir()]
+    yield from (Place(origin, path) for path in inside)
+    if not inside or any(folder.glob("*.safetensors")) or (folder / "transformer").is_dir():
+        yield Place(origin, folder)
+
+
+def _comfy_roots(environ: Mapping[str, str]) -> list[Path]:
+    named = environ.get("COMFYUI_PATH")
+    return [Path(named)] if named else [Path.home() / "ComfyUI"]
+
+
+def extra_folders(path: Path) -> list[Path]:
+    """Folders that an extra_model_paths.yaml names for our slots; raises InputError if malformed.
+
+    Each section may have a `base_path`; a value may list several folders, one a line.
+    """
+    try:
+        import yaml
+    except ImportError as err:
+        raise EngineUnavailable(
+            f"{path} cannot be read without PyYAML", hint="pip install 'soundreel[wan]'"
+        ) from err
+    try:
+        sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        names = {name for slot in SLOTS for name in slot.folders}
+        folders: list[Path] = []
+        for section in sections.values():
+            base = path.parent / Path(os.path.expandvars(section.get("base_path", ""))).expanduser()
+            for key in sorted(names & set(section)):
+                folders += [
+                    base / line.strip() for line in section[key].split("\n") if line.strip()
+                ]
+        return folders
+    except (OSError, yaml.YAMLError, AttributeError, TypeError) as err:
+        raise InputError(
+            f"{path} cannot be read as ComfyUI's extra_model_paths.yaml: {err}",
+            hint="each section is a mapping of folder names to paths",
+        ) from err
+
+
+def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where huggingface_hub keeps downloads (its documentation, "Environment variables")."""
+    if environ.get("HF_HUB_CACHE"):
+        return Path(environ["HF_HUB_CACHE"]).expanduser()
+    cache = Path(environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return Path(environ.get("HF_HOME") or cache / "huggingface").expanduser() / "hub"
+
+
+def _hub_folders(environ: Mapping[str, str]) -> list[Path]:
+    """The snapshots of the repositories that we know, newest first."""
+    folders: list[Path] = []
+    for repo in (COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO):
+        snapshots = hub_cache(environ) / f"models--{repo.replace('/', '--')}" / "snapshots"
+        if snapshots.is_dir():
+            folders += sorted(snapshots.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+    return folders

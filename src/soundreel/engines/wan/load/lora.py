@@ -1,0 +1,231 @@
+"""LoRA files: read in every common key style, and added to linear layers when they are used.
+
+A LoRA holds for a layer two thin matrices, down (rank, in) and up (out, rank), and perhaps an
+alpha: the layer then gives `base(x) + strength * alpha / rank * up(down(x))` (Hu et al. 2021,
+section 4.1; without alpha the factor is 1, as in PEFT). Nothing is merged, so 8-bit weights stay.
+
+Key styles: `diffusion_model.blocks.0.self_attn.q.lora_down.weight` (ComfyUI, lightx2v),
+`lora_unet_blocks_0_self_attn_q.lora_down.weight` (kohya), `transformer.blocks.0.attn1.to_q.lora_A
+.weight` (diffusers), `base_model.model.blocks.0.self_attn.q.lora_A.default.weight` (PEFT).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from soundreel.errors import InputError
+
+_PART = re.compile(
+    r"^(?P<layer>.+)\.(?P<part>lora_down|lora_up|lora_A|lora_B)(\.default)?\.weight$"
+)
+_PREFIX = re.compile(
+    r"^(base_model\.model\.|model\.diffusion_model\.|diffusion_model\.|transformer\.|unet\."
+    r"|lora_unet_|lora_transformer_)+"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LoraSpec:
+    """A file and how strongly it acts (1 is as trained)."""
+
+    path: Path
+    strength: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LoraReport:
+    """What became of one file: layers that it changed, and the keys that fit no layer."""
+
+    name: str
+    applied: int
+    unmatched: tuple[str, ...]
+
+    @property
+    def message(self) -> str:
+        """One sentence for the user."""
+        text = f"LoRA {self.name}: {self.applied} layers changed"
+        if not self.unmatched:
+            return text
+        groups = sorted({_group(key) for key in self.unmatched})
+        return (
+            f"{text}; {len(self.unmatched)} keys fit no layer and are unused: {', '.join(groups)}"
+        )
+
+
+def parse_lora(text: str) -> LoraSpec:
+    """`path` or `path:strength`. Raises InputError where the strength is no number."""
+    path, colon, strength = text.rpartition(":")
+    if not colon or "/" in strength or "\\" in strength or strength.endswith(".safetensors"):
+        return LoraSpec(Path(text).expanduser())
+    try:
+        return LoraSpec(Path(path).expanduser(), float(strength))
+    except ValueError as err:
+        raise InputError(
+            f"--lora {text}: {strength!r} is no strength",
+            hint="write path or path:strength, e.g. lora.safetensors:0.8",
+        ) from err
+
+
+class LowRank(nn.Module):
+    """One LoRA's part in one layer: `scale * up(down(x))`."""
+
+    def __init__(self, down: Tensor, up: Tensor, scale: float) -> None:
+        super().__init__()
+        self.down = nn.Parameter(down, requires_grad=False)  # (rank, in)
+        self.up = nn.Parameter(up, requires_grad=False)  # (out, rank)
+        self.scale = scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype)) * self.scale
+
+
+class LoraLinear(nn.Module):
+    """A linear layer and the LoRAs on it; the base layer is unchanged."""
+
+    def __init__(self, base: nn.Linear) -> None:
+        super().__init__()
+        self.base_layer = base
+        self.loras = nn.ModuleList()
+
+    @property
+    def weight(self) -> Tensor:
+        return self.base_layer.weight
+
+    @property
+    def bias(self) -> Tensor | None:
+        return self.base_layer.bias
+
+    @property
+    def in_features(self) -> int:
+        return self.base_layer.in_features
+
+    @property
+    def out_features(self) -> int:
+        return self.base_layer.out_features
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.base_layer(x)
+        for lora in self.loras:
+            y = y + lora(x)
+        return y
+
+
+def apply_loras(
+    model: nn.Module,
+    specs: Sequence[LoraSpec],
+    *,
+    aliases: Mapping[str, str],
+    dtype: torch.dtype,
+    device: torch.device,
+) -> list[LoraReport]:
+    """Put each LoRA on the model's linear layers, in place, and say what fitted.
+
+    aliases: further names of a layer (the official checkpoint's, diffusers') -> its module path.
+    Raises InputError for a file that fits no layer at all.
+    """
+    linears = {n: m for n, m in model.named_modules() if isinstance(m, nn.Linear)}
+    table = {_flat(name): name for name in linears}
+    table.update({_flat(alias): name for alias, name in aliases.items() if name in linears})
+    reports = []
+    for spec in specs:
+        reports.append(_apply_one(model, linears, table.get, spec, dtype, device))
+    return reports
+
+
+def _apply_one(
+    model: nn.Module,
+    linears: Mapping[str, nn.Linear],
+    find: Callable[[str], str | None],
+    spec: LoraSpec,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> LoraReport:
+    layers, unmatched = read_lora(spec.path)
+    applied = 0
+    for layer, parts in layers.items():
+        name = find(_flat(layer))
+        down, up = parts.get("down"), parts.get("up")
+        if name is None or down is None or up is None or not _fits(linears[name], down, up):
+            unmatched += [f"{layer}.{part}" for part in parts]
+            continue
+        scale = spec.strength * _alpha(parts, down.shape[0]) / down.shape[0]
+        low_rank = LowRank(down.to(device, dtype), up.to(device, dtype), scale)
+        _wrapped(model, name).loras.append(low_rank)
+        applied += 1
+    if applied == 0:
+        raise InputError(
+            f"LoRA {spec.path.name} fits no layer of the Wan S2V transformer",
+            hint="it was made for another model: take one for Wan 2.1 or 2.2 14B",
+        )
+    return LoraReport(spec.path.name, applied, tuple(sorted(unmatched)))
+
+
+def read_lora(path: Path) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
+    """Layer -> {"down", "up", "alpha"}, and the keys that are no low-rank parts (diff, diff_b)."""
+    from soundreel.engines.wan.load.mapped import read_state
+
+    layers: dict[str, dict[str, Tensor]] = {}
+    other: list[str] = []
+    alphas: dict[str, Tensor] = {}
+    for key, tensor in read_state([path]).items():
+        match = _PART.match(key)
+        if match:
+            part = "down" if match["part"] in ("lora_down", "lora_A") else "up"
+            layers.setdefault(_PREFIX.sub("", match["layer"]), {})[part] = tensor
+        elif key.endswith(".alpha"):
+            alphas[_PREFIX.sub("", key.removesuffix(".alpha"))] = tensor
+        else:
+            other.append(key)
+    for layer, parts in layers.items():
+        alpha = alphas.pop(layer, _config_alpha(path))
+        parts.update({} if alpha is None else {"alpha": alpha})
+    return layers, other + [f"{layer}.alpha" for layer in alphas]
+
+
+def _config_alpha(path: Path) -> Tensor | None:
+    """PEFT keeps alpha in `adapter_config.json` beside the weights."""
+    config = path.parent / "adapter_config.json"
+    if not config.is_file():
+        return None
+    alpha = json.loads(config.read_text(encoding="utf-8")).get("lora_alpha")
+    return None if alpha is None else torch.tensor(float(alpha))
+
+
+def _alpha(parts: Mapping[str, Tensor], rank: int) -> float:
+    alpha = parts.get("alpha")
+    return float(rank) if alpha is None else float(alpha.reshape(-1)[0])
+
+
+def _fits(linear: nn.Linear, down: Tensor, up: Tensor) -> bool:
+    return (
+        down.dim() == up.dim() == 2
+        and (up.shape[0], down.shape[1]) == (linear.out_features, linear.in_features)
+        and up.shape[1] == down.shape[0]
+    )
+
+
+def _wrapped(model: nn.Module, name: str) -> LoraLinear:
+    module = model.get_submodule(name)
+    if not isinstance(module, LoraLinear):
+        assert isinstance(module, nn.Linear)
+        module = LoraLinear(module)
+        model.set_submodule(name, module)
+    return module
+
+
+def _flat(name: str) -> str:
+    """kohya joins names with underscores; so compared, all styles agree."""
+    return name.replace(".", "_")
+
+
+def _group(key: str) -> str:
+    """Keys that differ in the block's number alone are one entry of the message."""
+    return re.sub(r"(blocks?[._])\d+", r"\1*", _PREFIX.sub("", key))

@@ -1,0 +1,247 @@
+"""The four models from their files, on a device, ready to run.
+
+Tensors get into modules through `state`; names are converted by `weights`, `text`, `vae` and
+`audio_encoder`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from soundreel.engines.wan.files.lookup import Found, WeightSet
+from soundreel.engines.wan.load.fp8 import split_scales
+from soundreel.engines.wan.load.lora import LoraSpec, apply_loras
+from soundreel.engines.wan.load.mapped import empty_model, fill, read_state
+from soundreel.engines.wan.model.names import (
+    infer_config,
+    kept_in_float32,
+    module_name,
+    official_name,
+    to_module,
+    without_prefix,
+)
+from soundreel.errors import EngineUnavailable, InputError
+
+if TYPE_CHECKING:
+    from soundreel.engines.wan.components import Components
+    from soundreel.engines.wan.encoders.sound import AudioEncoder
+    from soundreel.engines.wan.encoders.text import TextEncoder, Tokenizer
+    from soundreel.engines.wan.encoders.vae import WanVae
+    from soundreel.engines.wan.memory.offload import Residence
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+
+T = TypeVar("T")
+
+Report = Callable[[str], None]
+"""Takes one sentence for the user."""
+
+
+def components(
+    weights: WeightSet,
+    residence: Residence,
+    *,
+    dtype: torch.dtype,
+    loras: Sequence[LoraSpec] = (),
+    tiled: bool = False,
+    report: Report = lambda _: None,
+) -> Components:
+    """The parts that a session takes; nothing is read before the session asks for it.
+
+    Models come in main memory, mapped from their files; `residence` takes them to its device.
+    Raises EngineUnavailable where a file is missing or does not run on the device.
+    """
+    from soundreel.engines.wan.components import Components
+
+    weights.require()
+    _check_device(weights, residence.device)
+    transformer, text = cast(Found, weights.transformer), cast(Found, weights.text_encoder)
+    vae, audio = cast(Found, weights.vae), cast(Found, weights.audio_encoder)
+
+    def load_tileable_vae() -> WanVae:
+        residence.vae = loaded = load_vae(vae, device=_CPU, tiled=tiled)
+        return loaded
+
+    return Components(
+        text=lambda: load_text_encoder(text, device=_CPU, dtype=dtype),
+        audio=lambda: load_audio_encoder(audio, device=_CPU),
+        vae=load_tileable_vae,
+        transformer=lambda: load_transformer(
+            transformer, device=_CPU, dtype=dtype, loras=loras, report=report
+        ),
+        device=residence.device,
+        dtype=dtype,
+        resident=residence,
+    )
+
+
+_CPU = torch.device("cpu")
+
+
+def load_transformer(
+    found: Found,
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    loras: Sequence[LoraSpec] = (),
+    report: Report = lambda _: None,
+) -> WanS2VTransformer3DModel:
+    """The S2V transformer: 16-bit weights in `dtype`, 8-bit ones as they are, LoRAs added on use.
+
+    report: told what became of each LoRA. Raises InputError where the weights do not fit.
+    """
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+
+    state = without_prefix(read_state(found.files))
+    config = infer_config(state, _config_beside(found.path))
+    layers = config["audio_inject_layers"]
+    weights, scales = split_scales(state)
+    model = empty_model(lambda: WanS2VTransformer3DModel(**config))
+    fill(
+        model,
+        to_module(weights, layers),
+        {module_name(layer, layers): scale for layer, scale in scales.items()},
+        device=device,
+        dtype=dtype,
+        float32=kept_in_float32,
+    )
+    names = layer_aliases(model, layers)
+    for outcome in apply_loras(model, loras, aliases=names, dtype=dtype, device=device):
+        report(outcome.message)
+    return cast("WanS2VTransformer3DModel", model)
+
+
+def load_text_encoder(found: Found, *, device: torch.device, dtype: torch.dtype) -> TextEncoder:
+    """UMT5 with its tokenizer; 8-bit weights stay 8-bit. Raises InputError."""
+    from soundreel.engines.wan.encoders.text import TextEncoder, text_config, text_keys, text_model
+
+    state = read_state(found.files)
+    tokenizer = _tokenizer(found, state.pop("spiece_model", None))
+    weights, scales = split_scales(state)
+    weights = text_keys(weights)
+    model = empty_model(lambda: text_model(text_config(weights)))
+    fill(model, weights, scales, device=device, dtype=dtype)
+    _tie_embedding(model)
+    return TextEncoder(model, tokenizer)
+
+
+def load_vae(found: Found, *, device: torch.device, tiled: bool = False) -> WanVae:
+    """The VAE in float32, as the official code runs it. Raises InputError."""
+    from soundreel.engines.wan.encoders.vae import build_vae
+
+    state = read_state(found.files)
+    vae = _translated(found, lambda: build_vae(state, _vae_config(found.path), tiled=tiled))
+    vae.model.to(device)
+    return vae
+
+
+def load_audio_encoder(found: Found, *, device: torch.device) -> AudioEncoder:
+    """wav2vec2 in float32, as the official code runs it. Raises InputError."""
+    from soundreel.engines.wan.encoders.sound import build_audio_encoder
+
+    state = read_state(found.files)
+    config = _config_beside(found.path)
+    encoder = _translated(found, lambda: build_audio_encoder(state, config))
+    encoder.model.to(device)
+    return encoder
+
+
+def _check_device(weights: WeightSet, device: torch.device) -> None:
+    eight_bit = [
+        found.path.name
+        for found in (weights.transformer, weights.text_encoder)
+        if found is not None and found.number_format.startswith("fp8")
+    ]
+    if device.type == "mps" and eight_bit:  # torch has no 8-bit floats there
+        raise EngineUnavailable(
+            f"8-bit weights do not run on Apple's GPUs: {', '.join(eight_bit)}",
+            hint="take 16-bit ones: soundreel models pull bf16",
+        )
+
+
+def layer_aliases(model: nn.Module, inject_layers: Sequence[int]) -> dict[str, str]:
+    """Other names of the transformer's layers -> their module path: the official checkpoint's and
+    those of diffusers' WanTransformer3DModel."""
+    names = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    official = {official_name(name, inject_layers): name for name in names}
+    return official | {_diffusers_name(name): name for name in names}
+
+
+_DIFFUSERS = (
+    # diffusers/loaders/lora_conversion_utils.py, _convert_non_diffusers_wan_lora_to_diffusers
+    (r"\.self_attn\.([qkv])$", r".attn1.to_\1"),
+    (r"\.self_attn\.o$", ".attn1.to_out.0"),
+    (r"\.cross_attn\.([qkv])$", r".attn2.to_\1"),
+    (r"\.cross_attn\.o$", ".attn2.to_out.0"),
+    (r"\.ffn\.0$", ".ffn.net.0.proj"),
+    (r"\.ffn\.2$", ".ffn.net.2"),
+)
+
+
+def _diffusers_name(name: str) -> str:
+    for pattern, replacement in _DIFFUSERS:
+        name = re.sub(pattern, replacement, name)
+    return name
+
+
+def _config_beside(path: Path) -> Mapping[str, Any] | None:
+    """The config.json in the file's folder, where there is one and it is read as JSON."""
+    config = path.parent / "config.json"
+    if not config.is_file():
+        return None
+    try:
+        return cast(Mapping[str, Any], json.loads(config.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as err:
+        raise InputError(f"{config} is no JSON: {err}", hint="fetch it again") from err
+
+
+def _vae_config(path: Path) -> Mapping[str, Any] | None:
+    """Only a diffusers folder's config.json speaks of the VAE; that of an official one does not."""
+    config = _config_beside(path)
+    if config is None or config.get("_class_name") != "AutoencoderKLWan":
+        return None
+    return {name: value for name, value in config.items() if not name.startswith("_")}
+
+
+def _tokenizer(found: Found, inside: Tensor | None) -> Tokenizer:
+    from soundreel.engines.wan.encoders.text import folder_tokenizer, sentencepiece_tokenizer
+
+    if inside is not None:
+        return sentencepiece_tokenizer(inside.numpy().tobytes())
+    folder = found.path.parent
+    near = (
+        folder,
+        folder / "google" / "umt5-xxl",
+        folder / "tokenizer",
+        folder.parent / "tokenizer",
+    )
+    for candidate in near:
+        if (candidate / "tokenizer.json").is_file():
+            return folder_tokenizer(candidate)
+    raise InputError(
+        f"{found.path} has no tokenizer inside, and no tokenizer.json lies beside it",
+        hint="take ComfyUI's text encoder file, which has one, or put the official folder "
+        "google/umt5-xxl beside the file",
+    )
+
+
+def _tie_embedding(model: nn.Module) -> None:
+    """UMT5 has two names for one embedding; apart, a device would hold it twice."""
+    shared = model.get_submodule("shared")
+    model.set_submodule("encoder.embed_tokens", shared)
+
+
+def _translated(found: Found, build: Callable[[], T]) -> T:
+    try:
+        return build()
+    except KeyError as err:
+        raise InputError(
+            f"{found.path} is no complete {found.kind.value}: {err.args[0]}",
+            hint="fetch it again: soundreel models pull",
+        ) from err

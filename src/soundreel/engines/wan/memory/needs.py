@@ -1,0 +1,282 @@
+"""What each stage of a job needs at the model's published sizes: weights, activations, operations.
+
+Counted on the modules themselves (`counting`), which are made on the meta device: nothing here
+needs a card, weights or more than a few megabytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from typing import Any, cast
+
+import torch
+from torch import nn
+
+from soundreel.engines.wan.load.fp8 import ScaledLinear
+from soundreel.engines.wan.load.mapped import empty_model
+from soundreel.engines.wan.memory.counting import Count, count
+from soundreel.engines.wan.memory.offload import Level, streamed_part
+from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
+from soundreel.timeline.grid import FRAMES_PER_LATENT
+
+MOTION_LATENTS = 19
+"""Latent frames of the 73 motion pictures."""
+
+TEXT_TOKENS = 512
+SAMPLE_RATE = 16000
+_SPACE = 8  # pixels per latent
+_LAYERS = 40
+
+UMT5_XXL = {
+    # google/umt5-xxl, config.json
+    **{"vocab_size": 256384, "d_model": 4096, "d_kv": 64, "d_ff": 10240},
+    **{"num_layers": 24, "num_heads": 64, "relative_attention_num_buckets": 32},
+    "feed_forward_proj": "gated-gelu",
+}
+
+WAV2VEC2_LARGE = {
+    # jonatasgrosman/wav2vec2-large-xlsr-53-english, config.json
+    **{"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24},
+    **{"num_attention_heads": 16, "feat_extract_norm": "layer", "conv_bias": True},
+    **{"do_stable_layer_norm": True, "apply_spec_augment": False},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is made: pictures of width x height, `frames` of them in a pass; which conditions there
+    are; whether sampling is guided (two passes a step); seconds of sound encoded at once."""
+
+    width: int
+    height: int
+    frames: int
+    reference: bool = True
+    motion: bool = True
+    guided: bool = True
+    sound_s: int = 60
+
+    @property
+    def latents(self) -> tuple[int, int, int]:
+        """(T, h, w)."""
+        return self.frames // FRAMES_PER_LATENT, self.height // _SPACE, self.width // _SPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """Bytes of a model as it is loaded. all: everything; rest: without the blocks that can be
+    streamed; block: the largest of these (0: none)."""
+
+    all: int
+    rest: int
+    block: int
+
+    def resident(self, level: Level) -> int:
+        """Bytes on the device while the model is used: of streamed blocks two, the one that
+        computes and the next."""
+        return self.rest + 2 * self.block if level == "block" and self.block else self.all
+
+
+@cache
+def transformer_weights(number_format: str) -> Weights:
+    """The 14B transformer, "fp8_scaled" or 16 bits."""
+    model = empty_model(_transformer)
+    return _weights(model, number_format.startswith("fp8"), kept_in_float32)
+
+
+@cache
+def text_weights(number_format: str) -> Weights:
+    """UMT5-XXL's encoder, "fp8_scaled" or 16 bits."""
+    return _weights(empty_model(_text_encoder), number_format.startswith("fp8"), lambda _: False)
+
+
+@cache
+def vae_weights() -> Weights:
+    return _weights(empty_model(_vae), False, lambda _: True)
+
+
+@cache
+def audio_weights() -> Weights:
+    return _weights(empty_model(_wav2vec2), False, lambda _: True)
+
+
+@cache
+def step_count(work: Work, number_format: str) -> Count:
+    """One pass of the transformer, with what its conditions hold beside it.
+
+    Blocks come one after the other and are of two sorts, so one of each is run.
+    """
+    counted = _pass(work, number_format.startswith("fp8"))
+    singing, plain = counted.parts
+    injected = len(AUDIO_INJECT_LAYERS)
+    flops = counted.flops + (injected - 1) * singing + (_LAYERS - injected - 1) * plain
+    held = counted.held_bytes * (2 if work.guided else 1)
+    return Count(counted.peak_bytes + held, held, flops)
+
+
+def decode_count(work: Work, latents: int, tiled: bool) -> Count:
+    """`latents` latent frames to pictures."""
+    height, width, tiles = _field(work, tiled)
+    return _extended(_decode(height, width), latents, tiles)
+
+
+def encode_count(work: Work, latents: int, tiled: bool) -> Count:
+    """Pictures, four at a time from main memory, to `latents` latent frames."""
+    height, width, tiles = _field(work, tiled)
+    return _extended(_encode(height, width), latents, tiles)
+
+
+@cache
+def _decode(height: int, width: int) -> tuple[Count, ...]:
+    """Of 1, 2, 3 and 4 latent frames."""
+    vae = _meta_vae()
+    z = torch.empty(1, 16, 4, height, width, device="meta")
+    return tuple(count(partial(_drain, vae, z[:, :, :n])) for n in (1, 2, 3, 4))
+
+
+@cache
+def _encode(height: int, width: int) -> tuple[Count, ...]:
+    """To 1, 2, 3 and 4 latent frames."""
+    vae = _meta_vae()
+    size = (1, 3, 1 + 3 * FRAMES_PER_LATENT, height * _SPACE, width * _SPACE)
+    x = torch.empty(size, device="meta")
+    group = x[:, :, :FRAMES_PER_LATENT].numel() * x.itemsize  # moved to the device
+    counts = [count(partial(vae.encode, x[:, :, : 4 * n - 3])) for n in (1, 2, 3, 4)]
+    return tuple(Count(c.peak_bytes + group, c.held_bytes, c.flops) for c in counts)
+
+
+@cache
+def text_count(number_format: str) -> Count:
+    """One prompt of the greatest length."""
+    model = empty_model(_text_encoder).to(torch.bfloat16)
+    _quantise(model, number_format.startswith("fp8"))
+    tokens = torch.zeros(1, TEXT_TOKENS, dtype=torch.long, device="meta")
+    return count(lambda: model(tokens))
+
+
+@cache
+def sound_count(seconds: int) -> Count:
+    """One pass of wav2vec2, all hidden states kept."""
+    model = empty_model(_wav2vec2)
+    wave = torch.empty(1, seconds * SAMPLE_RATE, device="meta")
+    return count(lambda: model(wave, output_hidden_states=True))
+
+
+# --- the modules ------------------------------------------------------------------------------
+
+
+def _transformer(**config: Any) -> nn.Module:
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+
+    return cast(nn.Module, WanS2VTransformer3DModel(**config))
+
+
+def _text_encoder() -> nn.Module:
+    from soundreel.engines.wan.encoders.text import text_model
+
+    return text_model(UMT5_XXL)
+
+
+def _vae() -> nn.Module:
+    from diffusers import AutoencoderKLWan
+
+    return cast(nn.Module, AutoencoderKLWan())
+
+
+def _wav2vec2() -> nn.Module:
+    from transformers import Wav2Vec2Config, Wav2Vec2Model
+
+    return cast(nn.Module, Wav2Vec2Model(Wav2Vec2Config(**WAV2VEC2_LARGE)))
+
+
+def _meta_vae() -> Any:
+    from soundreel.engines.wan.encoders.vae import WanVae
+
+    return WanVae(empty_model(_vae))
+
+
+def _field(work: Work, tiled: bool) -> tuple[int, int, int]:
+    """Latents that the VAE works on at once, in height and width, and how often."""
+    from soundreel.engines.wan.encoders.vae import TILE, WanVae
+
+    _, height, width = work.latents
+    tiles = len(WanVae(empty_model(_vae), tiled=tiled)._tiles(height, width))
+    return (min(height, TILE), min(width, TILE), tiles) if tiles else (height, width, 1)
+
+
+def _pass(work: Work, quantised: bool) -> Count:
+    """prepare() and one forward of two blocks of the 14B's width, the first with sound."""
+    model: Any = empty_model(lambda: _transformer(num_layers=2, audio_inject_layers=(0,)))
+    for name, parameter in model.named_parameters():
+        parameter.data = parameter.data.to(
+            torch.float32 if kept_in_float32(name) else torch.bfloat16
+        )
+    _quantise(model, quantised)
+    frames, height, width = work.latents
+    with torch.device("meta"):
+        latents = torch.empty(1, 16, frames, height, width)
+        text = torch.empty(1, TEXT_TOKENS, 4096, dtype=torch.bfloat16)
+        sound = torch.empty(1, 25, 1024, FRAMES_PER_LATENT * frames)
+        reference = torch.empty(1, 16, 1, height, width) if work.reference else None
+        motion = torch.empty(1, 16, MOTION_LATENTS, height, width) if work.motion else None
+        timestep = torch.empty(())
+    parts: list[Any] = []
+
+    def prepare() -> Any:
+        made = model.prepare(text, sound, work.latents, reference, motion)
+        parts.append(made)
+        return made
+
+    prepared = count(prepare)
+    forward = count(lambda: model(latents, timestep, parts[0]), list(model.blocks))
+    peak = max(prepared.peak_bytes - prepared.held_bytes, forward.peak_bytes)
+    return Count(peak, prepared.held_bytes, forward.flops, forward.parts)
+
+
+def _quantise(model: nn.Module, quantised: bool) -> None:
+    """Every linear layer as the fp8_scaled files have it."""
+    if not quantised:
+        return
+    for name, module in list(model.named_modules()):
+        if isinstance(module, nn.Linear):
+            layer = ScaledLinear(module, torch.float8_e4m3fn).requires_grad_(False)
+            if layer.bias is not None:
+                layer.bias.data = layer.bias.data.to(torch.bfloat16)
+            model.set_submodule(name, layer)
+
+
+def _weights(model: nn.Module, quantised: bool, float32: Callable[[str], bool]) -> Weights:
+    part = streamed_part(model)
+    sizes = {name: _bytes(model, name, quantised, float32) for name, _ in model.named_parameters()}
+    total = sum(sizes.values())
+    if part is None:
+        return Weights(total, total, 0)
+    blocks = cast(nn.ModuleList, getattr(part, "blocks", None) or part.get_submodule("block"))
+    prefix = next(name for name, module in model.named_modules() if module is blocks)
+    each = [
+        sum(size for name, size in sizes.items() if name.startswith(f"{prefix}.{index}."))
+        for index in range(len(blocks))
+    ]
+    return Weights(total, total - sum(each), max(each))
+
+
+def _bytes(model: nn.Module, name: str, quantised: bool, float32: Callable[[str], bool]) -> int:
+    """Of one parameter as `state.fill` loads it, with the scale of an 8-bit one."""
+    layer, _, last = name.rpartition(".")
+    numel = model.get_parameter(name).numel()
+    if quantised and last == "weight" and isinstance(model.get_submodule(layer), nn.Linear):
+        return numel + 4
+    return numel * (4 if float32(name) else 2)
+
+
+def _drain(vae: Any, latents: torch.Tensor) -> None:
+    for _ in vae.decode(latents):
+        pass
+
+
+def _extended(counts: tuple[Count, ...], latents: int, times: int) -> Count:
+    """From the counts of 1 to 4 latent frames to any number: the third goes on for ever."""
+    few, more = counts[min(latents, 3) - 1], counts[min(latents, 4) - 1]
+    flops = few.flops + max(0, latents - 3) * (more.flops - few.flops)
+    return Count(max(few.peak_bytes, more.peak_bytes), few.held_bytes, flops * times)

@@ -1,0 +1,201 @@
+"""POST /prompt as the fake server checks it, with the bodies that a real one was seen to give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from comfyui.fake.nodes import Place, annotated
+
+_FILE_INPUTS = {"LoadAudio": "audio", "LoadImage": "image", "LoadLatent": "latent"}
+_NUMBERS = {"INT": int, "FLOAT": float}
+
+
+def error(kind: str, message: str, details: str = "", **extra: Any) -> dict[str, Any]:
+    return {"type": kind, "message": message, "details": details, "extra_info": extra}
+
+
+def check_prompt(
+    graph: Any, nodes: Mapping[str, Any], files: Mapping[Place, bytes]
+) -> tuple[dict[str, Any] | None, dict[str, Any], list[str]]:
+    """The error that refuses the prompt (or None), node errors, and the outputs that will run.
+
+    Values are coerced in place, as the server does.
+    """
+    if not graph:
+        return error("prompt_no_outputs", "Prompt has no outputs"), {}, []
+    for node_id, node in graph.items():
+        if "class_type" not in node:
+            message = "Cannot execute because a node is missing the class_type property."
+            return error("invalid_prompt", message, f"Node ID '#{node_id}'"), {}, []
+        if node["class_type"] not in nodes:
+            message = f"Cannot execute because node {node['class_type']} does not exist."
+            return error("invalid_prompt", message, f"Node ID '#{node_id}'"), {}, []
+    outputs = [id for id, node in graph.items() if nodes[node["class_type"]]["output_node"]]
+    if not outputs:
+        return error("prompt_no_outputs", "Prompt has no outputs"), {}, []
+    return _check_outputs(graph, nodes, files, outputs)
+
+
+def _check_outputs(
+    graph: Any, nodes: Mapping[str, Any], files: Mapping[Place, bytes], outputs: list[str]
+) -> tuple[dict[str, Any] | None, dict[str, Any], list[str]]:
+    node_errors: dict[str, Any] = {}
+    good = []
+    for output in outputs:
+        bad = False
+        for node_id in _ancestry(graph, output):
+            found = list(_node_errors(graph, node_id, nodes, files))
+            if found:
+                bad = True
+                entry = node_errors.setdefault(
+                    node_id,
+                    {
+                        "errors": found,
+                        "dependent_outputs": [],
+                        "class_type": graph[node_id]["class_type"],
+                    },
+                )
+                entry["dependent_outputs"].append(output)
+        if not bad:
+            good.append(output)
+    if good:
+        return None, node_errors, good
+    refused = error("prompt_outputs_failed_validation", "Prompt outputs failed validation")
+    return refused, node_errors, []
+
+
+def is_link(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 2
+
+
+def _ancestry(graph: Any, output: str) -> list[str]:
+    seen: list[str] = []
+    todo = [output]
+    while todo:
+        node_id = todo.pop()
+        if node_id in seen:
+            continue
+        seen.append(node_id)
+        links = [value[0] for value in graph[node_id].get("inputs", {}).values() if is_link(value)]
+        todo += [link for link in links if link in graph]
+    return seen[::-1]
+
+
+def _node_errors(
+    graph: Any, node_id: str, nodes: Mapping[str, Any], files: Mapping[Place, bytes]
+) -> Iterator[dict[str, Any]]:
+    node = graph[node_id]
+    spec = nodes[node["class_type"]]["input"]
+    for group in ("required", "optional"):
+        for name, config in spec.get(group, {}).items():
+            config = config if len(config) > 1 else [*config, {}]
+            if name not in node["inputs"]:
+                if group == "required":
+                    yield error(
+                        "required_input_missing", "Required input is missing", name, input_name=name
+                    )
+                continue
+            yield from _input_errors(graph, node, name, config, nodes, files)
+
+
+def _input_errors(
+    graph: Any,
+    node: Any,
+    name: str,
+    config: list[Any],
+    nodes: Mapping[str, Any],
+    files: Mapping[Place, bytes],
+) -> Iterator[dict[str, Any]]:
+    value, kind = node["inputs"][name], config[0]
+    if isinstance(value, list):
+        yield from _link_errors(graph, name, value, config, nodes)
+    elif _FILE_INPUTS.get(node["class_type"]) == name:
+        if annotated(str(value)) not in files:
+            yield error(
+                "custom_validation_failed",
+                "Custom validation failed for node",
+                f"{name} - Invalid {name} file: {value}",
+                input_name=name,
+            )
+    elif isinstance(kind, str) and kind in _NUMBERS:
+        yield from _number_errors(node["inputs"], name, config)
+    elif isinstance(kind, list) and value not in kind:
+        long = len(kind) > 20
+        known = f"(list of length {len(kind)})" if long else str(kind)
+        yield error(
+            "value_not_in_list",
+            "Value not in list",
+            f"{name}: '{value}' not in {known}",
+            input_name=name,
+            input_config=None if long else config,
+            received_value=value,
+        )
+
+
+def _link_errors(
+    graph: Any, name: str, value: list[Any], config: list[Any], nodes: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+    if len(value) != 2:
+        yield error(
+            "bad_linked_input",
+            "Bad linked input, must be a length-2 list of [node_id, slot_index]",
+            name,
+            input_name=name,
+            input_config=config,
+            received_value=value,
+        )
+        return
+    try:
+        received = nodes[graph[value[0]]["class_type"]]["output"][value[1]]
+    except (KeyError, IndexError) as err:
+        words = "tuple index out of range" if isinstance(err, IndexError) else str(err)
+        yield error(
+            "exception_during_inner_validation",
+            "Exception when validating inner node",
+            words,
+            input_name=name,
+            input_config=config,
+            exception_message=words,
+            exception_type=type(err).__name__,
+            traceback=[],
+            linked_node=value,
+        )
+        return
+    if config[0] not in (received, "*"):
+        yield error(
+            "return_type_mismatch",
+            "Return type mismatch between linked nodes",
+            f"{name}, received_type({received}) mismatch input_type({config[0]})",
+            input_name=name,
+            input_config=config,
+            received_type=received,
+            linked_node=value,
+        )
+
+
+def _number_errors(
+    inputs: dict[str, Any], name: str, config: list[Any]
+) -> Iterator[dict[str, Any]]:
+    kind, limits = config
+    value = inputs[name]
+    try:
+        inputs[name] = number = _NUMBERS[kind](value)
+    except (ValueError, TypeError) as err:
+        yield error(
+            "invalid_input_type",
+            f"Failed to convert an input value to a {kind} value",
+            f"{name}, {value}, {err}",
+            input_name=name,
+            input_config=config,
+            received_value=value,
+            exception_message=str(err),
+        )
+        return
+    facts = {"input_name": name, "input_config": config, "received_value": number}
+    if "min" in limits and number < limits["min"]:
+        message = f"Value {number} smaller than min of {limits['min']}"
+        yield error("value_smaller_than_min", message, name, **facts)
+    if "max" in limits and number > limits["max"]:
+        message = f"Value {number} bigger than max of {limits['max']}"
+        yield error("value_bigger_than_max", message, name, **facts)

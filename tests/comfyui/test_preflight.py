@@ -1,0 +1,198 @@
+"""What is checked before anything is sent, and what the user is told."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from comfyui.fake.server import FakeComfyUI
+from soundreel.config import Settings
+from soundreel.engines.comfyui.engine import ComfyUIEngine
+from soundreel.engines.comfyui.graphs.film import find_film
+from soundreel.engines.comfyui.graphs.graph import Graph
+from soundreel.engines.comfyui.graphs.names import find_choice, fit_to_server
+from soundreel.engines.comfyui.graphs.schema import NodeCatalog, parse_object_info
+from soundreel.errors import EngineUnavailable, InputError
+from soundreel.types import Request
+
+REQUEST = Request(audio=Path("a.wav"), engine="comfyui", width=64, height=96)
+
+
+def engine(*urls: str) -> ComfyUIEngine:
+    return ComfyUIEngine(Settings(url=",".join(urls)))
+
+
+def combo(*choices: str) -> list[object]:
+    return [list(choices), {}]
+
+
+def new_combo(*choices: str) -> list[object]:
+    return ["COMBO", {"options": list(choices)}]
+
+
+def catalog(**nodes: dict[str, object]) -> NodeCatalog:
+    return parse_object_info(
+        {name: {"input": {"required": inputs}} for name, inputs in nodes.items()}
+    )
+
+
+def test_a_good_server_passes_and_nothing_is_sent() -> None:
+    with FakeComfyUI() as server:
+        engine(server.url).preflight(REQUEST)
+        assert not server.prompts
+        assert not server.uploads
+        assert {method for method, _ in server.requests} == {"GET"}
+
+
+def test_no_server_is_said_within_about_a_second() -> None:
+    started = time.monotonic()
+    with pytest.raises(EngineUnavailable, match=r"127\.0\.0\.1:9") as caught:
+        engine("http://127.0.0.1:9").preflight(REQUEST)
+    assert time.monotonic() - started < 2
+    assert "--url" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("class_type", "hint"),
+    [("WanSoundImageToVideoExtend", "update ComfyUI"), ("LatentConcat", "node pack")],
+)
+def test_a_missing_node_is_named_with_what_brings_it(class_type: str, hint: str) -> None:
+    with (
+        FakeComfyUI(missing=(class_type,)) as server,
+        pytest.raises(EngineUnavailable, match=class_type) as caught,
+    ):
+        engine(server.url).preflight(REQUEST)
+    assert hint in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("option", "folder"),
+    [
+        ("model", "models/diffusion_models"),
+        ("text_encoder", "models/text_encoders"),
+        ("vae", "models/vae"),
+        ("audio_encoder", "models/audio_encoders"),
+        ("lora", "models/loras"),
+    ],
+)
+def test_a_missing_file_is_named_with_its_folder(option: str, folder: str) -> None:
+    request = replace(REQUEST, options={option: ["no.such"] if option == "lora" else "no.such"})
+    with (
+        FakeComfyUI() as server,
+        pytest.raises(EngineUnavailable, match=r"no\.such") as caught,
+    ):
+        engine(server.url).preflight(request)
+    assert folder in caught.value.hint
+
+
+def test_everything_that_is_missing_is_said_at_once() -> None:
+    request = replace(REQUEST, options={"model": "a.x", "vae": "b.x", "sampler": "c"})
+    with FakeComfyUI() as server, pytest.raises(EngineUnavailable) as caught:
+        engine(server.url).preflight(request)
+    for name in ("a.x", "b.x", "'c'"):
+        assert name in caught.value.message
+
+
+@pytest.mark.parametrize(("width", "height"), [(72, 96), (64, 100), (48, 96), (64, 16)])
+def test_illegal_sizes_are_refused_without_a_server(width: int, height: int) -> None:
+    with pytest.raises(InputError, match=f"{width}x{height}") as caught:
+        engine("http://127.0.0.1:9").preflight(replace(REQUEST, width=width, height=height))
+    assert "--size" in caught.value.hint
+
+
+def test_the_first_server_that_can_is_taken() -> None:
+    with FakeComfyUI(missing=("LoadLatent",)) as old, FakeComfyUI() as good:
+        chosen = engine("http://127.0.0.1:9", old.url, good.url)
+        chosen.preflight(REQUEST)
+        with pytest.raises(EngineUnavailable, match="LoadLatent") as caught:
+            engine("http://127.0.0.1:9", old.url).preflight(REQUEST)
+    assert "127.0.0.1:9" in caught.value.message
+
+
+def test_an_address_without_a_server_behind_is_an_input_error() -> None:
+    with pytest.raises(InputError):
+        engine("ftp://host").preflight(REQUEST)
+
+
+@pytest.mark.parametrize("film", ["core", "pack"])
+def test_film_is_found_in_core_and_pack(film: str) -> None:
+    with FakeComfyUI(film=film) as server:
+        engine(server.url).preflight(replace(REQUEST, interpolate="film"))
+
+
+def test_film_that_is_not_there_is_said_with_the_way_around() -> None:
+    with (
+        FakeComfyUI(film="") as server,
+        pytest.raises(EngineUnavailable, match="FILM VFI") as caught,
+    ):
+        engine(server.url).preflight(replace(REQUEST, interpolate="film"))
+    assert "--interpolate flow" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["interp_model", "model"])
+def test_the_model_input_of_the_film_node_is_read_from_the_server(name: str) -> None:
+    nodes = catalog(
+        FrameInterpolationModelLoader={"model_name": new_combo("rife.x", "film_net_fp16.x")},
+        FrameInterpolate={name: ["FI_MODEL", {}], "images": ["IMAGE", {}], "multiplier": ["INT"]},
+    )
+    film = find_film(nodes, None)
+    assert (film.model_input, film.model) == (name, "film_net_fp16.x")
+    assert find_film(nodes, "rife.x").model == "rife.x"
+    with pytest.raises(EngineUnavailable, match=r"other\.x"):
+        find_film(nodes, "other.x")
+
+
+@pytest.mark.parametrize("shape", [combo, new_combo])
+def test_both_shapes_of_choices_are_understood(shape: object) -> None:
+    nodes = catalog(VAELoader={"vae_name": shape("a.safetensors", "wan\\b.safetensors")})  # type: ignore[operator]
+    graph = Graph()
+    graph.add("VAELoader", node_id="1", vae_name="wan/b.safetensors")
+    graph.add("VAELoader", node_id="2", vae_name="c.safetensors")
+    (missing,) = fit_to_server(graph, nodes)
+    assert "c.safetensors" in missing.message
+    assert "models/vae" in missing.hint
+    assert graph["1"].inputs["vae_name"] == "wan\\b.safetensors"
+
+
+def test_a_file_is_found_in_whatever_folder_the_server_has_it() -> None:
+    assert find_choice("a.x", ("wan/a.x", "b.x")) == "wan/a.x"
+    assert find_choice("old/a.x", ("a.x",)) == "a.x"
+    assert find_choice("a.x", ("one/a.x", "a.x")) == "a.x"
+    assert find_choice("a.x", ("one/a.x", "two/a.x")) is None
+
+
+def test_diagnosis_shows_version_memory_models_and_film() -> None:
+    with FakeComfyUI(film="") as server:
+        checks = engine(server.url).diagnose()
+    told = " ".join(f"{check.name} {check.found}" for check in checks)
+    assert all(check.ok for check in checks)
+    assert "ComfyUI 0.3.64" in told
+    assert "GB free" in told
+    assert "wan2.2_s2v_14B_fp8_scaled.safetensors" in told
+    assert "FrameInterpolate" in told
+
+
+def test_diagnosis_of_a_poor_server_says_the_mend() -> None:
+    with FakeComfyUI(missing=("WanSoundImageToVideo",)) as server:
+        checks = engine("http://127.0.0.1:9", server.url).diagnose()
+    bad = [check for check in checks if not check.ok]
+    assert len(bad) == 2
+    assert all(check.hint for check in bad)
+
+
+def test_credentials_are_told_to_no_one() -> None:
+    with pytest.raises(EngineUnavailable) as caught:
+        engine("http://me:secret@127.0.0.1:9").preflight(REQUEST)
+    assert "secret" not in f"{caught.value.message} {caught.value.hint}"
+
+
+def test_identity_tells_graphs_apart_and_names_no_place() -> None:
+    with FakeComfyUI() as server:
+        first = engine(server.url).identity(REQUEST)
+        other = engine(server.url).identity(replace(REQUEST, options={"steps": 7}))
+    assert first["graph"] != other["graph"]
+    assert first["models"] == other["models"]
+    assert "127.0.0.1" not in str(first)

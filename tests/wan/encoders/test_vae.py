@@ -1,0 +1,98 @@
+"""Streaming and tiling of the VAE, on a model that only enlarges: its result is known."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import Tensor, nn  # noqa: E402
+from torch.nn import functional as F  # noqa: E402
+
+from soundreel.engines.wan.encoders.vae import SPACE, TILE, WanVae  # noqa: E402
+from soundreel.errors import Cancelled  # noqa: E402
+from soundreel.events import RunControl  # noqa: E402
+
+
+class Shrink(nn.Module):
+    """One latent frame of 3 channels, doubled (mu, variance), for a group of pictures."""
+
+    def forward(self, x: Tensor, feat_cache: list[Any], feat_idx: list[int]) -> Tensor:
+        small = F.avg_pool2d(x[:, :, -1], SPACE)[:, :, None]
+        return torch.cat([small, small], dim=1)
+
+
+class Enlarge(nn.Module):
+    """1 picture of the first latent frame, 4 of each further one; counts its calls."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(
+        self, x: Tensor, feat_cache: list[Any], feat_idx: list[int], first_chunk: bool
+    ) -> Tensor:
+        self.calls += 1
+        pictures = F.interpolate(x[:, :, 0], scale_factor=SPACE, mode="bilinear")[:, :, None]
+        return pictures if first_chunk else pictures.expand(-1, -1, 4, -1, -1)
+
+
+class Model(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(latents_mean=[0.0] * 3, latents_std=[1.0] * 3, z_dim=3)
+        self.encoder, self.decoder = Shrink(), Enlarge()
+        self.quant_conv = self.post_quant_conv = nn.Identity()
+        self.placeholder = nn.Parameter(torch.zeros(1))
+
+
+def smooth(*shape: int) -> Tensor:
+    """A tensor (1, 3, T, h, w) in -1..1 that changes slowly in space."""
+    rows = torch.linspace(-1, 1, shape[3])[:, None]
+    columns = torch.linspace(0, 1, shape[4])[None]
+    return (rows * columns).expand(shape) * torch.linspace(0.2, 1, shape[2]).view(1, 1, -1, 1, 1)
+
+
+@pytest.mark.parametrize("height", [TILE, TILE + 1, 2 * TILE])
+@pytest.mark.parametrize("width", [TILE - 3, 3 * TILE + 5])
+def test_tiles_join_without_a_seam(height: int, width: int) -> None:
+    latents = smooth(1, 3, 3, height, width)
+    whole = torch.cat(list(WanVae(Model()).decode(latents, skip=2)), dim=2)
+    tiles = torch.cat(list(WanVae(Model(), tiled=True).decode(latents, skip=2)), dim=2)
+    assert whole.shape == tiles.shape == (1, 3, 7, height * SPACE, width * SPACE)
+    assert (whole - tiles).abs().max() < 0.01, "bilinear enlarging differs at tile edges alone"
+    pictures = whole[:, :, :5]
+    encoded, in_tiles = (
+        WanVae(Model()).encode(pictures),
+        WanVae(Model(), tiled=True).encode(pictures),
+    )
+    assert torch.allclose(encoded, in_tiles, atol=1e-5)
+
+
+def test_pictures_come_out_as_soon_as_they_are_decoded() -> None:
+    model = Model()
+    stream = WanVae(model).decode(smooth(1, 3, 20, 8, 8))
+    assert next(stream).shape[2] == 1
+    assert next(stream).shape[2] == 4
+    assert model.decoder.calls == 2
+
+
+@pytest.mark.parametrize("tiled", [False, True])
+def test_work_stops_at_the_next_group_when_cancelled(tiled: bool) -> None:
+    control, model = RunControl(), Model()
+    control.cancel()
+    vae = WanVae(model, tiled=tiled)
+    with pytest.raises(Cancelled):
+        vae.encode(torch.zeros(1, 3, 9, 320, 320), control.raise_if_cancelled)
+    with pytest.raises(Cancelled):
+        next(vae.decode(smooth(1, 3, 4, 40, 40), 0, control.raise_if_cancelled))
+    assert model.decoder.calls == 0
+
+
+def test_values_are_clamped() -> None:
+    pictures = next(WanVae(Model()).decode(10 * smooth(1, 3, 1, 8, 8)))
+    assert pictures.min() == -1
+    assert pictures.max() == 1

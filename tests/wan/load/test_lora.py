@@ -1,0 +1,177 @@
+"""LoRA files of every style change the layers they were made for, and say what they did not."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from soundreel.engines.wan.load.fp8 import ScaledLinear, split_scales
+from soundreel.engines.wan.load.lora import (
+    LoraLinear,
+    LoraReport,
+    LoraSpec,
+    apply_loras,
+    parse_lora,
+)
+from soundreel.engines.wan.load.mapped import empty_model, fill
+from soundreel.errors import InputError
+
+CPU = torch.device("cpu")
+DOWN, UP = torch.randn(4, 8), torch.randn(12, 4)
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.q = nn.Linear(8, 12)
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        block = nn.Module()
+        block.self_attn = Attention()
+        block.ffn = nn.Sequential(nn.Linear(8, 12), nn.GELU(), nn.Linear(12, 8))
+        self.blocks = nn.ModuleList([block])
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.get_submodule("blocks.0.self_attn.q")(x)
+        return out
+
+
+ALIASES = {"blocks.0.attn1.to_q": "blocks.0.self_attn.q"}
+
+
+def apply(model: nn.Module, *specs: LoraSpec) -> list[LoraReport]:
+    return apply_loras(model, specs, aliases=ALIASES, dtype=torch.float32, device=CPU)
+
+
+def write(path: Path, tensors: dict[str, Tensor]) -> LoraSpec:
+    save_file({name: tensor.clone() for name, tensor in tensors.items()}, path)
+    return LoraSpec(path)
+
+
+PEFT = "base_model.model.blocks.0.self_attn.q.lora_"
+STYLES = {
+    "comfyui": ("diffusion_model.blocks.0.self_attn.q.lora_down.weight", ".lora_up.weight"),
+    "kohya": ("lora_unet_blocks_0_self_attn_q.lora_down.weight", ".lora_up.weight"),
+    "diffusers": ("transformer.blocks.0.attn1.to_q.lora_A.weight", ".lora_B.weight"),
+    "peft": (
+        "base_model.model.blocks.0.self_attn.q.lora_A.default.weight",
+        ".lora_B.default.weight",
+    ),
+    "bare": ("blocks.0.self_attn.q.lora_A.weight", ".lora_B.weight"),
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_every_key_style_adds_the_low_rank_product(tmp_path: Path, style: str) -> None:
+    down_name, up_end = STYLES[style]
+    up_name = down_name.split(".lora_")[0] + up_end
+    net, x = Net(), torch.randn(3, 8)
+    before = net(x)
+    (report,) = apply(net, write(tmp_path / "x.safetensors", {down_name: DOWN, up_name: UP}))
+    assert torch.allclose(net(x), before + x @ DOWN.T @ UP.T, atol=1e-5)
+    assert (report.applied, report.unmatched) == (1, ())
+
+
+def lightx2v(alpha: float | None = None) -> dict[str, Tensor]:
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    state = {f"{layer}.lora_down.weight": DOWN, f"{layer}.lora_up.weight": UP}
+    return state if alpha is None else state | {f"{layer}.alpha": torch.tensor(alpha).double()}
+
+
+def test_alpha_and_strength_scale_it(tmp_path: Path) -> None:
+    net, x = Net(), torch.randn(3, 8)
+    before = net(x)
+    spec = write(tmp_path / "x.safetensors", lightx2v(alpha=2.0))
+    apply(net, LoraSpec(spec.path, 0.5))
+    assert torch.allclose(net(x), before + 0.5 * 2 / 4 * (x @ DOWN.T @ UP.T), atol=1e-5)
+
+
+def test_alpha_of_a_peft_folder_is_used(tmp_path: Path) -> None:
+    (tmp_path / "adapter_config.json").write_text(json.dumps({"r": 4, "lora_alpha": 2}))
+    net, x = Net(), torch.randn(3, 8)
+    before = net(x)
+    apply(net, write(tmp_path / "adapter_model.safetensors", lightx2v()))
+    assert torch.allclose(net(x), before + 0.5 * (x @ DOWN.T @ UP.T), atol=1e-5)
+
+
+def test_several_loras_add_up(tmp_path: Path) -> None:
+    net, x = Net(), torch.randn(3, 8)
+    before = net(x)
+    first = write(tmp_path / "a.safetensors", lightx2v())
+    apply(net, first, LoraSpec(first.path, 0.5))
+    assert torch.allclose(net(x), before + 1.5 * (x @ DOWN.T @ UP.T), atol=1e-4)
+
+
+def test_eight_bit_weights_are_not_touched(tmp_path: Path) -> None:
+    state = Net().state_dict()
+    name = "blocks.0.self_attn.q"
+    state[f"{name}.weight"] = state[f"{name}.weight"].to(torch.float8_e4m3fn)
+    state[f"{name}.scale_weight"] = torch.tensor(0.5)
+    net = empty_model(Net)
+    fill(net, *split_scales(state), device=CPU, dtype=torch.float32)
+    x = torch.randn(3, 8)
+    before = net(x)
+    apply(net, write(tmp_path / "x.safetensors", lightx2v()))
+    wrapped = net.get_submodule(name)
+    assert isinstance(wrapped, LoraLinear)
+    assert isinstance(wrapped.base_layer, ScaledLinear)
+    assert wrapped.weight.element_size() == 1
+    assert torch.allclose(net(x), before + x @ DOWN.T @ UP.T, atol=1e-5)
+
+
+def test_keys_without_a_layer_are_counted_and_listed_once(tmp_path: Path) -> None:
+    state = lightx2v()
+    for block in range(3):
+        layer = f"diffusion_model.blocks.{block}.cross_attn.k_img"
+        state |= {f"{layer}.lora_down.weight": DOWN, f"{layer}.lora_up.weight": UP}
+        state[f"diffusion_model.blocks.{block}.norm3.diff_b"] = torch.zeros(8)
+    (report,) = apply(Net(), write(tmp_path / "x.safetensors", state))
+    assert report.applied == 1
+    assert len(report.unmatched) == 9
+    assert report.message.count("blocks.*.cross_attn.k_img.down") == 1
+    assert "9 keys fit no layer" in report.message
+    assert "blocks.*.norm3.diff_b" in report.message
+
+
+def test_misshapen_parts_are_reported_not_applied(tmp_path: Path) -> None:
+    layer = "diffusion_model.blocks.0.ffn.0"
+    wrong = {f"{layer}.lora_down.weight": torch.zeros(4, 9), f"{layer}.lora_up.weight": UP}
+    (report,) = apply(Net(), write(tmp_path / "x.safetensors", lightx2v() | wrong))
+    assert report.applied == 1
+    assert report.unmatched == ("blocks.0.ffn.0.down", "blocks.0.ffn.0.up")
+
+
+def test_a_lora_of_another_model_is_an_error(tmp_path: Path) -> None:
+    keys = {"lora_unet_down_blocks_0_attn.lora_down.weight": DOWN}
+    with pytest.raises(InputError, match="fits no layer"):
+        apply(Net(), write(tmp_path / "x.safetensors", keys))
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "strength"),
+    [
+        ("a.safetensors", "a.safetensors", 1.0),
+        ("a.safetensors:0.8", "a.safetensors", 0.8),
+        ("/x/b.safetensors:-0.5", "/x/b.safetensors", -0.5),
+        (r"C:\loras\b.safetensors", r"C:\loras\b.safetensors", 1.0),
+        (r"C:\loras\b.safetensors:0.5", r"C:\loras\b.safetensors", 0.5),
+    ],
+)
+def test_lora_option(text: str, path: str, strength: float) -> None:
+    assert parse_lora(text) == LoraSpec(Path(path), strength)
+
+
+def test_bad_strength_is_an_error() -> None:
+    with pytest.raises(InputError, match="no strength"):
+        parse_lora("a.safetensors:strong")

@@ -1,0 +1,335 @@
+"""What a job needs is counted exactly, and what is decided from it fits."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.files.lookup import given
+from soundreel.engines.wan.load.models import load_transformer
+from soundreel.engines.wan.memory import needs
+from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named, memory_named
+from soundreel.engines.wan.memory.counting import count
+from soundreel.engines.wan.memory.estimate import predict, target_here, target_named, works_of
+from soundreel.engines.wan.memory.fit import RESERVE, Precision, fit, remedies, require, stages
+from soundreel.engines.wan.memory.needs import Work
+from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+from soundreel.errors import EngineUnavailable, InputError
+from soundreel.timeline.plan import make_plan
+from soundreel.types import AudioClip, ChunkGeometry, Request
+from wan import model_folder as testing
+from wan.files.weight_files import key_lists, write_sparse
+
+ROOT = Path(__file__).parents[3]
+SMALL = Work(256, 256, 16)
+DEFAULT = Work(832, 1216, 80)
+
+
+# --- counting ---------------------------------------------------------------------------------
+
+
+def test_the_peak_is_what_lives_at_once() -> None:
+    def run() -> torch.Tensor:
+        a = torch.empty(1000, device="meta")
+        b = a + 1
+        del a
+        return b * 2
+
+    assert (count(run).peak_bytes, count(run).held_bytes) == (8000, 4000)
+
+
+def test_views_cost_nothing_and_copies_do() -> None:
+    x = torch.empty(10, 10, device="meta")
+    assert count(lambda: x.view(100)[5:].unsqueeze(0)).peak_bytes == 0
+    assert count(lambda: x.t().contiguous()).peak_bytes == 400
+
+
+def test_operations_are_counted_by_formula() -> None:
+    x, linear = torch.empty(3, 8, device="meta"), nn.Linear(8, 5, device="meta")
+    counted = count(lambda: linear(x), [linear])
+    assert counted.flops == 2 * 3 * 8 * 5
+    assert counted.parts == (counted.flops,)
+
+
+def test_attention_is_counted_as_a_fused_kernel() -> None:
+    q = torch.empty(1, 2, 100, 16, device="meta")
+    k = torch.empty(1, 2, 50, 16, device="meta")
+    counted = count(lambda: F.scaled_dot_product_attention(q, k, k))
+    assert counted.flops == 4 * 2 * 100 * 50 * 16
+    assert counted.peak_bytes == q.nbytes // 1 + 2 * 100 * 4
+
+
+def test_rms_norm_is_counted_as_a_fused_kernel() -> None:
+    x = torch.empty(1, 100, 64, device="meta", dtype=torch.bfloat16)
+    norm = nn.RMSNorm(64, device="meta", dtype=torch.bfloat16)
+    assert count(lambda: norm(x)).peak_bytes == x.nbytes + 100 * 4
+
+
+def _tiny(device: str) -> tuple[WanS2VTransformer3DModel, dict[str, torch.Tensor]]:
+    with torch.device(device):
+        model = WanS2VTransformer3DModel(
+            num_attention_heads=2,
+            attention_head_dim=24,
+            text_dim=24,
+            ffn_dim=100,
+            num_layers=2,
+            audio_dim=16,
+            num_audio_layers=3,
+            audio_inject_layers=(0,),
+        )
+        inputs = {
+            "latents": torch.zeros(1, 16, 3, 10, 14),
+            "text": torch.zeros(1, 7, 24),
+            "sound": torch.zeros(1, 3, 16, 12),
+            "motion": torch.zeros(1, 16, 19, 10, 14),
+            "time": torch.zeros(()),
+        }
+    return model.eval().requires_grad_(False), inputs
+
+
+def test_counts_on_the_meta_device_equal_a_real_run() -> None:
+    counts = []
+    for device in ("meta", "cpu"):
+        model, x = _tiny(device)
+
+        def run(model: WanS2VTransformer3DModel = model, x: dict = x) -> object:
+            ready = model.prepare(x["text"], x["sound"], (3, 10, 14), None, x["motion"])
+            return model(x["latents"], x["time"], ready).sample
+
+        counts.append(count(run, list(model.blocks)))
+    assert counts[0] == counts[1]
+    assert counts[0].peak_bytes > 0
+
+
+def _vae_run(device: str) -> Callable[[], object]:
+    with torch.device(device):
+        vae = WanVae(testing._vae())
+        latents = torch.zeros(1, 16, 3, 8, 12)
+    return lambda: list(vae.decode(latents))
+
+
+def _text_run(device: str) -> Callable[[], object]:
+    with torch.device(device):
+        model = testing._text_encoder().eval()
+        tokens = torch.ones(1, 9, dtype=torch.long)
+    return lambda: model(tokens).last_hidden_state
+
+
+def _sound_run(device: str) -> Callable[[], object]:
+    with torch.device(device):
+        model = testing._audio_encoder().eval()
+        wave = torch.zeros(1, 16000)
+    return lambda: model(wave, output_hidden_states=True)
+
+
+@pytest.mark.parametrize("make", [_vae_run, _text_run, _sound_run])
+def test_counts_of_the_other_models_equal_a_real_run(
+    make: Callable[[str], Callable[[], object]],
+) -> None:
+    on_meta, on_cpu = count(make("meta")), count(make("cpu"))
+    assert on_meta.flops == on_cpu.flops > 0
+    assert on_meta.peak_bytes == on_cpu.peak_bytes
+
+
+def test_more_blocks_need_no_more_activations() -> None:
+    """So two blocks are enough to count forty."""
+    peaks = set()
+    for layers in (2, 5):
+        with torch.device("meta"):
+            config = {"num_attention_heads": 2, "attention_head_dim": 24, "ffn_dim": 100}
+            model = WanS2VTransformer3DModel(
+                **config, num_layers=layers, audio_inject_layers=(0,), text_dim=24
+            )
+            latents, text = torch.empty(1, 16, 4, 16, 16), torch.empty(1, 7, 24)
+            sound, time = torch.empty(1, 25, 1024, 16), torch.empty(())
+        with torch.no_grad():
+            ready = model.prepare(text, sound, (4, 16, 16))
+        peaks.add(count(partial(model, latents, time, ready)).peak_bytes)
+    assert len(peaks) == 1
+
+
+def test_pass_flops_follow_the_papers_arithmetic() -> None:
+    """Matrix products and attention of 40 blocks, by hand, are all but a hundredth of the count."""
+    tokens_noisy = 20 * 76 * 52
+    tokens = tokens_noisy + 76 * 52 + 76 * 52 + 38 * 26 + 4 * 19 * 13
+    dim, ffn = 5120, 13824
+    block = 2 * tokens * (4 * dim * dim + 2 * dim * dim + 2 * dim * ffn)  # self, cross q/o, ffn
+    block += 2 * 512 * 2 * dim * dim  # cross k/v
+    block += 4 * tokens * tokens * dim + 4 * tokens * 512 * dim
+    counted = needs.step_count(DEFAULT, "bf16").flops
+    assert 0 < counted / (40 * block) - 1 < 0.02
+
+
+# --- weights ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("listed", "form"), [("s2v_fp8_scaled", "fp8_scaled"), ("s2v_bf16", "bf16")]
+)
+def test_weight_bytes_equal_the_loaded_full_size_model(
+    tmp_path: Path, listed: str, form: str
+) -> None:
+    path = write_sparse(tmp_path / "x.safetensors", key_lists()[listed])
+    cpu, half = torch.device("cpu"), torch.bfloat16
+    model = load_transformer(given(path, "transformer"), device=cpu, dtype=half)
+    tensors = (*model.parameters(), *model.buffers())
+    assert needs.transformer_weights(form).all == sum(tensor.nbytes for tensor in tensors)
+    largest = max(sum(p.nbytes for p in block.parameters()) for block in model.blocks)
+    scales = sum(buffer.nbytes for buffer in model.blocks[0].buffers())
+    assert needs.transformer_weights(form).block == largest + scales
+
+
+def test_published_sizes_of_the_other_models() -> None:
+    assert needs.vae_weights().all == 4 * 126_892_531
+    assert needs.text_weights("fp16").all == pytest.approx(11_366_399_385 - 4_548_313, rel=1e-5)
+    assert needs.text_weights("fp8_scaled").all == pytest.approx(
+        6_735_906_897 - 4_548_313, rel=1e-5
+    )
+
+
+# --- what fits --------------------------------------------------------------------------------
+
+
+def test_levels_need_less_and_less() -> None:
+    peaks = [
+        max(stage.peak for stage in stages(SMALL, Precision(), level))
+        for level in ("none", "model", "block")
+    ]
+    assert peaks == sorted(peaks, reverse=True)
+    assert peaks[0] > peaks[2]
+
+
+def test_auto_takes_the_fastest_level_that_fits() -> None:
+    assert fit(SMALL, Precision(), 80 * GIB).level == "none"
+    way = fit(SMALL, Precision(), 12 * GIB)
+    assert way.level == "block"
+    assert way.fits(12 * GIB)
+    assert not fit(SMALL, Precision(), 12 * GIB, "none").fits(12 * GIB)
+
+
+def test_the_vae_is_tiled_only_where_it_must_be() -> None:
+    free = 10 * GIB
+    assert not fit(SMALL, Precision(), free).tiled
+    large = Work(832, 1216, 16, motion=False)
+    assert fit(large, Precision(), free).tiled
+
+
+def test_remedies_fit() -> None:
+    free = 12 * GIB
+    texts = remedies(DEFAULT, Precision(), free)
+    assert len(texts) == 2
+    frames = int(texts[0].split()[1])
+    assert fit(Work(832, 1216, frames), Precision(), free).fits(free)
+    assert not fit(Work(832, 1216, frames + 4), Precision(), free).fits(free)
+    width, height = map(int, texts[1].split()[1].split("x"))
+    assert width % 16 == height % 16 == 0
+    assert fit(Work(width, height, 80), Precision(), free).fits(free)
+
+
+def test_too_little_memory_is_refused_with_what_would_fit() -> None:
+    with pytest.raises(EngineUnavailable, match="even with --offload block") as caught:
+        require(DEFAULT, Precision(), 12 * GIB, None)
+    assert "--size" in caught.value.hint
+    assert "--chunk-frames" in caught.value.hint
+
+
+def test_a_level_that_the_user_names_is_tried() -> None:
+    assert require(SMALL, Precision(), 8 * GIB, "none").level == "none"
+
+
+# --- cards and the prediction -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["RTX 4090", "rtx4090", "NVIDIA GeForce RTX 4090", "4090"])
+def test_cards_are_known_by_any_spelling(text: str) -> None:
+    assert card_named(text).name == "RTX 4090"
+
+
+def test_unknown_cards_are_listed() -> None:
+    with pytest.raises(InputError, match="not known") as caught:
+        card_named("Voodoo 2")
+    assert all(card.name in caught.value.hint for card in CARDS)
+
+
+@pytest.mark.parametrize(
+    "text", ["RTX 4080 SUPER", "RTX 4090 Laptop GPU", "NVIDIA H200", "Tesla T4", ""]
+)
+def test_cards_that_only_sound_alike_have_no_rates(text: str) -> None:
+    assert target_here(text, 10).card is None
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("24GB", 24 * GIB), ("16 GiB", 16 * GIB), ("4090", None)]
+)
+def test_memory_instead_of_a_card(text: str, size: int | None) -> None:
+    assert memory_named(text) == size
+
+
+def _plan(num_frames: int = 40) -> object:
+    geometry = ChunkGeometry(Fraction(16), 16, 4, 3, 3, 16)
+    seconds = Fraction(num_frames, 16)
+    audio = AudioClip(Path("a.wav"), Fraction(0), seconds, seconds, 16000, 1)
+    request = Request(audio=Path("a.wav"), image=Path("b.png"), width=256, height=256)
+    return make_plan(request, geometry, audio, num_frames)
+
+
+def test_the_prediction_names_every_stage_and_its_sources() -> None:
+    estimate = predict(_plan(), target_named("RTX 4090"))
+    details = dict(estimate.details)
+    stages = ("text", "reference", "sound", "sampling", "decode", "motion")
+    assert all("weights" in details[name] for name in stages)
+    assert "white paper" in details["rates"]
+    assert "predicted" in estimate.source
+    assert estimate.memory_bytes == fit(SMALL, Precision(), 24 * GIB).peak + RESERVE
+    assert "fits" in details
+
+
+def test_time_is_steps_and_passes_times_the_pass() -> None:
+    def seconds(steps: int, guided: bool = True) -> float:
+        value = predict(_plan(), target_named("RTX 4090"), steps=steps, guided=guided).seconds
+        assert value is not None
+        return value
+
+    step = (seconds(20) - seconds(10)) / 10
+    assert step == pytest.approx((seconds(40) - seconds(20)) / 20)
+    assert step == pytest.approx(2 * (seconds(20, False) - seconds(10, False)) / 10, rel=1e-6)
+    works = works_of(_plan(), guided=True)
+    flops = [needs.step_count(work, "fp8_scaled").flops * n for work, n in works.items()]
+    assert step == pytest.approx(2 * sum(flops) / 165.2e12)
+
+
+def test_memory_alone_gives_no_time() -> None:
+    estimate = predict(_plan(), target_named("24GB"))
+    assert estimate.seconds is None
+    assert estimate.memory_bytes is not None
+
+
+def test_what_does_not_fit_says_what_would() -> None:
+    details = dict(predict(_plan(), target_named("RTX 3060"), level="none").details)
+    assert "of 12.0 GiB" in details["does not fit"]
+    assert details["would fit"] == "--offload block"
+
+
+def test_the_table_in_the_docs_is_what_the_program_counts() -> None:
+    script = importlib.util.spec_from_file_location(
+        "memory_table", ROOT / "scripts/memory_table.py"
+    )
+    assert script is not None
+    assert script.loader is not None
+    module = importlib.util.module_from_spec(script)
+    script.loader.exec_module(module)
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    row = module.row(card_named("RTX 4090"), DEFAULT, "fp8_scaled")
+    assert "| " + " | ".join(row) + " |" in page

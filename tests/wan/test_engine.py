@@ -1,0 +1,181 @@
+"""The wan engine at its edges: options, checks before the work, what identifies its pictures."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+
+from soundreel.config import Settings
+from soundreel.engines.wan import engine as engine_module
+from soundreel.engines.wan.engine import WanEngine
+from soundreel.engines.wan.files.selection import find_loras
+from soundreel.engines.wan.options import PRESETS, Sampling, parse_options
+from soundreel.errors import EngineUnavailable, InputError
+from soundreel.types import Request
+from wan import tiny as wan_tiny
+from wan.model_folder import make_model_folder
+
+
+def settings_with(settings: Settings, *folders: Path) -> Settings:
+    return settings.model_copy(update={"models_dir": folders})
+
+
+@pytest.fixture
+def engine(settings: Settings) -> WanEngine:
+    return WanEngine(settings_with(settings, wan_tiny.model_folder()))
+
+
+def request_for(options: dict[str, Any] | None = None, **changes: Any) -> Request:
+    values = {"audio": Path("a.wav"), "engine": "wan", "width": 64, "height": 96}
+    return Request(**{**values, "options": options or {}, **changes})
+
+
+@pytest.mark.parametrize(
+    ("options", "sampling"),
+    [
+        ({}, PRESETS["official"]),
+        ({"sampling_preset": "quality"}, Sampling(20, 6.0, 8.0, "unipc")),
+        ({"sampling_preset": "fast", "steps": 6}, Sampling(6, 1.0, 5.0, "euler")),
+        ({"sampler": "dpmpp"}, Sampling(40, 4.5, 3.0, "dpm++")),
+        ({"sampler": "uni_pc", "flow_shift": 5}, Sampling(40, 4.5, 5.0, "unipc")),
+        ({"steps": None, "guidance_scale": 0}, Sampling(40, 0.0, 3.0, "unipc")),
+    ],
+)
+def test_given_values_go_over_the_preset(options: dict[str, Any], sampling: Sampling) -> None:
+    assert parse_options(options).sampling == sampling
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"steps": 0}, "--steps"),
+        ({"sampler": "heun"}, "--sampler"),
+        ({"chunk_frames": 82}, "--chunk-frames"),
+        ({"flow_shift": 0}, "--flow-shift"),
+        ({"offload": "disk"}, "--offload"),
+        ({"workflow": "x"}, "--workflow"),
+    ],
+)
+def test_a_wrong_option_is_named_with_its_value(options: dict[str, Any], name: str) -> None:
+    with pytest.raises(InputError) as raised:
+        parse_options(options)
+    assert raised.value.message.startswith(name)
+    assert str(next(iter(options.values()))) in raised.value.message
+
+
+def test_geometry_is_wans_and_its_lead_in_what_is_dropped(engine: WanEngine) -> None:
+    plain = engine.geometry(request_for())
+    assert (plain.fps, plain.chunk_frames, plain.grid, plain.size_multiple) == (16, 80, 4, 16)
+    assert plain.dropped_frames == plain.lead_in_frames == 3
+    first = engine.geometry(request_for({"init_first_frame": True}))
+    assert first.dropped_frames == first.lead_in_frames == 0
+    official = engine.geometry(request_for({"reference_timing": True, "chunk_frames": 48}))
+    assert (official.chunk_frames, official.grid) == (48, 48), "whole chunks only"
+    assert (official.dropped_frames, official.lead_in_frames) == (3, 0)
+    assert official.fps == Fraction(16)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"width": 48}, "64 pixels"),
+        ({"options": {"init_first_frame": True}}, "--image"),
+        ({"options": {"pose_video": Path("none.mp4")}}, "none.mp4"),
+        ({"options": {"lora": ("none.safetensors:0.5",)}}, "none.safetensors"),
+        ({"options": {"model": "none.safetensors"}}, "none.safetensors"),
+        ({"options": {"sampling_preset": "fast"}}, "few-step LoRA"),
+    ],
+)
+def test_what_cannot_work_is_said_before_the_work(
+    engine: WanEngine, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InputError) as raised:
+        engine.preflight(request_for(**changes))
+    assert words in raised.value.message + raised.value.hint
+    assert raised.value.hint
+
+
+def test_machine_without_weights_is_told_so_without_importing_torch(tmp_path: Path) -> None:
+    """`--engine auto` asks on every machine: seconds of import would be felt."""
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from soundreel.config import Settings\n"
+        "from soundreel.engines.wan.engine import WanEngine\n"
+        "from soundreel.errors import EngineUnavailable\n"
+        "from soundreel.types import Request\n"
+        "try: WanEngine(Settings()).preflight(Request(audio=Path('a.wav')))\n"
+        "except EngineUnavailable as err: print(err.message, 'torch' in sys.modules)\n"
+    )
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=home, capture_output=True, text=True, check=True
+    )
+    assert "transformer" in run.stdout
+    assert run.stdout.strip().endswith("False")
+
+
+def test_missing_packages_are_named(engine: WanEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "PACKAGES", ("torch", "no_such_package"))
+    with pytest.raises(EngineUnavailable, match="no_such_package"):
+        engine.preflight(request_for())
+
+
+def test_a_request_that_can_work_passes(engine: WanEngine) -> None:
+    engine.preflight(request_for())
+
+
+def test_missing_weights_are_named(settings: Settings, tmp_path: Path) -> None:
+    shutil.copytree(wan_tiny.model_folder() / "transformer", tmp_path / "m" / "transformer")
+    with pytest.raises(EngineUnavailable) as raised:
+        WanEngine(settings_with(settings, tmp_path / "m")).preflight(request_for())
+    assert "vae" in raised.value.message
+    assert "transformer" not in raised.value.message
+    checks = WanEngine(settings_with(settings, tmp_path / "m")).diagnose()
+    assert {check.name: check.ok for check in checks}["Wan 2.2 S2V transformer"]
+    assert all(check.ok or check.hint for check in checks)
+
+
+def test_identity_follows_the_weights_not_the_place(
+    engine: WanEngine, settings: Settings, tmp_path: Path
+) -> None:
+    identity = engine.identity(request_for())
+    moved = shutil.copytree(wan_tiny.model_folder(), tmp_path / "elsewhere")
+    assert WanEngine(settings_with(settings, moved)).identity(request_for()) == identity
+    other = make_model_folder(tmp_path / "other", seed=1)
+    changed = WanEngine(settings_with(settings, other)).identity(request_for())
+    assert changed["transformer"] != identity["transformer"]
+    assert str(tmp_path) not in str(changed)
+
+
+def test_loras_are_found_by_name_and_the_fast_preset_takes_the_few_step_one(
+    settings: Settings, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import save_file
+
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    tensors = {
+        f"{layer}.lora_down.weight": torch.randn(4, 48),
+        f"{layer}.lora_up.weight": torch.randn(48, 4),
+    }
+    few_steps = "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"
+    (tmp_path / "loras").mkdir()
+    for name in ("mine.safetensors", few_steps):
+        save_file(tensors, tmp_path / "loras" / name)
+    folders = (wan_tiny.model_folder(), tmp_path)
+    named = parse_options({"lora": ("mine.safetensors:0.5",)})
+    assert [(f.path.name, s) for f, s in find_loras(named, folders)] == [("mine.safetensors", 0.5)]
+    fast = parse_options({"sampling_preset": "fast"})
+    assert [(f.path.name, s) for f, s in find_loras(fast, folders)] == [(few_steps, 1.0)]
+    engine = WanEngine(settings_with(settings, *folders))
+    identity = engine.identity(request_for({"lora": ("mine.safetensors",)}))
+    assert identity["lora 1"].startswith("mine.safetensors ")

@@ -1,0 +1,380 @@
+"""The wan session on a tiny random model: timing, motion, resuming, room on the device."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from media_factory import write_audio  # noqa: E402
+from soundreel.api import generate, plan_request  # noqa: E402
+from soundreel.audio.load import probe  # noqa: E402
+from soundreel.config import Settings  # noqa: E402
+from soundreel.engines.wan import session as session_module  # noqa: E402
+from soundreel.engines.wan.encoders.vae import WanVae  # noqa: E402
+from soundreel.engines.wan.engine import WanEngine  # noqa: E402
+from soundreel.engines.wan.motion import Motion, follower, survivors  # noqa: E402
+from soundreel.engines.wan.options import parse_options  # noqa: E402
+from soundreel.engines.wan.session import WanSession  # noqa: E402
+from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError  # noqa: E402
+from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone, StepPreview  # noqa: E402
+from soundreel.timeline.plan import cut_shot  # noqa: E402
+from soundreel.types import ChunkGeometry, Plan, Request, Shot  # noqa: E402
+from wan import tiny as wan_tiny  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _quick() -> Iterator[None]:
+    with wan_tiny.one_thread():
+        yield
+
+
+@pytest.fixture
+def engine(settings: Settings) -> WanEngine:
+    return WanEngine(with_model(settings))
+
+
+@pytest.fixture
+def image(tmp_path: Path) -> Path:
+    from PIL import Image
+
+    path = tmp_path / "face.png"
+    Image.fromarray(np.random.default_rng(1).integers(0, 256, (80, 72, 3), np.uint8)).save(path)
+    return path
+
+
+def with_model(settings: Settings) -> Settings:
+    return settings.model_copy(update={"models_dir": (wan_tiny.model_folder(),)})
+
+
+def request_for(audio: Path, options: dict[str, Any] | None = None, **changes: Any) -> Request:
+    values = {"audio": audio, "engine": "wan", "width": 64, "height": 64, "seed": 7}
+    return Request(**{**values, "options": {**wan_tiny.OPTIONS, **(options or {})}, **changes})
+
+
+def plan_for(engine: WanEngine, request: Request) -> Plan:
+    return plan_request(request, probe(request.audio), engine, RunControl())
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+# --- resuming -------------------------------------------------------------------------------------
+
+
+def test_stopped_anywhere_and_resumed_gives_the_same_bytes(
+    tone: Path, image: Path, tmp_path: Path, settings: Settings
+) -> None:
+    whole = request_for(tone, image=image, num_frames=18, output=tmp_path / "whole.mp4")
+    generate(whole, with_model(settings))
+    for frames, sealed in ((3, 0), (8, 1), (14, 2)):
+        broken = replace(whole, output=tmp_path / f"broken{frames}.mp4")
+        with pytest.raises(Cancelled):
+            generate(broken, with_model(settings), control=stop_after(frames))
+        assert generate(broken, with_model(settings)).resumed_chunks == sealed
+        assert digest(tmp_path / f"broken{frames}.mp4") == digest(tmp_path / "whole.mp4")
+
+
+def stop_after(frames: int) -> RunControl:
+    control = RunControl()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, FrameDone) and event.done >= frames:
+            control.cancel()
+
+    control.on_event = watch
+    return control
+
+
+def test_a_state_of_another_kind_is_refused(engine: WanEngine, tone: Path) -> None:
+    plan = plan_for(engine, request_for(tone, num_frames=5))
+    with engine.open(plan, RunControl()) as session, pytest.raises(WorkError):
+        session.restore(b"not a state of ours")
+
+
+def test_a_chunk_without_the_state_before_it_is_refused(engine: WanEngine, tone: Path) -> None:
+    plan = plan_for(engine, request_for(tone, num_frames=13))
+    with engine.open(plan, RunControl()) as session, pytest.raises(EngineError, match="chunk 2"):
+        list(session.render(plan.chunks[1], RunControl()))
+
+
+def test_state_keeps_only_pictures_that_a_later_chunk_needs(engine: WanEngine, tone: Path) -> None:
+    """Chunks of 80 + 44 + 40: 29 pictures outlive the second one; the last needs latents only."""
+    geometry = ChunkGeometry(Fraction(16), 80, 4, 3, 3, 16)
+    plan = plan_for(engine, request_for(tone, num_frames=5))
+    shot = Shot(0, 0, 161)
+    plan = replace(plan, shots=(shot,), chunks=tuple(cut_shot(shot, geometry)))
+    assert [chunk.generated_frames for chunk in plan.chunks] == [80, 44, 40]
+    buffer = torch.arange(73.0).view(1, 1, 73, 1, 1)
+    outliving = survivors(plan, plan.chunks[1], buffer)
+    assert outliving is not None
+    assert outliving.flatten().tolist() == list(range(44, 73))
+    none_left = survivors(plan, plan.chunks[0], buffer)
+    assert none_left is not None
+    assert none_left.shape[2] == 0
+    assert survivors(plan, plan.chunks[2], buffer) is None
+    assert follower(plan, plan.chunks[2]) is None
+    assert len(Motion().to_bytes()) < 100
+
+
+def test_motion_survives_as_bytes_exactly() -> None:
+    motion = Motion(torch.randn(1, 16, 19, 8, 8), torch.randn(1, 3, 5, 64, 64))
+    again = Motion.from_bytes(motion.to_bytes(), torch.device("cpu"))
+    assert again.latents is not None
+    assert again.pictures is not None
+    assert torch.equal(again.latents, motion.latents)
+    assert torch.equal(again.pictures, motion.pictures)
+
+
+# --- time -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "lead"),
+    [({}, 3), ({"init_first_frame": True}, 0), ({"reference_timing": True}, 0)],
+)
+def test_sound_starts_as_much_earlier_as_pictures_are_dropped(
+    engine: WanEngine,
+    tone: Path,
+    image: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    lead: int,
+) -> None:
+    heard: list[tuple[Any, ...]] = []
+    pictures: list[tuple[int, int]] = []
+    file_sound = session_module.file_sound
+    give = session_module.SoundFeatures.pictures
+
+    def watched_sound(path: Path, start: Fraction, length: Fraction, **rest: Any) -> Any:
+        heard.append((start, length))
+        return file_sound(path, start, length, **rest)
+
+    def watched_pictures(self: Any, first: int, count: int) -> Any:
+        pictures.append((first, count))
+        return give(self, first, count)
+
+    monkeypatch.setattr(session_module, "file_sound", watched_sound)
+    monkeypatch.setattr(session_module.SoundFeatures, "pictures", watched_pictures)
+    request = request_for(tone, options, image=image, start=Fraction(1), num_frames=13)
+    plan = plan_for(engine, request)
+    with engine.open(plan, RunControl()) as session:
+        for chunk in plan.chunks:
+            list(session.render(chunk, RunControl()))
+    start = 1 - Fraction(lead, 16)
+    assert heard == [(start, 1 + Fraction(13, 16) - start)]
+    assert pictures == [(0, 8), (8, 8)]
+
+
+def test_lead_in_before_the_file_is_silence(
+    engine: WanEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loud = np.full((1, 16000), 0.5, np.float32)
+    plan = plan_for(
+        engine, request_for(write_audio(tmp_path / "a.wav", loud, rate=16000), num_frames=5)
+    )
+    seen: list[Any] = []
+    features = session_module.SoundFeatures
+
+    def watched(encoder: Any, sound: Any, resident: Any) -> Any:
+        seen.append(sound.read(0, sound.num_samples))
+        return features(encoder, sound, resident)
+
+    monkeypatch.setattr(session_module, "SoundFeatures", watched)
+    with engine.open(plan, RunControl()):
+        assert len(seen[0]) == 8000
+        assert not seen[0][:3000].any()
+        assert (seen[0][3000:] > 0.4).all()
+
+
+# --- work that is done, and not done --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("with_image", "frames", "encodes"), [(0, 5, 0), (1, 5, 1), (1, 18, 3)])
+def test_nothing_is_encoded_that_nobody_needs(
+    engine: WanEngine,
+    tone: Path,
+    image: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    with_image: int,
+    frames: int,
+    encodes: int,
+) -> None:
+    """The reference image once, motion between two chunks; no blanks, nothing after the last."""
+    sizes: list[int] = []
+    encode = WanVae.encode
+
+    def watched(self: WanVae, pictures: Any, *rest: Any) -> Any:
+        sizes.append(pictures.shape[2])
+        return encode(self, pictures, *rest)
+
+    monkeypatch.setattr(WanVae, "encode", watched)
+    request = request_for(tone, image=image if with_image else None, num_frames=frames)
+    plan = plan_for(engine, request)
+    with engine.open(plan, RunControl()) as session:
+        made = [len(list(session.render(chunk, RunControl()))) for chunk in plan.chunks]
+    assert sum(made) == frames
+    assert sizes == ([1, 73, 73][:encodes])
+
+
+def test_guidance_of_one_runs_the_transformer_once_a_step(
+    engine: WanEngine, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+
+    passes: list[int] = []
+    forward = WanS2VTransformer3DModel.forward
+
+    def counted(self: Any, *arguments: Any, **rest: Any) -> Any:
+        passes.append(1)
+        return forward(self, *arguments, **rest)
+
+    monkeypatch.setattr(WanS2VTransformer3DModel, "forward", counted)
+    for scale, expected in ((1.0, 2), (2.0, 4)):
+        passes.clear()
+        plan = plan_for(engine, request_for(tone, {"guidance_scale": scale}, num_frames=5))
+        with engine.open(plan, RunControl()) as session:
+            list(session.render(plan.chunks[0], RunControl()))
+        assert len(passes) == expected
+
+
+def test_first_frame_option_starts_from_motion_with_the_image(
+    engine: WanEngine, tone: Path, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoded: list[Any] = []
+    encode = WanVae.encode
+
+    def watched(self: WanVae, pictures: Any, *rest: Any) -> Any:
+        encoded.append(pictures)
+        return encode(self, pictures, *rest)
+
+    monkeypatch.setattr(WanVae, "encode", watched)
+    request = request_for(tone, {"init_first_frame": True}, image=image, num_frames=8)
+    plan = plan_for(engine, request)
+    with engine.open(plan, RunControl()) as session:
+        assert len(list(session.render(plan.chunks[0], RunControl()))) == 8
+    reference, motion = encoded
+    assert not motion[:, :, :67].any()
+    assert torch.equal(motion[:, :, 67:], reference.expand(-1, -1, 6, -1, -1))
+
+
+def test_each_chunk_has_noise_of_its_own_seed(engine: WanEngine, tone: Path) -> None:
+    seeds: list[int] = []
+
+    def noise(shape: tuple[int, ...], seed: int, *_: Any) -> Any:
+        seeds.append(seed)
+        return torch.zeros(1, *shape)
+
+    plan = plan_for(engine, request_for(tone, num_frames=18))
+    for _ in render_with(plan, engine, noise=noise):
+        pass
+    assert seeds == [7, 8, 9]
+
+
+def test_previews_come_as_often_as_asked_for(engine: WanEngine, tone: Path) -> None:
+    events: list[Event] = []
+    plan = plan_for(engine, request_for(tone, {"steps": 5, "preview_steps": 2}, num_frames=5))
+    with engine.open(plan, RunControl()) as session:
+        list(session.render(plan.chunks[0], RunControl(events.append)))
+    assert [event.step for event in events if isinstance(event, StepDone)] == [1, 2, 3, 4, 5]
+    previews = [event for event in events if isinstance(event, StepPreview)]
+    assert [preview.step for preview in previews] == [2, 4, 5]
+    assert all(preview.image.startswith(b"\xff\xd8") for preview in previews)
+
+
+# --- room on the device ---------------------------------------------------------------------------
+
+
+def render_with(plan: Plan, engine: WanEngine, **rest: Any) -> Iterator[Any]:
+    """Frames of a session with other dependencies than the engine's."""
+    from soundreel.engines.wan.files.lookup import find_weights
+    from soundreel.engines.wan.load.models import components
+    from soundreel.engines.wan.memory.offload import Residence
+
+    control = rest.pop("control", RunControl())
+    residence = Residence(torch.device("cpu"), rest.pop("level", "none"))
+    dtype = rest.pop("dtype", torch.float32)
+    parts = components(find_weights((wan_tiny.model_folder(),)), residence, dtype=dtype)
+    if "resident" in rest:
+        parts = replace(parts, resident=rest.pop("resident"))
+    session = WanSession(plan, parse_options(plan.request.options), parts, **rest)
+    session.prepare(control)
+    for chunk in plan.chunks:
+        yield from session.render(chunk, control)
+
+
+@pytest.mark.parametrize("level", ["model", "block"])
+def test_offloading_changes_no_picture(engine: WanEngine, tone: Path, level: str) -> None:
+    plan = plan_for(engine, request_for(tone, num_frames=13))
+    wanted = [frame.rgb for frame in render_with(plan, engine)]
+    made = [frame.rgb for frame in render_with(plan, engine, level=level)]
+    assert all(np.array_equal(a, b) for a, b in zip(made, wanted, strict=True))
+
+
+def test_bfloat16_stays_near_float32(engine: WanEngine, tone: Path) -> None:
+    """On average half a level of 255, with the same noise (measured: 0.2)."""
+
+    def noise(shape: tuple[int, ...], seed: int, *_: Any) -> Any:
+        return torch.randn(1, *shape, generator=torch.Generator().manual_seed(seed))
+
+    plan = plan_for(engine, request_for(tone, num_frames=13))
+    exact, coarse = (
+        np.stack([frame.rgb for frame in render_with(plan, engine, dtype=dtype, noise=noise)])
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    difference = np.abs(exact.astype(int) - coarse)
+    assert 0 < difference.mean() < 0.5
+
+
+def test_a_prompt_that_is_cut_is_said(engine: WanEngine, tone: Path) -> None:
+    for words, said in (("a singer", 0), ("a singer " * 100, 1)):
+        events: list[Event] = []
+        plan = plan_for(engine, request_for(tone, prompt=words, num_frames=5))
+        with engine.open(plan, RunControl(events.append)):
+            notices = [event.message for event in events if isinstance(event, Notice)]
+        assert sum("512 tokens" in notice for notice in notices) == said
+
+
+def test_out_of_memory_goes_on_one_level_lower(engine: WanEngine, tone: Path) -> None:
+    """The chunk is made again from its beginning, and comes out as if nothing had happened."""
+    plan = plan_for(engine, request_for(tone, num_frames=13))
+    wanted = [frame.rgb for frame in render_with(plan, engine)]
+    uses, events = [0], list[Event]()
+
+    @contextmanager
+    def full_once(_: Any) -> Iterator[None]:
+        uses[0] += 1
+        if uses[0] == 6:
+            raise torch.OutOfMemoryError("tried to allocate")
+        yield
+
+    control = RunControl(events.append)
+    made = render_with(
+        plan, engine, resident=full_once, lower=lambda: "going on lower", control=control
+    )
+    frames = [frame.rgb for frame in made]
+    assert uses[0] > 6
+    assert Notice("going on lower") in events
+    assert all(np.array_equal(a, b) for a, b in zip(frames, wanted, strict=True))
+
+
+def test_out_of_memory_at_the_lowest_level_says_what_to_try(engine: WanEngine, tone: Path) -> None:
+    @contextmanager
+    def full(_: Any) -> Iterator[None]:
+        raise torch.OutOfMemoryError("tried to allocate")
+        yield
+
+    plan = plan_for(engine, request_for(tone, num_frames=5))
+    with pytest.raises(OutOfMemory) as raised:
+        list(render_with(plan, engine, resident=full))
+    assert "--size" in raised.value.hint
