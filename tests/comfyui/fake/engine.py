@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 from comfyui.fake.faults import Faults
-from comfyui.fake.nodes import Context, Place, annotated, execute
+from comfyui.fake.nodes import Context, FileKey, annotated, execute
 from comfyui.fake.validation import is_link
 from comfyui.fake.values import NodeError
 
@@ -67,7 +67,7 @@ class FakeEngine:
 
     def __init__(
         self,
-        files: dict[Place, bytes],
+        files: dict[FileKey, bytes],
         faults: Faults,
         send: Send,
         send_preview: SendPreview,

@@ -27,12 +27,12 @@ from comfyui.fake.values import (
     sample,
 )
 
-Place = tuple[str, str, str]
+FileKey = tuple[str, str, str]
 """A file's folder type, subfolder and name."""
 
 
-def annotated(value: str) -> Place:
-    """The place that a loader's input names: "sub/x.wav", "x.latent [output]"."""
+def annotated(value: str) -> FileKey:
+    """The file that a loader's input names: "sub/x.wav", "x.latent [output]"."""
     kind = "input"
     for name in ("input", "output", "temp"):
         if value.endswith(f" [{name}]"):
@@ -45,7 +45,7 @@ def annotated(value: str) -> Place:
 class Context:
     """What a node may use of the server. tick(value, maximum): a step is done; it may raise."""
 
-    files: dict[Place, bytes]
+    files: dict[FileKey, bytes]
     tick: Callable[[int, int], Awaitable[None]]
     send_picture: Callable[[bytes], Awaitable[None]]
     temp_prefix: str

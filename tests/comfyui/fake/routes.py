@@ -16,7 +16,7 @@ from aiohttp import web
 
 from comfyui.fake.engine import FakeEngine
 from comfyui.fake.faults import Faults
-from comfyui.fake.nodes import Place
+from comfyui.fake.nodes import FileKey
 from comfyui.fake.validation import check_prompt, error
 
 DATA = Path(__file__).parent / "data"
@@ -28,7 +28,7 @@ class Routes:
 
     engine: FakeEngine
     faults: Faults
-    files: dict[Place, bytes]
+    files: dict[FileKey, bytes]
     nodes: dict[str, Any]
     metadata: bool
     requests: list[tuple[str, str]]

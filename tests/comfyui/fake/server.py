@@ -28,7 +28,7 @@ from comfyui.fake.engine import (
     preview_with_metadata,
 )
 from comfyui.fake.faults import Faults
-from comfyui.fake.nodes import Place
+from comfyui.fake.nodes import FileKey
 from comfyui.fake.routes import DATA, Routes
 
 T = TypeVar("T")
@@ -58,7 +58,7 @@ class FakeComfyUI(Routes):
         self._own_ids, self._tls = own_ids, _tls(certificate)
         self.metadata = metadata
         self.faults = Faults()
-        self.files: dict[Place, bytes] = {}
+        self.files: dict[FileKey, bytes] = {}
         self.requests: list[tuple[str, str]] = []
         self.uploads: list[str] = []
         self.authorizations: set[str | None] = set()
@@ -123,8 +123,8 @@ class FakeComfyUI(Routes):
         self.call(self.engine.delete([job.prompt_id for job in self.engine.pending]))
 
     def delete_files(self, kind: str) -> None:
-        for place in [place for place in self.files if place[0] == kind]:
-            del self.files[place]
+        for key in [key for key in self.files if key[0] == kind]:
+            del self.files[key]
 
     # -- life ----------------------------------------------------------------------------------
 

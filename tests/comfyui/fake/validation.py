@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from comfyui.fake.nodes import Place, annotated
+from comfyui.fake.nodes import FileKey, annotated
 
 _FILE_INPUTS = {"LoadAudio": "audio", "LoadImage": "image", "LoadLatent": "latent"}
 _NUMBERS = {"INT": int, "FLOAT": float}
@@ -16,7 +16,7 @@ def error(kind: str, message: str, details: str = "", **extra: Any) -> dict[str,
 
 
 def check_prompt(
-    graph: Any, nodes: Mapping[str, Any], files: Mapping[Place, bytes]
+    graph: Any, nodes: Mapping[str, Any], files: Mapping[FileKey, bytes]
 ) -> tuple[dict[str, Any] | None, dict[str, Any], list[str]]:
     """The error that refuses the prompt (or None), node errors, and the outputs that will run.
 
@@ -38,7 +38,7 @@ def check_prompt(
 
 
 def _check_outputs(
-    graph: Any, nodes: Mapping[str, Any], files: Mapping[Place, bytes], outputs: list[str]
+    graph: Any, nodes: Mapping[str, Any], files: Mapping[FileKey, bytes], outputs: list[str]
 ) -> tuple[dict[str, Any] | None, dict[str, Any], list[str]]:
     node_errors: dict[str, Any] = {}
     good = []
@@ -83,7 +83,7 @@ def _ancestry(graph: Any, output: str) -> list[str]:
 
 
 def _node_errors(
-    graph: Any, node_id: str, nodes: Mapping[str, Any], files: Mapping[Place, bytes]
+    graph: Any, node_id: str, nodes: Mapping[str, Any], files: Mapping[FileKey, bytes]
 ) -> Iterator[dict[str, Any]]:
     node = graph[node_id]
     spec = nodes[node["class_type"]]["input"]
@@ -105,7 +105,7 @@ def _input_errors(
     name: str,
     config: list[Any],
     nodes: Mapping[str, Any],
-    files: Mapping[Place, bytes],
+    files: Mapping[FileKey, bytes],
 ) -> Iterator[dict[str, Any]]:
     value, kind = node["inputs"][name], config[0]
     if isinstance(value, list):

@@ -13,7 +13,7 @@ from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prom
 from soundreel.engines.comfyui.graphs.film import Film
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.s2v_graph import classic_graph, s2v_graph
-from soundreel.engines.comfyui.graphs.template import find_places
+from soundreel.engines.comfyui.graphs.template import find_inputs
 from soundreel.engines.comfyui.presets import PRESETS, Lora, Models
 
 TEMPLATE_FILE = Path(__file__).parents[3] / "scripts" / "last_prompt_api_format_s2v.json"
@@ -36,7 +36,7 @@ LATER = replace(
 
 
 def prompt(inputs: ChunkInputs) -> tuple[Graph, str, str | None, int]:
-    made = chunk_prompt(find_places(classic_graph()), inputs)
+    made = chunk_prompt(find_inputs(classic_graph()), inputs)
     return Graph.from_json(made.prompt), made.pictures, made.latents, made.expected
 
 

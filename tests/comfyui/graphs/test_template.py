@@ -12,9 +12,9 @@ from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prom
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.s2v_graph import classic_graph
 from soundreel.engines.comfyui.graphs.template import (
-    Place,
+    NodeInput,
     apply_options,
-    find_places,
+    find_inputs,
     load_template,
 )
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
@@ -55,7 +55,7 @@ def inputs(**changes: object) -> ChunkInputs:
 
 
 def filled(graph: Graph, **changes: object) -> Graph:
-    return Graph.from_json(chunk_prompt(find_places(graph), inputs(**changes)).prompt)
+    return Graph.from_json(chunk_prompt(find_inputs(graph), inputs(**changes)).prompt)
 
 
 def values_of(graph: Graph, class_type: str, name: str) -> set[object]:
@@ -72,7 +72,7 @@ def test_any_numbering_is_understood() -> None:
 
 
 def test_prompts_are_told_apart_by_their_links() -> None:
-    template = find_places(renumbered(classic_graph()))
+    template = find_inputs(renumbered(classic_graph()))
     start = template.graph[template.start].inputs
     assert start["positive"] == Link(template.positive.node)
     assert start["negative"] == Link(template.negative.node)
@@ -138,7 +138,7 @@ def test_of_several_chunks_the_first_is_taken() -> None:
     graph["87"].inputs["samples"] = graph.add(
         "LatentConcat", samples1=Link("86"), samples2=second, dim="t"
     )
-    template = find_places(graph)
+    template = find_inputs(graph)
     assert template.samplers == ("86",)
     assert template.decode == "87"
     assert not template.graph.of_class("KSampler", "WanSoundImageToVideoExtend")
@@ -149,7 +149,7 @@ def test_two_samplers_in_a_row_share_the_seed() -> None:
     graph["86"].inputs["return_with_leftover_noise"] = "enable"
     second = graph.add("KSamplerAdvanced", latent_image=Link("86"), noise_seed=1, model=Link("95"))
     graph["87"].inputs["samples"] = second
-    template = find_places(graph)
+    template = find_inputs(graph)
     assert template.samplers == ("86", second.node)
     assert template.sampled == second
     assert values_of(filled(graph), "KSamplerAdvanced", "noise_seed") == {11}
@@ -161,9 +161,9 @@ def test_custom_samplers_take_seed_and_output_from_their_links() -> None:
     custom = graph.add("SamplerCustomAdvanced", noise=noise, latent_image=Link("98", 2))
     graph["86"].inputs.pop("latent_image")
     graph["87"].inputs["samples"] = custom.out(1)
-    template = find_places(graph)
+    template = find_inputs(graph)
     assert template.sampled == custom.out(1)
-    assert template.seeds == (Place(noise.node, "noise_seed"),)
+    assert template.seeds == (NodeInput(noise.node, "noise_seed"),)
 
 
 def test_values_behind_links_are_set_where_they_stand() -> None:
@@ -239,7 +239,7 @@ def test_what_cannot_serve_is_refused_with_the_reason(
     graph = classic_graph()
     damage(graph)
     with pytest.raises(InputError, match=reason) as caught:
-        find_places(graph)
+        find_inputs(graph)
     assert caught.value.hint
 
 

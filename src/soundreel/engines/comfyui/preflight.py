@@ -17,7 +17,7 @@ from soundreel.engines.comfyui.graphs.schema import NodeCatalog
 from soundreel.engines.comfyui.graphs.template import (
     Template,
     apply_options,
-    find_places,
+    find_inputs,
     load_template,
 )
 from soundreel.engines.comfyui.options import ComfyUIOptions
@@ -43,7 +43,7 @@ class Server:
 def make_template(options: ComfyUIOptions) -> Template:
     """The built-in graph or the user's workflow, with the options put in. Raises InputError."""
     if options.workflow is None:
-        return find_places(s2v_graph(options.models(), options.sampling(), image="image"))
+        return find_inputs(s2v_graph(options.models(), options.sampling(), image="image"))
     template = load_template(options.workflow)
     apply_options(template, options)
     return template

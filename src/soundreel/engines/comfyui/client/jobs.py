@@ -41,7 +41,7 @@ class Gone:
     """Neither in the queue nor in the history: the server restarted, or someone removed it."""
 
 
-Standing = Finished | Running | Waiting | Gone
+PromptStatus = Finished | Running | Waiting | Gone
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ def read_queue(transport: Transport) -> QueueState:
     return QueueState(_items(raw.get("queue_running")), _items(raw.get("queue_pending")))
 
 
-def standing(transport: Transport, prompt_id: str) -> Standing:
+def prompt_status(transport: Transport, prompt_id: str) -> PromptStatus:
     """Where a prompt is now.
 
     The history is asked before and after the queue: a prompt that ends between two questions

@@ -33,7 +33,7 @@ class Deadline:
             )
 
 
-def patiently(attempt: Callable[[], T], control: RunControl, deadline: Deadline) -> T:
+def retry(attempt: Callable[[], T], control: RunControl, deadline: Deadline) -> T:
     """`attempt()`, again and again while the server is away; says so, and when it is back.
 
     Raises Cancelled, RemoteError when the time is up, and whatever else `attempt` raises.

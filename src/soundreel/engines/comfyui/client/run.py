@@ -1,4 +1,4 @@
-"""One graph from submission to result: submitted, watched, submitted again, or taken back."""
+"""One prompt from submission to result: submitted, watched, submitted again, or taken back."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from soundreel.engines.comfyui.client.jobs import (
     Running,
     Waiting,
     find_submission,
+    prompt_status,
     remove_ours,
-    standing,
 )
 from soundreel.engines.comfyui.client.listener import Listener
 from soundreel.engines.comfyui.client.messages import Message, PreviewMessage
@@ -33,12 +33,12 @@ from soundreel.engines.comfyui.client.results import (
     Queued,
     Step,
 )
-from soundreel.engines.comfyui.client.retry import Deadline, patiently
+from soundreel.engines.comfyui.client.retry import Deadline, retry
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.errors import EngineError, RemoteError
 from soundreel.events import Notice, RunControl
 
-Graph = Mapping[str, Mapping[str, Any]]
+PromptJson = Mapping[str, Mapping[str, Any]]
 """API format: node id -> {"class_type", "inputs"}."""
 
 MOST_LOSSES = 3
@@ -68,7 +68,9 @@ class Run:
     _ending: bool = field(default=False, init=False)
     _heard_at: float = field(default=0.0, init=False)
 
-    def result(self, graph: Graph | Callable[[], Graph], wanted: Sequence[str]) -> PromptResult:
+    def result(
+        self, prompt: PromptJson | Callable[[], PromptJson], wanted: Sequence[str]
+    ) -> PromptResult:
         """Submit until the server has finished it once.
 
         Raises what ComfyClient.run says. Whatever is raised, nothing of ours stays in the queue
@@ -76,7 +78,7 @@ class Run:
         """
         try:
             for _ in range(1 + MOST_LOSSES):
-                prompt_id = self._submit(graph() if callable(graph) else graph, wanted)
+                prompt_id = self._submit(prompt() if callable(prompt) else prompt, wanted)
                 entry = self._watch(prompt_id)
                 if entry is not None:
                     return _checked(entry, prompt_id, wanted)
@@ -90,8 +92,8 @@ class Run:
             hint=f"see its log: out of memory? {RESUME_HINT}",
         )
 
-    def _submit(self, graph: Graph, wanted: Sequence[str]) -> str:
-        """Post the graph once, even if answers are lost; the prompt's id.
+    def _submit(self, prompt: PromptJson, wanted: Sequence[str]) -> str:
+        """Post the prompt once, even if answers are lost; its id.
 
         Output nodes that we want get one more input, unique to this submission. ComfyUI does not
         hand unknown inputs to a node, but they are part of its cache key: so these nodes run, and
@@ -100,7 +102,7 @@ class Run:
         """
         mark = uuid.uuid4().hex
         body = {
-            "prompt": _marked(graph, wanted, mark),
+            "prompt": _marked(prompt, wanted, mark),
             "prompt_id": str(uuid.uuid4()),
             "client_id": self.client_id,
             "extra_data": {MARK: mark},
@@ -115,7 +117,7 @@ class Run:
 
         self.listener.start(_SOCKET_SECONDS)
         self.listener.forget()
-        return patiently(attempt, self.control, self.deadline)
+        return retry(attempt, self.control, self.deadline)
 
     def _post(self, body: Mapping[str, Any]) -> str:
         answer = self.transport.request("POST", "/prompt", json=body)
@@ -141,8 +143,8 @@ class Run:
                 next_poll = 0.0
             if time.monotonic() < next_poll:
                 continue
-            now = patiently(
-                lambda: standing(self.transport, prompt_id), self.control, self.deadline
+            now = retry(
+                lambda: prompt_status(self.transport, prompt_id), self.control, self.deadline
             )
             if isinstance(now, Finished):
                 while (message := self.listener.next(0.0)) is not None:
@@ -203,8 +205,8 @@ class Run:
         self.control.emit(Notice(f"{self.transport.address} {words}"))
 
 
-def _marked(graph: Graph, wanted: Sequence[str], mark: str) -> dict[str, Any]:
-    marked = {node_id: dict(node) for node_id, node in graph.items()}
+def _marked(prompt: PromptJson, wanted: Sequence[str], mark: str) -> dict[str, Any]:
+    marked = {node_id: dict(node) for node_id, node in prompt.items()}
     for node_id in wanted:
         inputs = {**marked[node_id]["inputs"], MARK: mark}
         if isinstance(prefix := inputs.get("filename_prefix"), str):

@@ -2,7 +2,7 @@
 
 with ComfyClient(address) as client:
     name = client.upload(wav, ".wav", control)
-    pictures = client.run_and_fetch(graph, control, wanted=["12"])["12"]
+    pictures = client.run_and_fetch(prompt, control, wanted=["12"])["12"]
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from soundreel.engines.comfyui.client.address import ServerAddress
 from soundreel.engines.comfyui.client.errors import ResultGone
 from soundreel.engines.comfyui.client.listener import Listener
 from soundreel.engines.comfyui.client.results import FileRef, OnProgress, Progress, PromptResult
-from soundreel.engines.comfyui.client.retry import Deadline, T, patiently
-from soundreel.engines.comfyui.client.run import Graph, Run
+from soundreel.engines.comfyui.client.retry import Deadline, T, retry
+from soundreel.engines.comfyui.client.run import PromptJson, Run
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.uploads import Uploader
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog, parse_object_info
@@ -111,21 +111,21 @@ class ComfyClient:
 
         Waits for a server that is away. Raises InputError (too large), Cancelled.
         """
-        return self._patiently(
+        return self._retry(
             lambda: self._uploader.upload(data, suffix, temporary=temporary), control
         )
 
     def run(
         self,
-        graph: Graph | Callable[[], Graph],
+        prompt: PromptJson | Callable[[], PromptJson],
         control: RunControl,
         *,
         wanted: Sequence[str],
         on_progress: OnProgress | None = None,
     ) -> PromptResult:
-        """Run a graph once, through lost sockets and restarts, and return its results.
+        """Run a prompt once, through lost sockets and restarts, and return its results.
 
-        graph: API format, or a function that makes it: it is asked again before every submission,
+        prompt: API format, or a function that makes it: it is asked again before every submission,
             so that what it uploads is there after a restart.
         wanted: output nodes whose files must come from this very run.
         Raises RemoteError (refused, failed, time is up), OutOfMemory, Cancelled; then none of our
@@ -139,18 +139,18 @@ class ComfyClient:
             deadline=self._deadline,
             poll_seconds=self._poll_seconds,
             on_progress=on_progress or _ignore,
-        ).result(graph, wanted)
+        ).result(prompt, wanted)
 
     def run_and_fetch(
         self,
-        graph: Graph | Callable[[], Graph],
+        prompt: PromptJson | Callable[[], PromptJson],
         control: RunControl,
         *,
         wanted: Sequence[str],
         emptied: Sequence[str] = (),
         on_progress: OnProgress | None = None,
     ) -> dict[str, list[bytes]]:
-        """`run`, and the bytes of all files of each wanted node: all from one run of the graph.
+        """`run`, and the bytes of all files of each wanted node: all from one run of it.
 
         emptied: nodes among `wanted` whose files lie where no restart removes them; once we have
             them, they are emptied on the server.
@@ -158,7 +158,7 @@ class ComfyClient:
         """
         vanished = 0
         while True:
-            result = self.run(graph, control, wanted=wanted, on_progress=on_progress)
+            result = self.run(prompt, control, wanted=wanted, on_progress=on_progress)
             try:
                 fetched = {
                     node: [self.fetch(file, control) for file in result.files(node)]
@@ -174,7 +174,7 @@ class ComfyClient:
 
     def fetch(self, file: FileRef, control: RunControl) -> bytes:
         """The file's bytes. Waits for a server that is away. Raises ResultGone, Cancelled."""
-        return self._patiently(lambda: self._fetch(file), control)
+        return self._retry(lambda: self._fetch(file), control)
 
     def _fetch(self, file: FileRef) -> bytes:
         place = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
@@ -187,10 +187,10 @@ class ComfyClient:
 
     def _empty(self, files: Sequence[FileRef], control: RunControl) -> None:
         for file in files:
-            self._patiently(partial(self._uploader.empty, file), control)
+            self._retry(partial(self._uploader.empty, file), control)
 
-    def _patiently(self, attempt: Callable[[], T], control: RunControl) -> T:
-        return patiently(attempt, control, self._deadline)
+    def _retry(self, attempt: Callable[[], T], control: RunControl) -> T:
+        return retry(attempt, control, self._deadline)
 
 
 def _device(raw: dict[str, Any]) -> Device:

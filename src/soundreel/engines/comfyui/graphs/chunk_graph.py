@@ -15,7 +15,7 @@ from typing import Any
 from soundreel.engines.comfyui.graphs.film import Film
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.s2v_graph import EXTEND_NODE, START_NODE
-from soundreel.engines.comfyui.graphs.template import Place, Template
+from soundreel.engines.comfyui.graphs.template import NodeInput, Template
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 
 MOTION_LATENTS = 19
@@ -88,8 +88,8 @@ def _fill(graph: Graph, template: Template, inputs: ChunkInputs) -> None:
     _put(graph, template.positive, inputs.positive)
     _put(graph, template.negative, inputs.negative)
     _put(graph, template.sound, inputs.sound)
-    for place in template.seeds:
-        _put(graph, place, inputs.seed % MAX_SEED)
+    for slot in template.seeds:
+        _put(graph, slot, inputs.seed % MAX_SEED)
     start = graph[template.start].inputs
     if inputs.image is None:
         start.pop("ref_image", None)
@@ -99,8 +99,8 @@ def _fill(graph: Graph, template: Template, inputs: ChunkInputs) -> None:
         start["ref_image"] = graph.add("LoadImage", title="Reference image", image=inputs.image)
 
 
-def _put(graph: Graph, place: Place, value: str | int) -> None:
-    graph[place.node].inputs[place.name] = value
+def _put(graph: Graph, slot: NodeInput, value: str | int) -> None:
+    graph[slot.node].inputs[slot.name] = value
 
 
 def _set_start(graph: Graph, template: Template, inputs: ChunkInputs, motion: Link | None) -> None:

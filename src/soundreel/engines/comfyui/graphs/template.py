@@ -22,7 +22,7 @@ _SEEDS = ("seed", "noise_seed")
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class NodeInput:
     """One input of one node, to be filled."""
 
     node: str
@@ -31,19 +31,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A graph and the places in it that change from job to job and chunk to chunk.
+    """A graph and those of its inputs that change from job to job and chunk to chunk.
 
     start: the S2V node. sampled: the latents behind the last sampler. decode: node that shows how
-    to decode, if the graph has one. image: place of the reference image's name, if it has one.
+    to decode, if the graph has one. image: the input for the reference image's name, if it has one.
     """
 
     graph: Graph
     start: str
-    positive: Place
-    negative: Place
-    sound: Place
-    image: Place | None
-    seeds: tuple[Place, ...]
+    positive: NodeInput
+    negative: NodeInput
+    sound: NodeInput
+    image: NodeInput | None
+    seeds: tuple[NodeInput, ...]
     samplers: tuple[str, ...]
     sampled: Link
     decode: str | None
@@ -66,12 +66,12 @@ def load_template(path: Path) -> Template:
             f"{path} is not JSON: {err}", hint="in ComfyUI: Workflow > Export (API)"
         ) from err
     try:
-        return find_places(Graph.from_json(raw))
+        return find_inputs(Graph.from_json(raw))
     except InputError as err:
         raise InputError(f"workflow {path.name}: {err.message}", hint=err.hint) from err
 
 
-def find_places(graph: Graph) -> Template:
+def find_inputs(graph: Graph) -> Template:
     """Find what has to be filled, and cut off what we leave out.
 
     Raises InputError with the reason if something is not there.
@@ -204,19 +204,19 @@ def _decode(graph: Graph, sampled: Link) -> str | None:
     return None
 
 
-def _prompt(graph: Graph, start: str, key: str) -> Place:
+def _prompt(graph: Graph, start: str, key: str) -> NodeInput:
     link = graph[start].inputs.get(key)
     if isinstance(link, Link):
         for node in graph.upstream(link.node):
             if "text" in graph[node].inputs:
-                return _literal(graph, Place(node, "text"))
+                return _literal(graph, NodeInput(node, "text"))
     raise InputError(
         f"no text leads to the {key} prompt of the S2V node {start}",
         hint=f"link a CLIPTextEncode to {key}",
     )
 
 
-def _sound(graph: Graph, start: str) -> Place:
+def _sound(graph: Graph, start: str) -> NodeInput:
     """Where the sound's name goes; whatever cuts the sound in between is taken out: we cut it."""
     link = graph[start].inputs.get("audio_encoder_output")
     nodes = graph.upstream(link.node) if isinstance(link, Link) else []
@@ -228,25 +228,25 @@ def _sound(graph: Graph, start: str) -> Place:
             hint="link LoadAudio > AudioEncoderEncode > audio_encoder_output",
         )
     graph[encoders[0]].inputs["audio"] = Link(loaders[0])
-    return _literal(graph, Place(loaders[0], "audio"))
+    return _literal(graph, NodeInput(loaders[0], "audio"))
 
 
-def _image(graph: Graph, start: str) -> Place | None:
+def _image(graph: Graph, start: str) -> NodeInput | None:
     link = graph[start].inputs.get("ref_image")
     if not isinstance(link, Link):
         return None
     for node in graph.upstream(link.node):
         if graph[node].class_type == "LoadImage":
-            return _literal(graph, Place(node, "image"))
+            return _literal(graph, NodeInput(node, "image"))
     raise InputError(
         f"no LoadImage leads to ref_image of the S2V node {start}",
         hint="link LoadImage to ref_image, or leave ref_image open",
     )
 
 
-def _seeds(graph: Graph, samplers: tuple[str, ...]) -> tuple[Place, ...]:
+def _seeds(graph: Graph, samplers: tuple[str, ...]) -> tuple[NodeInput, ...]:
     found = {
-        _literal(graph, Place(node, name))
+        _literal(graph, NodeInput(node, name))
         for sampler in samplers
         for node in _seed_nodes(graph, sampler)
         for name in _SEEDS
@@ -256,7 +256,7 @@ def _seeds(graph: Graph, samplers: tuple[str, ...]) -> tuple[Place, ...]:
         raise InputError(
             f"sampler {samplers[0]} has no seed", hint="use a sampler with seed or noise_seed"
         )
-    return tuple(sorted(found, key=lambda place: (place.node, place.name)))
+    return tuple(sorted(found, key=lambda slot: (slot.node, slot.name)))
 
 
 def _seed_nodes(graph: Graph, sampler: str) -> list[str]:
@@ -265,16 +265,16 @@ def _seed_nodes(graph: Graph, sampler: str) -> list[str]:
     return [sampler, *graph.upstream(noise.node)] if isinstance(noise, Link) else [sampler]
 
 
-def _literal(graph: Graph, place: Place) -> Place:
+def _literal(graph: Graph, slot: NodeInput) -> NodeInput:
     """Where the value itself stands: behind links to nodes that only hold a value."""
-    value = graph[place.node].inputs[place.name]
+    value = graph[slot.node].inputs[slot.name]
     if not isinstance(value, Link):
-        return place
+        return slot
     for name in ("value", "text", "string", *_SEEDS):
         if name in graph[value.node].inputs:
-            return _literal(graph, Place(value.node, name))
+            return _literal(graph, NodeInput(value.node, name))
     raise InputError(
-        f"input {place.name} of node {place.node} comes from node {value.node} "
+        f"input {slot.name} of node {slot.node} comes from node {value.node} "
         f"({graph[value.node].class_type}), which holds no value to set",
         hint="type the value into the node itself",
     )
