@@ -12,7 +12,7 @@ from pathlib import Path
 from soundreel.engines.wan.memory.cards import Card, card_named
 from soundreel.engines.wan.memory.estimate import stage_seconds
 from soundreel.engines.wan.memory.fit import RESERVE, Fit, Precision, fit, gib, remedies
-from soundreel.engines.wan.memory.needs import Work
+from soundreel.engines.wan.memory.needs import Workload
 
 PAGE = Path(__file__).parent.parent / "docs" / "models.md"
 BEGIN, END = "<!-- memory table: begin -->", "<!-- memory table: end -->"
@@ -36,18 +36,18 @@ def rows() -> Iterator[tuple[str, ...]]:
     for name in CARDS:
         for width, height in SIZES:
             for number_format in FORMATS:
-                yield row(card_named(name), Work(width, height, 80), number_format)
+                yield row(card_named(name), Workload(width, height, 80), number_format)
 
 
-def row(card: Card, work: Work, number_format: str) -> tuple[str, ...]:
+def row(card: Card, workload: Workload, number_format: str) -> tuple[str, ...]:
     """80 frames a chunk, guided, with image and motion; all of the card's memory free."""
     precision = Precision(number_format, number_format)
-    way = fit(work, precision, card.memory_bytes)
+    way = fit(workload, precision, card.memory_bytes)
     fits = way.fits(card.memory_bytes)
-    others = [] if fits else remedies(work, precision, card.memory_bytes)
+    others = [] if fits else remedies(workload, precision, card.memory_bytes)
     return (
         f"{card.name}, {card.memory_gib} GB",
-        f"{work.width}x{work.height}",
+        f"{workload.width}x{workload.height}",
         number_format,
         way.level if fits else "does not fit",
         "in tiles" if way.tiled else "whole",

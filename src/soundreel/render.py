@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from soundreel.engines.base import Engine, Session
 from soundreel.errors import EngineError
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, RunControl
-from soundreel.post.chain import Stage, make_stage
+from soundreel.post.chain import PostFilter, make_post_filter
 from soundreel.types import Chunk, Plan, Rgb
 from soundreel.video.writer import SegmentWriter
 from soundreel.work.job import Job
@@ -20,36 +20,36 @@ def render_chunks(plan: Plan, engine: Engine, job: Job, control: RunControl) -> 
         control.emit(ChunkSealed(index, count, resumed=True))
     if resumed == count:
         return resumed
-    stage = make_stage(plan.interpolation)
+    post = make_post_filter(plan.interpolation)
     with engine.open(plan, control) as session:
         if resumed:
-            session_state, stage_state = job.state(resumed - 1)
+            session_state, post_state = job.state(resumed - 1)
             session.restore(session_state)
-            stage.restore(stage_state)
+            post.restore(post_state)
         for chunk in plan.chunks[resumed:]:
             control.raise_if_cancelled()
             control.emit(ChunkStarted(chunk.index, count, chunk.num_frames))
-            _write_piece(plan, chunk, session, stage, job, control)
-            job.seal(chunk.index, session.snapshot(), stage.snapshot())
+            _write_piece(plan, chunk, session, post, job, control)
+            job.seal(chunk.index, session.snapshot(), post.snapshot())
             control.emit(ChunkSealed(chunk.index, count))
     return resumed
 
 
 def _write_piece(
-    plan: Plan, chunk: Chunk, session: Session, stage: Stage, job: Job, control: RunControl
+    plan: Plan, chunk: Chunk, session: Session, post: PostFilter, job: Job, control: RunControl
 ) -> None:
     request, first = plan.request, chunk.start_frame * plan.interpolation.factor
     writer = SegmentWriter(
         job.piece(chunk.index), request.width, request.height, plan.output_fps, request.encoding
     )
     with writer:
-        for done, picture in enumerate(_pictures(plan, chunk, session, stage, control), 1):
+        for done, picture in enumerate(_pictures(plan, chunk, session, post, control), 1):
             writer.write(picture)
             control.emit(FrameDone(first + done, plan.output_frames))
 
 
 def _pictures(
-    plan: Plan, chunk: Chunk, session: Session, stage: Stage, control: RunControl
+    plan: Plan, chunk: Chunk, session: Session, post: PostFilter, control: RunControl
 ) -> Iterator[Rgb]:
     """Output pictures of one chunk. EngineError if the engine gives too few or misshapen ones."""
     following: Rgb | None = None
@@ -63,7 +63,7 @@ def _pictures(
                 f"{frame.rgb.dtype}; asked for {expected}, uint8"
             )
         if plan.interpolation.by_engine or seen < chunk.num_frames:
-            yield from stage.push(frame.rgb)
+            yield from post.push(frame.rgb)
         else:
             following = frame.rgb
         seen += 1
@@ -74,7 +74,7 @@ def _pictures(
             hint="run the same command again: finished chunks are kept",
         )
     if _ends_shot(plan, chunk):
-        yield from stage.finish(following)
+        yield from post.finish(following)
 
 
 def _ends_shot(plan: Plan, chunk: Chunk) -> bool:

@@ -7,7 +7,7 @@ from typing import Protocol
 from soundreel.types import Interpolation, Rgb
 
 
-class Stage(Protocol):
+class PostFilter(Protocol):
     """Takes generated pictures in order and gives output pictures in order."""
 
     def push(self, rgb: Rgb) -> list[Rgb]:
@@ -39,8 +39,8 @@ class PassThrough:
         pass
 
 
-def make_stage(interpolation: Interpolation) -> Stage:
-    """The stage that a plan asks for; nothing is left to do where the engine interpolates."""
+def make_post_filter(interpolation: Interpolation) -> PostFilter:
+    """The filter that a plan asks for; nothing is left to do where the engine interpolates."""
     if interpolation.method == "none" or interpolation.by_engine:
         return PassThrough()
     from soundreel.post.interpolate import Interpolator

@@ -22,9 +22,14 @@ from soundreel.engines.wan.load.models import load_transformer
 from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named, memory_named
 from soundreel.engines.wan.memory.counting import count
-from soundreel.engines.wan.memory.estimate import predict, target_here, target_named, works_of
-from soundreel.engines.wan.memory.fit import RESERVE, Precision, fit, remedies, require, stages
-from soundreel.engines.wan.memory.needs import Work
+from soundreel.engines.wan.memory.estimate import (
+    count_workloads,
+    predict,
+    target_here,
+    target_named,
+)
+from soundreel.engines.wan.memory.fit import RESERVE, Precision, fit, remedies, require, stage_needs
+from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.timeline.plan import make_plan
@@ -33,8 +38,8 @@ from wan import model_folder as testing
 from wan.files.weight_files import key_lists, write_sparse
 
 ROOT = Path(__file__).parents[3]
-SMALL = Work(256, 256, 16)
-DEFAULT = Work(832, 1216, 80)
+SMALL = Workload(256, 256, 16)
+DEFAULT = Workload(832, 1216, 80)
 
 
 # --- counting ---------------------------------------------------------------------------------
@@ -204,7 +209,7 @@ def test_published_sizes_of_the_other_models() -> None:
 
 def test_levels_need_less_and_less() -> None:
     peaks = [
-        max(stage.peak for stage in stages(SMALL, Precision(), level))
+        max(stage.peak for stage in stage_needs(SMALL, Precision(), level))
         for level in ("none", "model", "block")
     ]
     assert peaks == sorted(peaks, reverse=True)
@@ -222,7 +227,7 @@ def test_auto_takes_the_fastest_level_that_fits() -> None:
 def test_the_vae_is_tiled_only_where_it_must_be() -> None:
     free = 10 * GIB
     assert not fit(SMALL, Precision(), free).tiled
-    large = Work(832, 1216, 16, motion=False)
+    large = Workload(832, 1216, 16, motion=False)
     assert fit(large, Precision(), free).tiled
 
 
@@ -231,11 +236,11 @@ def test_remedies_fit() -> None:
     texts = remedies(DEFAULT, Precision(), free)
     assert len(texts) == 2
     frames = int(texts[0].split()[1])
-    assert fit(Work(832, 1216, frames), Precision(), free).fits(free)
-    assert not fit(Work(832, 1216, frames + 4), Precision(), free).fits(free)
+    assert fit(Workload(832, 1216, frames), Precision(), free).fits(free)
+    assert not fit(Workload(832, 1216, frames + 4), Precision(), free).fits(free)
     width, height = map(int, texts[1].split()[1].split("x"))
     assert width % 16 == height % 16 == 0
-    assert fit(Work(width, height, 80), Precision(), free).fits(free)
+    assert fit(Workload(width, height, 80), Precision(), free).fits(free)
 
 
 def test_too_little_memory_is_refused_with_what_would_fit() -> None:
@@ -305,8 +310,8 @@ def test_time_is_steps_and_passes_times_the_pass() -> None:
     step = (seconds(20) - seconds(10)) / 10
     assert step == pytest.approx((seconds(40) - seconds(20)) / 20)
     assert step == pytest.approx(2 * (seconds(20, False) - seconds(10, False)) / 10, rel=1e-6)
-    works = works_of(_plan(), guided=True)
-    flops = [needs.step_count(work, "fp8_scaled").flops * n for work, n in works.items()]
+    workloads = count_workloads(_plan(), guided=True)
+    flops = [needs.step_count(load, "fp8_scaled").flops * n for load, n in workloads.items()]
     assert step == pytest.approx(2 * sum(flops) / 165.2e12)
 
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from soundreel.engines.wan.memory.offload import (
-    LEVELS,
-    Level,
+    OFFLOAD_LEVELS,
+    OffloadLevel,
     Residence,
     retry_lower,
     streamed_part,
@@ -124,8 +124,8 @@ def test_a_model_without_blocks_moves_as_a_whole_at_block_level() -> None:
     assert devices(model) == {"cpu"}
 
 
-@pytest.mark.parametrize("level", LEVELS)
-def test_lowering_goes_down_one_level_and_ends(level: Level) -> None:
+@pytest.mark.parametrize("level", OFFLOAD_LEVELS)
+def test_lowering_goes_down_one_level_and_ends(level: OffloadLevel) -> None:
     residence = Residence(META, level)
     model = nn.Linear(2, 2)
     with residence(model):
@@ -134,7 +134,7 @@ def test_lowering_goes_down_one_level_and_ends(level: Level) -> None:
     if level == "block":
         assert sentence is None
     else:
-        assert residence.level == LEVELS[LEVELS.index(level) + 1]
+        assert residence.level == OFFLOAD_LEVELS[OFFLOAD_LEVELS.index(level) + 1]
         assert f"--offload {residence.level}" in sentence
         assert devices(model) == {"cpu"}
 

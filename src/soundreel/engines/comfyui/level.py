@@ -40,7 +40,7 @@ Samples = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class SoundLevel:
     """mean and variance that every upload shall have; loud: the passage to calibrate with, its
     mean taken out."""
 
@@ -51,7 +51,7 @@ class Level:
 
 def measure_level(
     clip: AudioClip, frames: int, end: int, spans: Iterable[tuple[int, int]]
-) -> Level:
+) -> SoundLevel:
     """Read buckets [0, end) once; the clip's own are the first `frames` of them.
 
     spans: the windows that shall be brought to its level, as pairs of buckets.
@@ -60,10 +60,10 @@ def measure_level(
     mean = sums[frames] / count
     variance = max(squares[frames] - count * mean**2, 0.0) / (count - 1)
     needed = [_least_variance(sums, squares, mean, first, last) for first, last in spans]
-    return Level(mean, max(variance, *needed), _loud_passage(clip, squares, end))
+    return SoundLevel(mean, max(variance, *needed), _loud_passage(clip, squares, end))
 
 
-def calibration(sound: Samples, level: Level) -> Samples:
+def calibration(sound: Samples, level: SoundLevel) -> Samples:
     """What to put behind `sound` so that the whole has the level's mean and (n - 1) variance."""
     count = len(sound)
     if level.variance < _SILENT:
@@ -92,7 +92,7 @@ def even_length(samples: int) -> int:
     return -(-(samples - _FEATURE) // step) * step + _FEATURE
 
 
-def _tail_length(count: int, total: float, power: float, level: Level) -> int:
+def _tail_length(count: int, total: float, power: float, level: SoundLevel) -> int:
     """The shortest tail that the missing power is not negative for."""
     length = _GUARD + len(level.loud)
     length = max(length, math.ceil(power / level.variance) - count + 1)
@@ -101,7 +101,7 @@ def _tail_length(count: int, total: float, power: float, level: Level) -> int:
     return even_length(count + length) - count
 
 
-def _missing_power(count: int, total: float, power: float, level: Level, length: int) -> float:
+def _missing_power(count: int, total: float, power: float, level: SoundLevel, length: int) -> float:
     """Sum of squares that the tail has to bring beyond its constant part."""
     return (count + length - 1) * level.variance - power - total**2 / length
 

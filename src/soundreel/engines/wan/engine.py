@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from soundreel.engines.wan.files.lookup import WeightSet
     from soundreel.engines.wan.memory.estimate import Target
     from soundreel.engines.wan.memory.fit import Fit, Precision
-    from soundreel.engines.wan.memory.offload import Level
+    from soundreel.engines.wan.memory.offload import OffloadLevel
 
 FPS = Fraction(16)
 DROPPED_FRAMES = 3
@@ -225,7 +225,7 @@ def _require_packages() -> None:
 
 def _way(
     plan: Plan, options: WanOptions, weights: WeightSet, control: RunControl
-) -> tuple[Level, bool]:
+) -> tuple[OffloadLevel, bool]:
     """Offload level and whether the VAE is tiled. Raises EngineUnavailable if nothing fits."""
     from soundreel.engines.wan.files.selection import is_small
 
@@ -242,10 +242,10 @@ def _way(
 
 def _fit(plan: Plan, options: WanOptions, weights: WeightSet, free: int) -> Fit:
     from soundreel.engines.wan.memory.fit import require
-    from soundreel.engines.wan.memory.needs import Work
+    from soundreel.engines.wan.memory.needs import Workload
 
     request = plan.request
-    work = Work(
+    workload = Workload(
         request.width,
         request.height,
         max(chunk.generated_frames for chunk in plan.chunks),
@@ -254,7 +254,7 @@ def _fit(plan: Plan, options: WanOptions, weights: WeightSet, free: int) -> Fit:
         guided=options.sampling.guidance_scale > 1,
     )
     level = None if options.offload == "auto" else options.offload
-    return require(work, _precision(weights), free, level)
+    return require(workload, _precision(weights), free, level)
 
 
 def _precision(weights: WeightSet) -> Precision:

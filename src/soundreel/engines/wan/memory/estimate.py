@@ -16,14 +16,14 @@ from soundreel.engines.wan.memory.fit import (
     RESERVE,
     Fit,
     Precision,
-    Stage,
+    StageNeeds,
     fit,
     gib,
     remedies,
-    stages,
+    stage_needs,
 )
-from soundreel.engines.wan.memory.needs import Work
-from soundreel.engines.wan.memory.offload import Level
+from soundreel.engines.wan.memory.needs import Workload
+from soundreel.engines.wan.memory.offload import OffloadLevel
 from soundreel.types import Estimate, Plan
 
 SOURCE = "predicted: exact counts at the card's published rates; a real run takes longer"
@@ -57,16 +57,16 @@ def predict(
     target: Target,
     *,
     precision: Precision = Precision(),  # noqa: B008  (frozen)
-    level: Level | None = None,
+    level: OffloadLevel | None = None,
     steps: int = 40,
     guided: bool = True,
 ) -> Estimate:
     """The plan on a card. level: None is auto. Without the card's rates there are no times."""
-    works = works_of(plan, guided=guided)
-    greatest = max(works, key=lambda work: work.frames)
+    workloads = count_workloads(plan, guided=guided)
+    greatest = max(workloads, key=lambda workload: workload.frames)
     way = fit(greatest, precision, target.free, level)
     card = target.card
-    seconds = None if card is None else _seconds(works, precision, way, card, steps)
+    seconds = None if card is None else _seconds(workloads, precision, way, card, steps)
     details = [("card", target.name), *_stage_lines(way, card)]
     details += _verdict(greatest, precision, way, target.free)
     if card is not None:
@@ -75,12 +75,12 @@ def predict(
     return Estimate(seconds, way.peak + RESERVE, SOURCE, tuple(details))
 
 
-def works_of(plan: Plan, *, guided: bool) -> Counter[Work]:
+def count_workloads(plan: Plan, *, guided: bool) -> Counter[Workload]:
     """What each chunk is, and how many chunks are so."""
     request = plan.request
     seconds = min(60, max(1, math.ceil(plan.audio.duration)))
     return Counter(
-        Work(
+        Workload(
             request.width,
             request.height,
             chunk.generated_frames,
@@ -93,7 +93,7 @@ def works_of(plan: Plan, *, guided: bool) -> Counter[Work]:
     )
 
 
-def stage_seconds(stage: Stage, card: Card, runs: int = 1) -> float:
+def stage_seconds(stage: StageNeeds, card: Card, runs: int = 1) -> float:
     """Computing and copying overlap: the longer of both, `runs` times."""
     rate = (card.bf16 if stage.half else card.tf32) * 1e12
     return runs * max(stage.flops / rate, stage.bus / (card.bus_gb * 1e9))
@@ -102,15 +102,17 @@ def stage_seconds(stage: Stage, card: Card, runs: int = 1) -> float:
 _PER_CHUNK = ("sampling", "decode", "motion")
 
 
-def _seconds(works: Counter[Work], precision: Precision, way: Fit, card: Card, steps: int) -> float:
+def _seconds(
+    workloads: Counter[Workload], precision: Precision, way: Fit, card: Card, steps: int
+) -> float:
     total = 0.0
-    for index, (work, chunks) in enumerate(works.items()):
-        passes = steps * (2 if work.guided else 1)
-        for stage in stages(work, precision, way.level, way.tiled):
+    for index, (workload, chunks) in enumerate(workloads.items()):
+        passes = steps * (2 if workload.guided else 1)
+        for stage in stage_needs(workload, precision, way.level, way.tiled):
             if stage.name in _PER_CHUNK:
                 runs = chunks * (passes if stage.name == "sampling" else 1)
             else:
-                runs = int(index == 0) * (2 if stage.name == "text" and work.guided else 1)
+                runs = int(index == 0) * (2 if stage.name == "text" and workload.guided else 1)
             total += stage_seconds(stage, card, runs)
     return total
 
@@ -126,12 +128,14 @@ def _stage_lines(way: Fit, card: Card | None) -> Sequence[tuple[str, str]]:
     return lines
 
 
-def _verdict(work: Work, precision: Precision, way: Fit, free: int) -> Sequence[tuple[str, str]]:
+def _verdict(
+    workload: Workload, precision: Precision, way: Fit, free: int
+) -> Sequence[tuple[str, str]]:
     if way.fits(free):
         return [("fits", f"{gib(way.peak + RESERVE)} of {gib(free)}")]
     needed = f"{way.worst.name} needs {gib(way.peak + RESERVE)} of {gib(free)}"
     lines = [("does not fit", needed)]
-    other = fit(work, precision, free)
+    other = fit(workload, precision, free)
     if other.fits(free):
         return [*lines, ("would fit", f"--offload {other.level}")]
-    return [*lines, *(("would fit", text) for text in remedies(work, precision, free))]
+    return [*lines, *(("would fit", text) for text in remedies(workload, precision, free))]

@@ -24,8 +24,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from soundreel.engines.wan.memory import needs
-from soundreel.engines.wan.memory.needs import MOTION_LATENTS, Work
-from soundreel.engines.wan.memory.offload import LEVELS, Level
+from soundreel.engines.wan.memory.needs import MOTION_LATENTS, Workload
+from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel
 from soundreel.errors import EngineUnavailable
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 
@@ -42,7 +42,7 @@ class Precision:
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StageNeeds:
     """weights, activations: bytes on the device; flops: operations of one run of the stage;
     half: whether they run in bfloat16 (else in float32); bus: bytes copied to the device."""
 
@@ -62,9 +62,9 @@ class Stage:
 class Fit:
     """How a job runs: its level, whether the VAE is tiled, and every stage."""
 
-    level: Level
+    level: OffloadLevel
     tiled: bool
-    stages: tuple[Stage, ...]
+    stages: tuple[StageNeeds, ...]
 
     @property
     def peak(self) -> int:
@@ -72,37 +72,41 @@ class Fit:
         return max(stage.peak for stage in self.stages)
 
     @property
-    def worst(self) -> Stage:
+    def worst(self) -> StageNeeds:
         return max(self.stages, key=lambda stage: stage.peak)
 
     def fits(self, free: int) -> bool:
         return self.peak + RESERVE <= free
 
 
-def fit(work: Work, precision: Precision, free: int, level: Level | None = None) -> Fit:
+def fit(
+    workload: Workload, precision: Precision, free: int, level: OffloadLevel | None = None
+) -> Fit:
     """The fastest way that fits into `free` bytes; of a given level, or else the most frugal way.
 
     Tiles blend at their seams, so they come last. The caller asks `fits(free)`.
     """
-    levels = (level,) if level else LEVELS
+    levels = (level,) if level else OFFLOAD_LEVELS
     way = None
     for tiled in (False, True):
         for each in levels:
-            way = Fit(each, tiled, stages(work, precision, each, tiled))
+            way = Fit(each, tiled, stage_needs(workload, precision, each, tiled))
             if way.fits(free):
                 return way
     assert way is not None
     return way
 
 
-def stages(
-    work: Work, precision: Precision, level: Level, tiled: bool = False
-) -> tuple[Stage, ...]:
+def stage_needs(
+    workload: Workload, precision: Precision, level: OffloadLevel, tiled: bool = False
+) -> tuple[StageNeeds, ...]:
     """Every stage of a job, for one chunk of the greatest length."""
-    return tuple(_stages(work, precision, level, tiled))
+    return tuple(_stage_needs(workload, precision, level, tiled))
 
 
-def _stages(work: Work, precision: Precision, level: Level, tiled: bool) -> Iterator[Stage]:
+def _stage_needs(
+    workload: Workload, precision: Precision, level: OffloadLevel, tiled: bool
+) -> Iterator[StageNeeds]:
     stays = level == "none"
     transformer = needs.transformer_weights(precision.transformer)
     text, vae, audio = (
@@ -112,72 +116,74 @@ def _stages(work: Work, precision: Precision, level: Level, tiled: bool) -> Iter
     )
     beside_vae = vae if stays else 0
     counted = needs.text_count(precision.text_encoder)
-    yield Stage("text", text.resident(level), counted.peak_bytes, counted.flops, True, text.all)
-    if work.reference:
-        counted = needs.encode_count(work, 1, tiled)
-        yield Stage("reference", vae, counted.peak_bytes, counted.flops, False, vae)
-    counted = needs.sound_count(work.sound_s)
-    yield Stage("sound", audio + beside_vae, counted.peak_bytes, counted.flops, False, audio)
-    counted = needs.step_count(work, precision.transformer)
+    yield StageNeeds(
+        "text", text.resident(level), counted.peak_bytes, counted.flops, True, text.all
+    )
+    if workload.reference:
+        counted = needs.encode_count(workload, 1, tiled)
+        yield StageNeeds("reference", vae, counted.peak_bytes, counted.flops, False, vae)
+    counted = needs.sound_count(workload.sound_s)
+    yield StageNeeds("sound", audio + beside_vae, counted.peak_bytes, counted.flops, False, audio)
+    counted = needs.step_count(workload, precision.transformer)
     sampling = transformer.resident(level) + beside_vae
     bus = transformer.all - transformer.rest if level == "block" else 0
-    yield Stage("sampling", sampling, counted.peak_bytes, counted.flops, True, bus)
+    yield StageNeeds("sampling", sampling, counted.peak_bytes, counted.flops, True, bus)
     beside = transformer.all if stays else 0
-    latents = work.latents[0] + (MOTION_LATENTS if work.motion else 1)
-    counted = needs.decode_count(work, latents, tiled)
-    yield Stage("decode", vae + beside, counted.peak_bytes, counted.flops, False)
-    if work.motion:
-        counted = needs.encode_count(work, MOTION_LATENTS, tiled)
-        yield Stage("motion", vae + beside, counted.peak_bytes, counted.flops, False)
+    latents = workload.latents[0] + (MOTION_LATENTS if workload.motion else 1)
+    counted = needs.decode_count(workload, latents, tiled)
+    yield StageNeeds("decode", vae + beside, counted.peak_bytes, counted.flops, False)
+    if workload.motion:
+        counted = needs.encode_count(workload, MOTION_LATENTS, tiled)
+        yield StageNeeds("motion", vae + beside, counted.peak_bytes, counted.flops, False)
 
 
-def remedies(work: Work, precision: Precision, free: int) -> list[str]:
+def remedies(workload: Workload, precision: Precision, free: int) -> list[str]:
     """What would fit instead, as options that a person can type; empty where nothing would."""
-    found = [_fewer_frames(work, precision, free), _smaller(work, precision, free)]
+    found = [_fewer_frames(workload, precision, free), _smaller(workload, precision, free)]
     return [text for text in found if text]
 
 
-def _fewer_frames(work: Work, precision: Precision, free: int) -> str:
-    counts = range(16, work.frames, FRAMES_PER_LATENT)
-    frames = _largest(counts, lambda n: replace(work, frames=n), precision, free)
-    return f"--chunk-frames {frames} at {work.width}x{work.height}" if frames else ""
+def _fewer_frames(workload: Workload, precision: Precision, free: int) -> str:
+    counts = range(16, workload.frames, FRAMES_PER_LATENT)
+    frames = _largest(counts, lambda n: replace(workload, frames=n), precision, free)
+    return f"--chunk-frames {frames} at {workload.width}x{workload.height}" if frames else ""
 
 
-def _smaller(work: Work, precision: Precision, free: int) -> str:
+def _smaller(workload: Workload, precision: Precision, free: int) -> str:
     """The largest size of about the same shape, sides multiples of 16."""
 
-    def sized(percent: int) -> Work:
-        width, height = (side * percent // 1600 * 16 for side in (work.width, work.height))
-        return replace(work, width=width, height=height)
+    def sized(percent: int) -> Workload:
+        width, height = (side * percent // 1600 * 16 for side in (workload.width, workload.height))
+        return replace(workload, width=width, height=height)
 
     best = _largest(range(20, 100, 5), sized, precision, free)
     if not best:
         return ""
-    return f"--size {sized(best).width}x{sized(best).height} with {work.frames} frames a chunk"
+    return f"--size {sized(best).width}x{sized(best).height} with {workload.frames} frames a chunk"
 
 
 def _largest(
-    values: Sequence[int], made: Callable[[int], Work], precision: Precision, free: int
+    values: Sequence[int], made: Callable[[int], Workload], precision: Precision, free: int
 ) -> int:
     """The largest of rising values whose work fits in the most frugal way, 0 if none does."""
     fitting = bisect_left(values, True, key=lambda n: not _frugal(made(n), precision).fits(free))
     return values[fitting - 1] if fitting else 0
 
 
-def _frugal(work: Work, precision: Precision) -> Fit:
-    return Fit("block", True, stages(work, precision, "block", tiled=True))
+def _frugal(workload: Workload, precision: Precision) -> Fit:
+    return Fit("block", True, stage_needs(workload, precision, "block", tiled=True))
 
 
-def require(work: Work, precision: Precision, free: int, level: Level | None) -> Fit:
+def require(workload: Workload, precision: Precision, free: int, level: OffloadLevel | None) -> Fit:
     """The way the job will run. Raises EngineUnavailable where it fits in no way."""
-    way = fit(work, precision, free, level)
+    way = fit(workload, precision, free, level)
     if way.fits(free) or level is not None:
         return way
     raise EngineUnavailable(
-        f"{work.width}x{work.height} in chunks of {work.frames} frames needs "
+        f"{workload.width}x{workload.height} in chunks of {workload.frames} frames needs "
         f"{gib(way.peak + RESERVE)} even with --offload block (stage: {way.worst.name}), "
         f"{gib(free)} are free",
-        hint=" or ".join(remedies(work, precision, free)) or "take a card with more memory",
+        hint=" or ".join(remedies(workload, precision, free)) or "take a card with more memory",
     )
 
 

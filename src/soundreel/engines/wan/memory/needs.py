@@ -17,7 +17,7 @@ from torch import nn
 from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.mapped import empty_model
 from soundreel.engines.wan.memory.counting import Count, count
-from soundreel.engines.wan.memory.offload import Level, streamed_part
+from soundreel.engines.wan.memory.offload import OffloadLevel, streamed_part
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 
@@ -45,7 +45,7 @@ WAV2VEC2_LARGE = {
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Workload:
     """What is made: pictures of width x height, `frames` of them in a pass; which conditions there
     are; whether sampling is guided (two passes a step); seconds of sound encoded at once."""
 
@@ -72,7 +72,7 @@ class Weights:
     rest: int
     block: int
 
-    def resident(self, level: Level) -> int:
+    def resident(self, level: OffloadLevel) -> int:
         """Bytes on the device while the model is used: of streamed blocks two, the one that
         computes and the next."""
         return self.rest + 2 * self.block if level == "block" and self.block else self.all
@@ -102,28 +102,28 @@ def audio_weights() -> Weights:
 
 
 @cache
-def step_count(work: Work, number_format: str) -> Count:
+def step_count(workload: Workload, number_format: str) -> Count:
     """One pass of the transformer, with what its conditions hold beside it.
 
     Blocks come one after the other and are of two sorts, so one of each is run.
     """
-    counted = _pass(work, number_format.startswith("fp8"))
+    counted = _pass(workload, number_format.startswith("fp8"))
     singing, plain = counted.parts
     injected = len(AUDIO_INJECT_LAYERS)
     flops = counted.flops + (injected - 1) * singing + (_LAYERS - injected - 1) * plain
-    held = counted.held_bytes * (2 if work.guided else 1)
+    held = counted.held_bytes * (2 if workload.guided else 1)
     return Count(counted.peak_bytes + held, held, flops)
 
 
-def decode_count(work: Work, latents: int, tiled: bool) -> Count:
+def decode_count(workload: Workload, latents: int, tiled: bool) -> Count:
     """`latents` latent frames to pictures."""
-    height, width, tiles = _field(work, tiled)
+    height, width, tiles = _field(workload, tiled)
     return _extended(_decode(height, width), latents, tiles)
 
 
-def encode_count(work: Work, latents: int, tiled: bool) -> Count:
+def encode_count(workload: Workload, latents: int, tiled: bool) -> Count:
     """Pictures, four at a time from main memory, to `latents` latent frames."""
-    height, width, tiles = _field(work, tiled)
+    height, width, tiles = _field(workload, tiled)
     return _extended(_encode(height, width), latents, tiles)
 
 
@@ -196,16 +196,16 @@ def _meta_vae() -> Any:
     return WanVae(empty_model(_vae))
 
 
-def _field(work: Work, tiled: bool) -> tuple[int, int, int]:
+def _field(workload: Workload, tiled: bool) -> tuple[int, int, int]:
     """Latents that the VAE works on at once, in height and width, and how often."""
     from soundreel.engines.wan.encoders.vae import TILE, WanVae
 
-    _, height, width = work.latents
+    _, height, width = workload.latents
     tiles = len(WanVae(empty_model(_vae), tiled=tiled)._tiles(height, width))
     return (min(height, TILE), min(width, TILE), tiles) if tiles else (height, width, 1)
 
 
-def _pass(work: Work, quantised: bool) -> Count:
+def _pass(workload: Workload, quantised: bool) -> Count:
     """prepare() and one forward of two blocks of the 14B's width, the first with sound."""
     model: Any = empty_model(lambda: _transformer(num_layers=2, audio_inject_layers=(0,)))
     for name, parameter in model.named_parameters():
@@ -213,18 +213,18 @@ def _pass(work: Work, quantised: bool) -> Count:
             torch.float32 if kept_in_float32(name) else torch.bfloat16
         )
     _quantise(model, quantised)
-    frames, height, width = work.latents
+    frames, height, width = workload.latents
     with torch.device("meta"):
         latents = torch.empty(1, 16, frames, height, width)
         text = torch.empty(1, TEXT_TOKENS, 4096, dtype=torch.bfloat16)
         sound = torch.empty(1, 25, 1024, FRAMES_PER_LATENT * frames)
-        reference = torch.empty(1, 16, 1, height, width) if work.reference else None
-        motion = torch.empty(1, 16, MOTION_LATENTS, height, width) if work.motion else None
+        reference = torch.empty(1, 16, 1, height, width) if workload.reference else None
+        motion = torch.empty(1, 16, MOTION_LATENTS, height, width) if workload.motion else None
         timestep = torch.empty(())
     parts: list[Any] = []
 
     def prepare() -> Any:
-        made = model.prepare(text, sound, work.latents, reference, motion)
+        made = model.prepare(text, sound, workload.latents, reference, motion)
         parts.append(made)
         return made
 

@@ -31,9 +31,9 @@ T = TypeVar("T")
 
 Store = dict[str, Tensor]
 
-Level = Literal["none", "model", "block"]
+OffloadLevel = Literal["none", "model", "block"]
 
-LEVELS: tuple[Level, ...] = ("none", "model", "block")
+OFFLOAD_LEVELS: tuple[OffloadLevel, ...] = ("none", "model", "block")
 """From fast to frugal."""
 
 _PIN_FACTOR = 1.25
@@ -55,9 +55,9 @@ class Residence:
 
     vae: Tiled | None = None
 
-    def __init__(self, device: torch.device, level: Level) -> None:
+    def __init__(self, device: torch.device, level: OffloadLevel) -> None:
         self.device = device
-        self.level: Level = level
+        self.level: OffloadLevel = level
         # Weak, so that a model that its user drops is gone from the device too.
         self._home: WeakKeyDictionary[nn.Module, list[tuple[Store, str, Tensor]]]
         self._home = WeakKeyDictionary()
@@ -79,10 +79,10 @@ class Residence:
 
     def lower(self) -> str | None:
         """Go one level down. Returns the sentence to say, None at the lowest level."""
-        position = LEVELS.index(self.level) + 1
-        if position == len(LEVELS):
+        position = OFFLOAD_LEVELS.index(self.level) + 1
+        if position == len(OFFLOAD_LEVELS):
             return self._tile()
-        previous, self.level = self.level, LEVELS[position]
+        previous, self.level = self.level, OFFLOAD_LEVELS[position]
         for model in list(self._home):
             self._leave(model)
         return f"--offload {previous} ran out of memory: going on with --offload {self.level}"
