@@ -105,7 +105,7 @@ def write_sidecar(video: Path, record: Mapping[str, Any], local: Mapping[str, An
     """The record, and beside it what is true of this run only (timings, where files lay)."""
     path = sidecar_path(video)
     text = json.dumps({**record, **local}, indent=2, ensure_ascii=False)
-    write_atomic(path, text.encode(errors="backslashreplace"))  # names that are no Unicode
+    write_atomic(path, text.encode(errors="backslashreplace"))  # names that are not Unicode
     return path
 
 

@@ -137,6 +137,6 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
 
 
 def record_text(record: Mapping[str, Any]) -> str:
-    """The record as the tag holds it; bytes of a name that are no Unicode stay JSON escapes."""
+    """The record as the tag holds it; bytes of a name that are not Unicode stay JSON escapes."""
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     return text.encode(errors="backslashreplace").decode()

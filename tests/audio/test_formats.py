@@ -28,7 +28,7 @@ from soundreel.audio.load import AudioInfo, probe
 from soundreel.audio.segment import read
 
 SECONDS = 2
-ODD = 12346  # samples that are no whole number of codec frames or milliseconds
+ODD = 12346  # samples that are not a whole number of codec frames or milliseconds
 
 
 def source(rate: int = RATE, channels: int = 2) -> Samples:
@@ -151,7 +151,7 @@ def test_vbr_mp3_and_mp3_without_a_length_header_are_counted(tmp_path: Path) -> 
     assert probe(vbr).num_samples == sound.shape[1]
     assert probe(bare).num_samples % 1152 == 0
     _, got = whole(bare)
-    assert lag(got[0], sound[0]) == 1105  # nothing tells that the encoder's delay is no sound
+    assert lag(got[0], sound[0]) == 1105  # nothing tells that the encoder's delay is not sound
 
 
 def test_the_length_found_at_the_end_is_the_length_counted_from_the_start(tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ class AudioInfo:
 def probe(path: Path, *, allow_truncated: bool = False) -> AudioInfo:
     """Look at a file: its end is decoded, and all of it only where the end cannot be found.
 
-    Raises InputError where it is no sound, or where it breaks off in the middle (unless
+    Raises InputError where it is not sound, or where it breaks off in the middle (unless
     `allow_truncated`: then num_samples is what there is).
     """
     with Decoder(path, tolerant=allow_truncated) as decoder:

@@ -19,7 +19,7 @@ FLOOR = 1e-7
 """Power (70 dB below full scale) under which a band counts as silent."""
 
 MEMORY = 3
-"""A block is compared with the loudest of this many before it: slow bass waves are no onsets."""
+"""A block is compared with the loudest of this many before it: slow bass waves are not onsets."""
 
 PREEMPHASIS = 0.97
 """Takes the bass down, whose sudden block edges would look like treble."""

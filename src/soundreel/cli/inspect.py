@@ -125,5 +125,5 @@ def _table(checks: list[Check]) -> Table:
     for check in checks:
         mark = "[green]ok[/green]" if check.ok else "[red]missing[/red]"
         said = (check.name, check.found, check.hint if not check.ok else "")
-        table.add_row(mark, *map(escape, said))  # "soundreel[wan]" is no markup
+        table.add_row(mark, *map(escape, said))  # "soundreel[wan]" is not markup
     return table

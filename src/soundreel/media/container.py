@@ -20,7 +20,7 @@ BROKEN = (av.FFmpegError, OSError, ValueError, EOFError, MemoryError, NotImpleme
 LENIENT_TAGS: dict[str, Any] = (
     {"metadata_errors": "surrogateescape"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
-"""For `av.open`: tags that are no UTF-8 do no harm. From PyAV 19 on that is the only way, and the
+"""For `av.open`: tags that are not UTF-8 do no harm. From PyAV 19 on that is the only way, and the
 argument is gone."""
 
 _HINT = "give a sound file (wav, mp3, m4a, flac, ogg, opus, wma, aiff) or a video with sound"

@@ -75,7 +75,7 @@ def _small_grey(picture: Rgb) -> Rgb:
 
 
 def _evened(first: Rgb, second: Rgb) -> tuple[Rgb, Rgb]:
-    """Both with the same local brightness and contrast: a glow or a fade is no motion. Without
+    """Both with the same local brightness and contrast: a glow or a fade is not motion. Without
     this, smooth backgrounds tear when the light changes (up to 6 dB worse than a blend)."""
     (mean_first, spread_first), (mean_second, spread_second) = _local(first), _local(second)
     mean = (mean_first + mean_second) / 2

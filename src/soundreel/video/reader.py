@@ -84,7 +84,7 @@ def read_frames(path: Path) -> Iterator[Rgb]:
 
 
 def read_tags(path: Path) -> dict[str, str]:
-    """The container's tags. Raises InputError if it is no media file."""
+    """The container's tags. Raises InputError if it is not a media file."""
     with reading(path, InputError, _HINT) as container:
         return read_metadata(container)
 

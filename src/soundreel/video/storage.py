@@ -19,7 +19,7 @@ _S = TypeVar("_S", bound=Stream)
 
 
 def url(path: Path) -> str:
-    """The path as FFmpeg takes it: a name with a colon or a leading dash is no protocol."""
+    """The path as FFmpeg takes it: a name with a colon or a leading dash is not a protocol."""
     return f"file:{path}"
 
 
@@ -37,7 +37,7 @@ def reading(path: Path, error: type[SoundreelError], hint: str) -> Iterator[Inpu
 
 
 def read_metadata(container: InputContainer) -> dict[str, str]:
-    """The container's tags; bytes that are no UTF-8 become question marks."""
+    """The container's tags; bytes that are not UTF-8 become question marks."""
     return {_printable(key): _printable(value) for key, value in container.metadata.items()}
 
 

@@ -187,7 +187,7 @@ def test_a_wrong_file_says_what_it_is_and_where_it_belongs(tmp_path: Path) -> No
     with pytest.raises(InputError, match=r"it is a Wan 2\.2 I2V transformer"):
         given(path, "transformer")
     vae = write_sparse(tmp_path / "wrong.safetensors", key_lists()["vae_comfy"])
-    with pytest.raises(InputError, match=r"is no Wan 2\.2 S2V .*: it is a Wan 2\.1 VAE") as e:
+    with pytest.raises(InputError, match=r"is not a Wan 2\.2 S2V .*: it is a Wan 2\.1 VAE") as e:
         given(vae, "transformer")
     assert "models/vae" in e.value.hint
 

@@ -203,5 +203,5 @@ def test_cut_off_file_says_so(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"<html>not found</html>", b"\x80\x02}q\x00."])
 def test_no_weight_file_is_an_input_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.safetensors").write_bytes(content)
-    with pytest.raises(InputError, match="no readable weight file"):
+    with pytest.raises(InputError, match="not a readable weight file"):
         read_header(tmp_path / "x.safetensors")

@@ -173,5 +173,5 @@ def test_lora_option(text: str, path: str, strength: float) -> None:
 
 
 def test_bad_strength_is_an_error() -> None:
-    with pytest.raises(InputError, match="no strength"):
+    with pytest.raises(InputError, match="not a strength"):
         parse_lora("a.safetensors:strong")

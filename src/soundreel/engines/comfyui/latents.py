@@ -27,7 +27,7 @@ class Latents:
 
 
 def read_latents(file: bytes) -> Latents:
-    """Raises RemoteError if this is no .latent file."""
+    """Raises RemoteError if this is not a .latent file."""
     try:
         (size,) = struct.unpack_from("<Q", file)
         if size > _MAX_HEADER:

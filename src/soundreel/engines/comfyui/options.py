@@ -89,7 +89,7 @@ def read_options(request: Request) -> ComfyUIOptions:
 
 
 def parse_loras(texts: tuple[str, ...]) -> tuple[Lora, ...]:
-    """Each `NAME` or `NAME:STRENGTH`; `none` alone is no LoRA. Raises InputError."""
+    """Each `NAME` or `NAME:STRENGTH`; `none` alone means no LoRA. Raises InputError."""
     return () if texts == (NO_LORA,) else tuple(_parse_lora(text) for text in texts)
 
 

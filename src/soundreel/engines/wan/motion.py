@@ -42,7 +42,7 @@ class Motion:
 
     @classmethod
     def from_bytes(cls, state: bytes, device: torch.device) -> Motion:
-        """Raises WorkError if `state` is none of ours."""
+        """Raises WorkError if `state` is not one of ours."""
         from safetensors import SafetensorError
         from safetensors.torch import load
 

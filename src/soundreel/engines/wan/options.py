@@ -52,7 +52,7 @@ class WanOptions(BaseModel):
         default=None,
         ge=0,
         le=100,
-        description="how strongly prompt and sound act; 1 is no guidance",
+        description="how strongly prompt and sound act; 1 means no guidance",
     )
     flow_shift: float | None = Field(
         default=None,

@@ -56,7 +56,7 @@ class NodeCatalog:
 
 
 def parse_object_info(raw: Mapping[str, Any]) -> NodeCatalog:
-    """Read GET /object_info; entries that are no node descriptions are left out."""
+    """Read GET /object_info; entries that are not node descriptions are left out."""
     nodes = {
         name: _parse_node(name, entry)
         for name, entry in raw.items()

@@ -17,7 +17,7 @@ SEARCH_SIDE, SEARCH_FACE = 512, 26
 """Faces of at least SEARCH_FACE pixels are looked for in a copy of at most SEARCH_SIDE a side."""
 
 SURE = 0.9
-"""A find below this confidence is no face."""
+"""A find below this confidence is not a face."""
 
 EYES_TO_MOUTH = 1.1
 """Distance from the eyes to the mouth in mouth widths, where the eyes are not known."""
@@ -70,9 +70,9 @@ def parse_mouth(text: str) -> Box | None:
     try:
         x, y, width, height = (float(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"{text!r} is none of: {MOUTH_HINT}") from None
+        raise ValueError(f"{text!r} is not one of: {MOUTH_HINT}") from None
     if not all(map(math.isfinite, (x, y, width, height))) or min(width, height) <= 0:
-        raise ValueError(f"{text!r} is no box: width and height must be more than 0")
+        raise ValueError(f"{text!r} is not a box: width and height must be more than 0")
     return x, y, width, height
 
 
@@ -80,7 +80,7 @@ def require_box(text: str, image: Rgb | None) -> Box:
     """The user's box. Raises InputError where it leaves the image, or where there is none."""
     box = parse_mouth(text)
     if box is None:
-        raise ValueError(f"{text!r} is no box")
+        raise ValueError(f"{text!r} is not a box")
     hint = "give the mouth as x,y,w,h in pixels of the image, counted from its top left"
     if image is None:
         raise InputError(f"--mouth {text} needs a face to move", hint="add a picture with --image")

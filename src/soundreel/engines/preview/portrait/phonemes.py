@@ -2,7 +2,7 @@
 
 The phonemes come from `hama` (Apache-2.0, offline): a recogniser trained with CTC, which answers
 every 20 ms with a phoneme where one is, and with a blank in silence, noise and instruments. So
-what is no speech has no phonemes, and without phonemes the mouth stays shut.
+what is not speech has no phonemes, and without phonemes the mouth stays shut.
 """
 
 from __future__ import annotations

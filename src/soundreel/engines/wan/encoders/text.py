@@ -64,7 +64,7 @@ def folder_tokenizer(folder: Path) -> Tokenizer:
         fast = Fast.from_file(str(path))
     except Exception as err:  # the library raises bare Exception
         raise InputError(
-            f"{path} is no tokenizer: {err}",
+            f"{path} is not a tokenizer: {err}",
             hint="use the folder google/umt5-xxl of the official checkpoint",
         ) from err
     fast.enable_truncation(MAX_TOKENS)
@@ -79,7 +79,7 @@ def folder_tokenizer(folder: Path) -> Tokenizer:
 def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
     """The tokenizer inside ComfyUI's text encoder file: bytes of its tensor `spiece_model`.
 
-    Raises InputError if they are no sentencepiece model.
+    Raises InputError if they are not a sentencepiece model.
     """
     from sentencepiece import SentencePieceProcessor
 
@@ -87,7 +87,7 @@ def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
         processor = SentencePieceProcessor(model_proto=model)
     except RuntimeError as err:
         raise InputError(
-            f"the tensor spiece_model is no sentencepiece model: {err}",
+            f"the tensor spiece_model is not a sentencepiece model: {err}",
             hint="take the text encoder file of Comfy-Org/Wan_2.2_ComfyUI_Repackaged",
         ) from err
 

@@ -67,7 +67,7 @@ def read_header(path: Path) -> Header:
         ) from err
     except _MALFORMED as err:
         raise InputError(
-            f"{path} is no readable weight file: {err}",
+            f"{path} is not a readable weight file: {err}",
             hint="it may be cut off or half downloaded: fetch it again (soundreel models pull)",
         ) from err
 

@@ -85,7 +85,7 @@ def given(path: Path, slot: str) -> Found:
     match = next((item for item in candidates if item.kind == kind), None)
     if match is None:
         raise InputError(
-            f"{path} is no {kind.value}: {_what(candidates)}", hint=_where(candidates, slot)
+            f"{path} is not a {kind.value}: {_what(candidates)}", hint=_where(candidates, slot)
         )
     if match.problem:
         raise InputError(f"{path}: {match.problem}", hint="soundreel models shows what fits")
@@ -150,7 +150,7 @@ def _inspect(path: Path, origin: str) -> Found:
         header = _joined([read_header(file) for file in files])
         kind, form = recognise(header), number_format(files[0], header)
     except (InputError, json.JSONDecodeError) as err:
-        text = err.message if isinstance(err, InputError) else f"{path} is no JSON"
+        text = err.message if isinstance(err, InputError) else f"{path} is not valid JSON"
         return Found(Kind.UNKNOWN, path, (), "", 0, 0, origin, text)
     size = sum(file.stat().st_size for file in files)
     numbers = sum(tensor.numel for tensor in header.tensors.values())

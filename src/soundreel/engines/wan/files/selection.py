@@ -32,7 +32,7 @@ def find_model(options: WanOptions, models_dir: Sequence[Path]) -> WeightSet:
 def find_loras(options: WanOptions, models_dir: Sequence[Path]) -> list[tuple[Found, float]]:
     """Each LoRA file with its strength. The preset "fast" takes the few-step LoRA that is found.
 
-    Raises InputError where one is not there or is no LoRA.
+    Raises InputError where one is not there or is not a LoRA.
     """
     found = []
     if options.lora:

@@ -61,7 +61,7 @@ class LoraReport:
 
 
 def parse_lora(text: str) -> LoraSpec:
-    """`path` or `path:strength`. Raises InputError where the strength is no number."""
+    """`path` or `path:strength`. Raises InputError where the strength is not a number."""
     path, colon, strength = text.rpartition(":")
     if not colon or "/" in strength or "\\" in strength or strength.endswith(".safetensors"):
         return LoraSpec(Path(text).expanduser())
@@ -69,7 +69,7 @@ def parse_lora(text: str) -> LoraSpec:
         return LoraSpec(Path(path).expanduser(), float(strength))
     except ValueError as err:
         raise InputError(
-            f"--lora {text}: {strength!r} is no strength",
+            f"--lora {text}: {strength!r} is not a strength",
             hint="write path or path:strength, e.g. lora.safetensors:0.8",
         ) from err
 
@@ -169,7 +169,7 @@ def _apply_one(
 
 
 def read_lora(path: Path) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
-    """Layer -> {"down", "up", "alpha"}, and the keys that are no low-rank parts (diff, diff_b)."""
+    """Layer -> {"down", "up", "alpha"}, and the keys that are not low-rank parts (diff, diff_b)."""
     from soundreel.engines.wan.load.mapped import read_state
 
     layers: dict[str, dict[str, Tensor]] = {}

@@ -140,6 +140,6 @@ def _read_pickle(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as err:
         raise InputError(
-            f"{path} is no plain checkpoint: {err}", hint="take the safetensors file instead"
+            f"{path} is not a plain checkpoint: {err}", hint="take the safetensors file instead"
         ) from err
     return {name: value for name, value in state.items() if isinstance(value, Tensor)}

@@ -198,7 +198,7 @@ def _config_beside(path: Path) -> Mapping[str, Any] | None:
     try:
         return cast(Mapping[str, Any], json.loads(config.read_text(encoding="utf-8")))
     except (OSError, ValueError) as err:
-        raise InputError(f"{config} is no JSON: {err}", hint="fetch it again") from err
+        raise InputError(f"{config} is not valid JSON: {err}", hint="fetch it again") from err
 
 
 def _vae_config(path: Path) -> Mapping[str, Any] | None:
@@ -242,6 +242,6 @@ def _translated(found: Found, build: Callable[[], T]) -> T:
         return build()
     except KeyError as err:
         raise InputError(
-            f"{found.path} is no complete {found.kind.value}: {err.args[0]}",
+            f"{found.path} is not a complete {found.kind.value}: {err.args[0]}",
             hint="fetch it again: soundreel models pull",
         ) from err

@@ -80,7 +80,7 @@ def _spellings(card: Card) -> set[str]:
 
 
 def memory_named(text: str) -> int | None:
-    """Bytes of "24GB" or "24 GiB"; None where it is no size. Cards are sold in GiB."""
+    """Bytes of "24GB" or "24 GiB"; None where it is not a size. Cards are sold in GiB."""
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*gi?b\s*", text, re.IGNORECASE)
     return int(float(match[1]) * GIB) if match else None
 

@@ -114,7 +114,7 @@ def infer_config(
     tensors: values or headers by official or module's names.
     config: the config.json beside them, official or of `save_pretrained`: for what no shape tells
     (heads, inject layers, text length, epsilon). Without it: heads of 128, the 14B's inject layers.
-    Raises InputError where the weights are no S2V transformer, or another kind of it.
+    Raises InputError where the weights are not an S2V transformer, or another kind of it.
     """
     given = dict(config or {})
     _check_switches(given)
@@ -123,7 +123,7 @@ def infer_config(
         return _config(shapes, given)
     except KeyError as err:
         raise InputError(
-            f"no Wan S2V transformer: {err.args[0]} is missing",
+            f"not a Wan S2V transformer: {err.args[0]} is missing",
             hint="soundreel models shows what each file is",
         ) from err
 
