@@ -8,7 +8,11 @@ SoundreelError(message, hint)
 │ └ RemoteError         the server's own words, node id, prompt id
 └ WorkError             checkpoint of another plan, disk full           exit 4
 Cancelled               not a failure; the job can be resumed           exit 130
+
+Messages hold file names and servers' words, so they are made fit to print when they are made.
 """
+
+from soundreel.safe.text import shown
 
 
 class SoundreelError(Exception):
@@ -17,9 +21,9 @@ class SoundreelError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.hint = hint
+        self.message = shown(message)
+        self.hint = shown(hint)
+        super().__init__(self.message)
 
 
 class InputError(SoundreelError):

@@ -5,14 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from soundreel.errors import Cancelled, EngineError
+from soundreel.safe.text import shown
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Base of all progress events."""
+    """Base of all progress events. Their words are fit to print: a server's may be among them."""
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if isinstance(value, str):
+                object.__setattr__(self, each.name, shown(value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from soundreel.errors import InputError, WorkError
+from soundreel.safe.text import json_text
 from soundreel.timeline.grid import format_seconds
 from soundreel.types import Plan, Request
 from soundreel.work.files import disk_errors, sync_folder, write_atomic
@@ -104,8 +105,7 @@ def sidecar_path(video: Path) -> Path:
 def write_sidecar(video: Path, record: Mapping[str, Any], local: Mapping[str, Any]) -> Path:
     """The record, and beside it what is true of this run only (timings, where files lay)."""
     path = sidecar_path(video)
-    text = json.dumps({**record, **local}, indent=2, ensure_ascii=False)
-    write_atomic(path, text.encode(errors="backslashreplace"))  # names that are not Unicode
+    write_atomic(path, json_text({**record, **local}, indent=2).encode())
     return path
 
 

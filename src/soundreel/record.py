@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from soundreel.errors import InputError
+from soundreel.safe.text import json_text
 from soundreel.types import Encoding, Plan, Request
 
 TAG = "soundreel"
@@ -137,6 +138,5 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
 
 
 def record_text(record: Mapping[str, Any]) -> str:
-    """The record as the tag holds it; bytes of a name that are not Unicode stay JSON escapes."""
-    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
-    return text.encode(errors="backslashreplace").decode()
+    """The record as the tag holds it; what acts in a name and what is not Unicode is escaped."""
+    return json_text(record, compact=True)

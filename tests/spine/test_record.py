@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -73,3 +74,13 @@ def test_digest_changes_with_anything_that_matters(plan: Plan) -> None:
     for change in ({"seed": 10}, {"prompt": "other"}, {"encoding": Encoding(21, "fast")}):
         other = replace(plan, request=replace(plan.request, **change))
         assert digest_of(record_of(other)) != base
+
+
+def test_a_name_with_control_characters_stands_in_the_record_exact_and_harmless(
+    plan: Plan,
+) -> None:
+    prompt = "a\x1b[31m\x9b2J\u202etxet\udcff — 東京"
+    record = record_of(replace(plan, request=replace(plan.request, prompt=prompt)))
+    text = record_text(record)
+    assert not {"\x1b", "\x9b", "\u202e", "\udcff"} & set(text)
+    assert json.loads(text)["request"]["prompt"] == prompt
