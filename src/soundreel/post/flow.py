@@ -9,7 +9,7 @@ taken from that one. Deterministic, also across thread counts.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import cv2
 import numpy as np
@@ -39,6 +39,9 @@ motion as fast as a third of a second between pictures 0.83 to 1."""
 _LEAST_SPREAD = np.float32(4)
 """Keeps the noise of flat places from being taken for detail."""
 
+_NO_FLOW: Map = np.empty(0, np.float32)
+"""For the search: it has no flow to begin with."""
+
 
 def between(first: Rgb, second: Rgb, count: int) -> list[Rgb]:
     """`count` pictures evenly between the two. Across a cut there is nothing between: the nearer
@@ -62,9 +65,9 @@ class _Motion:
 
 def _estimate(first: Rgb, second: Rgb) -> tuple[_Motion, _Motion]:
     small = _evened(_small_grey(first), _small_grey(second))
-    search: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    forward = search.calc(small[0], small[1], None)
-    backward = search.calc(small[1], small[0], None)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    forward = cast(Map, search.calc(small[0], small[1], _NO_FLOW))
+    backward = cast(Map, search.calc(small[1], small[0], _NO_FLOW))
     return _motion(forward, backward), _motion(backward, forward)
 
 
@@ -136,7 +139,7 @@ def _fetch(picture: Rgb, motion: _Motion, t: float) -> tuple[Rgb, Map]:
     return cast(Rgb, moved), trust
 
 
-def _grid(like: NDArray[Any]) -> tuple[Map, Map]:
+def _grid(like: Map | Rgb) -> tuple[Map, Map]:
     """The x and the y of each pixel of `like` (height, width)."""
     height, width = like.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import cast
 
 import cv2
 import numpy as np
@@ -69,4 +70,4 @@ class Interpolator:
                 "the saved picture between two chunks is damaged",
                 hint="remove the work folder of this job, then run the same command again",
             )
-        self._last = cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)
+        self._last = cast(Rgb, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -10,8 +10,14 @@ from numpy.typing import NDArray
 
 from soundreel.types import Rgb
 
+if TYPE_CHECKING:
+    from cv2.typing import MatLike
+
 Floats = NDArray[np.float32]
 """float32: (h, w) planes, (h, w, 2) positions x y, (h, w, 3) colour."""
+
+_NO_MAP: Floats = np.empty(0, np.float32)
+"""Beside positions that hold x and y in one array."""
 
 
 def resize(picture: Floats, size: tuple[int, int], *, smooth: bool = False) -> Floats:
@@ -48,7 +54,7 @@ def padded(picture: Rgb) -> NDArray[np.uint8]:
 
 def moved(pixels: NDArray[np.uint8], where: Floats) -> Rgb:
     """The `padded` picture at positions (h, w, 2) in pixels; mirrored beyond its edge."""
-    found = _remap(pixels, where, None, cv2.BORDER_REFLECT_101)
+    found = _remap(pixels, where, _NO_MAP, cv2.BORDER_REFLECT_101)
     return cast(Rgb, cv2.cvtColor(found, cv2.COLOR_RGBA2RGB))
 
 
@@ -93,5 +99,5 @@ def dimmed(picture: Rgb, light: float) -> Rgb:
     return picture if light >= 1 else cast(Rgb, cv2.convertScaleAbs(picture, alpha=light))
 
 
-def _remap(source: NDArray[Any], x: Floats, y: Floats | None, border: int) -> Any:
+def _remap(source: MatLike, x: Floats, y: Floats, border: int) -> MatLike:
     return cv2.remap(source, x, y, cv2.INTER_LINEAR, None, border)

@@ -187,7 +187,7 @@ def _vae() -> nn.Module:
 def _wav2vec2() -> nn.Module:
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-    return cast(nn.Module, Wav2Vec2Model(Wav2Vec2Config(**WAV2VEC2_LARGE)))
+    return cast(nn.Module, Wav2Vec2Model(Wav2Vec2Config.from_dict(WAV2VEC2_LARGE)))
 
 
 def _meta_vae() -> Any:

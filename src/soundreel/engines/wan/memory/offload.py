@@ -201,7 +201,7 @@ def _on(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def _may_pin(model: nn.Module) -> bool:
-    import psutil  # type: ignore[import-untyped]  # comes with accelerate
+    import psutil
 
     size = sum(store[name].nbytes for store, name in _places(model))
     return bool(psutil.virtual_memory().available > _PIN_FACTOR * size)
