@@ -29,7 +29,8 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 from soundreel.audio.features import analyse
-analyse(Path(sys.argv[1]), Fraction(0), Fraction(16), 16 * int(sys.argv[2]))
+from soundreel.audio.load import probe
+analyse(probe(Path(sys.argv[1])).clip, Fraction(16), 16 * int(sys.argv[2]))
 """
 
 
@@ -61,8 +62,9 @@ def _bench_song(folder: Path, bpm: int) -> None:
     beats = np.arange(0.25, SONG_S - 0.1, 60 / bpm)
     path = _write(folder / "song.flac", "flac", _song(beats), 44100)
     decoding = _cpu_s(lambda: _drain(path, SONG_S))
-    used = _cpu_s(lambda: analyse(path, Fraction(0), FPS, SONG_S * int(FPS)))
-    found = analyse(path, Fraction(0), FPS, SONG_S * int(FPS))
+    clip = probe(path).clip
+    used = _cpu_s(lambda: analyse(clip, FPS, SONG_S * int(FPS)))
+    found = analyse(clip, FPS, SONG_S * int(FPS))
     score = _f_measure((found.beat_frames + np.float64(0.5)) / np.float64(FPS), beats)
     print(
         f"features of {SONG_S // 60} minutes: {used:.2f} CPU s ({used / decoding:.1f}x decoding); "

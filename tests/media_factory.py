@@ -6,12 +6,16 @@ Files are written with PyAV, so they need no tool beside what soundreel itself n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from soundreel.audio.features import Features, analyse
+from soundreel.audio.load import probe
 
 Samples = NDArray[np.float32]
 RATE = 44100
@@ -247,3 +251,11 @@ def _encode_sound(
         frame.time_base = Fraction(1, rate)
         output.mux(stream.encode(frame))
     output.mux(stream.encode(None))
+
+
+def features_of(
+    path: Path, start: Fraction, fps: Fraction, num_frames: int, *, allow_truncated: bool = False
+) -> Features:
+    """What a file sounds like from second `start` on."""
+    clip = probe(path, allow_truncated=allow_truncated).clip
+    return analyse(replace(clip, start=start), fps, num_frames)

@@ -90,7 +90,7 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     interpolation = choose_interpolation(
         request, geometry.fps, engine.interpolations, LOCAL_METHODS
     )
-    clip, count, notices = fit_sound(request, info.duration, info.rate, info.channels, geometry.fps)
+    clip, count, notices = fit_sound(request, info.clip, geometry.fps)
     for notice in notices:
         control.emit(Notice(notice))
     return make_plan(request, geometry, clip, count, interpolation)

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from media_factory import RATE, click_track, noise, sine, write_audio, write_video
-from soundreel.audio.features import analyse
+from media_factory import RATE, click_track, features_of, noise, sine, write_audio, write_video
 from soundreel.audio.load import probe
 from soundreel.audio.segment import read, stream
 from soundreel.errors import InputError
@@ -24,7 +23,7 @@ def refused(path: Path) -> InputError:
         probe(path)
     for use in (
         lambda: read(path, Fraction(0), Fraction(1)),
-        lambda: analyse(path, Fraction(0), Fraction(16), 16),
+        lambda: features_of(path, Fraction(0), Fraction(16), 16),
     ):
         with pytest.raises(InputError):
             use()
@@ -154,7 +153,7 @@ def test_a_file_that_breaks_off_is_refused_or_used_as_far_as_it_goes(
     got = read(path, Fraction(0), Fraction(12), allow_truncated=True)
     assert got[:, : info.num_samples].any()
     assert not got[:, info.num_samples :].any()
-    features = analyse(path, Fraction(0), Fraction(16), 192, allow_truncated=True)
+    features = features_of(path, Fraction(0), Fraction(16), 192, allow_truncated=True)
     assert features.rms[:96].all()
     assert not features.rms[130:].any()
 

@@ -13,6 +13,7 @@ from media_factory import (
     beat_times,
     click_track,
     clicks,
+    features_of,
     noise,
     silence,
     sine,
@@ -20,7 +21,7 @@ from media_factory import (
     write_audio,
 )
 from soundreel.audio.beats import track_beats
-from soundreel.audio.features import Features, analyse
+from soundreel.audio.features import Features
 
 WINDOW_S = 0.07  # how far off a beat may be to count, as in beat tracking contests
 
@@ -37,7 +38,7 @@ def f_measure(found: list[float], wanted: list[float]) -> float:
 
 
 def described(path: Path, seconds: int, fps: Fraction = Fraction(16)) -> Features:
-    return analyse(path, Fraction(0), fps, int(seconds * fps))
+    return features_of(path, Fraction(0), fps, int(seconds * fps))
 
 
 @pytest.mark.parametrize("bpm", [60, 90, 120, 140])
@@ -106,7 +107,7 @@ def test_real_speech_has_no_tempo() -> None:
 def test_short_clips_are_described_too(tmp_path: Path) -> None:
     path = write_audio(tmp_path / "a.wav", click_track(1))
     for frames in (1, 2, 5, 16):
-        found = analyse(path, Fraction(0), Fraction(16), frames)
+        found = features_of(path, Fraction(0), Fraction(16), frames)
         assert found.onset.shape == (frames,)
         assert found.tempo is None
 

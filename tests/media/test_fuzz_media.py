@@ -59,7 +59,7 @@ for line in sys.stdin:
         attempt(lambda: probe(path, allow_truncated=True)),
         attempt(lambda: sum(b.shape[1] for b in stream(
             path, Fraction(11), Fraction(2), rate=16000, mono=True, allow_truncated=True))),
-        attempt(lambda: analyse(path, Fraction(0), Fraction(16), 40)),
+        attempt(lambda: analyse(probe(path).clip, Fraction(16), 40)),
     ]
     print("end", json.dumps([path.name, said, time.process_time() - begun]), flush=True)
 """

@@ -13,8 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from media_factory import click_track, clicks, silence, speech_like, write_audio
-from soundreel.audio.features import analyse
+from media_factory import click_track, clicks, features_of, silence, speech_like, write_audio
 from soundreel.audio.load import probe
 from soundreel.config import Settings
 from soundreel.engines.preview.engine import PreviewEngine
@@ -50,7 +49,7 @@ def plan_of(audio: Path, **changes: object) -> Plan:
     request = Request(audio=audio, **{**values, **changes})  # type: ignore[arg-type]
     geometry = PreviewEngine(Settings()).geometry(request)
     info = probe(audio)
-    clip, count, _ = fit_sound(request, info.duration, info.rate, info.channels, geometry.fps)
+    clip, count, _ = fit_sound(request, info.clip, geometry.fps)
     return make_plan(request, geometry, clip, count)
 
 
@@ -140,7 +139,7 @@ def test_the_picture_changes_most_on_the_frame_of_each_click(
 @pytest.mark.parametrize("with_image", [False, True])
 def test_picture_follows_speech_without_lag(speech: Path, portrait: Path, with_image: bool) -> None:
     plan = plan_of(speech, width=128, height=192, image=portrait if with_image else None)
-    level = analyse(speech, Fraction(0), plan.fps, plan.num_frames).rms
+    level = features_of(speech, Fraction(0), plan.fps, plan.num_frames).rms
     assert best_lag(level, changes(plan)) == 0
 
 
@@ -148,7 +147,7 @@ def test_picture_follows_music_without_lag(tmp_path: Path) -> None:
     drums = click_track(8, 120, rate=RATE) + 0.4 * speech_like(8, rate=RATE, seed=3)
     sound = write_audio(tmp_path / "a.wav", np.clip(drums, -1, 1), rate=RATE)
     plan = plan_of(sound, width=128, height=192)
-    level = analyse(sound, Fraction(0), plan.fps, plan.num_frames).rms
+    level = features_of(sound, Fraction(0), plan.fps, plan.num_frames).rms
     assert best_lag(level, changes(plan)) == 0
 
 

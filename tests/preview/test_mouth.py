@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from media_factory import write_audio
-from soundreel.audio.features import analyse
+from media_factory import features_of, write_audio
 from soundreel.engines.preview.portrait.phonemes import (
     Recogniser,
     Speech,
@@ -33,7 +32,7 @@ def clip_of(path: Path, seconds: Fraction, start: Fraction = Fraction(0)) -> Aud
 def mouth_of(path: Path, seconds: Fraction, fps: Fraction) -> tuple[Speech, NDArray[np.float32]]:
     """The mouth and the loudness of a file's first seconds."""
     count = int(seconds * fps)
-    rms = analyse(path, Fraction(0), fps, count).rms
+    rms = features_of(path, Fraction(0), fps, count).rms
     return Speech(count, fps, rms, Recogniser(clip_of(path, seconds)).listen), rms
 
 
@@ -125,7 +124,7 @@ def test_each_window_is_heard_once_and_only_when_needed() -> None:
 
 def test_a_clip_inside_a_file_hears_the_words_at_its_place() -> None:
     fps = Fraction(16)
-    rms = analyse(SPEECH, Fraction(3), fps, 32).rms
+    rms = features_of(SPEECH, Fraction(3), fps, 32).rms
     part = Speech(32, fps, rms, Recogniser(clip_of(SPEECH, Fraction(2), Fraction(3))).listen)
     opening = np.array([part.shape(i).opening for i in range(32)])
     assert lag_of(opening, rms) == 0

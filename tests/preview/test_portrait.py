@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from media_factory import silence, write_audio
+from media_factory import features_of, silence, write_audio
 from soundreel.audio.features import analyse
 from soundreel.audio.load import probe
 from soundreel.config import Settings
@@ -39,7 +39,7 @@ def plan_of(audio: Path, image: Path = EXAMPLES / "portrait.png", **changes: obj
     request = Request(audio=audio, image=image, **{**values, **changes})  # type: ignore[arg-type]
     geometry = PreviewEngine(Settings()).geometry(request)
     info = probe(audio)
-    clip, count, _ = fit_sound(request, info.duration, info.rate, info.channels, geometry.fps)
+    clip, count, _ = fit_sound(request, info.clip, geometry.fps)
     return make_plan(request, geometry, clip, count)
 
 
@@ -47,7 +47,7 @@ def portrait_of(plan: Plan, mouth: str = "auto") -> tuple[Portrait | None, Image
     assert plan.request.image is not None
     image = load_image(plan.request.image)
     source = make_source(image, plan.request.width, plan.request.height, "blur")
-    rms = analyse(plan.audio.path, plan.audio.start, plan.fps, plan.num_frames).rms
+    rms = analyse(plan.audio, plan.fps, plan.num_frames).rms
     portrait, said = make_portrait(plan, mouth, image, source, rms)
     return portrait, source, said
 
@@ -94,7 +94,7 @@ def test_only_mouth_and_eyes_of_the_picture_change() -> None:
 
 def test_finished_mouth_moves_with_the_speech_without_lag() -> None:
     portrait, canvas, plan = speaking()
-    rms = analyse(SPEECH, Fraction(0), plan.fps, plan.num_frames).rms
+    rms = features_of(SPEECH, Fraction(0), plan.fps, plan.num_frames).rms
     low = slice(canvas.shape[0] * 3 // 10, None)  # below the eyes
     motion = np.array(
         [

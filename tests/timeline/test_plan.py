@@ -40,6 +40,11 @@ lengths = st.one_of(st.integers(1, 400), st.integers(1, 3000))
 factors = st.sampled_from([1, 2, 3, 4])
 
 
+def sound_of(length: Fraction) -> AudioClip:
+    """A file of that length."""
+    return AudioClip(SOUND, Fraction(0), length, length, 48000, 2)
+
+
 def planned(geometry: ChunkGeometry, count: int, factor: int = 1, start: int = 0) -> Plan:
     shown = count / geometry.fps
     clip = AudioClip(SOUND, Fraction(start), shown, shown, 44100, 2)
@@ -166,7 +171,7 @@ def test_the_whole_sound_is_shown(
     length: Fraction, start: Fraction, geometry: ChunkGeometry
 ) -> None:
     request = Request(audio=SOUND, start=start)
-    clip, count, notices = fit_sound(request, start + length, 48000, 2, geometry.fps)
+    clip, count, notices = fit_sound(request, sound_of(start + length), geometry.fps)
     assert clip.start == start
     assert clip.sound_duration == length
     assert clip.duration == count / geometry.fps
@@ -180,7 +185,7 @@ def test_a_duration_is_kept_to_the_frame_or_to_the_end_of_the_sound(
     length: Fraction, wanted: Fraction
 ) -> None:
     clip, count, notices = fit_sound(
-        Request(audio=SOUND, duration=wanted), length, 48000, 2, Fraction(16)
+        Request(audio=SOUND, duration=wanted), sound_of(length), Fraction(16)
     )
     assert clip.sound_duration == min(wanted, length)
     assert count == math.ceil(min(wanted, length) * 16)
@@ -193,7 +198,7 @@ def test_a_frame_count_is_exact_and_what_it_cuts_or_adds_is_said(
     length: Fraction, frames: int
 ) -> None:
     clip, count, notices = fit_sound(
-        Request(audio=SOUND, num_frames=frames), length, 48000, 2, Fraction(16)
+        Request(audio=SOUND, num_frames=frames), sound_of(length), Fraction(16)
     )
     shown = Fraction(frames, 16)
     assert (count, clip.duration) == (frames, shown)
@@ -203,20 +208,20 @@ def test_a_frame_count_is_exact_and_what_it_cuts_or_adds_is_said(
 
 def test_real_sound_after_the_segment_comes_before_silence() -> None:
     request = Request(audio=SOUND, start=Fraction(1), duration=Fraction(2), num_frames=64)
-    clip, _, _ = fit_sound(request, Fraction(10), 44100, 2, Fraction(16))
+    clip, _, _ = fit_sound(request, sound_of(Fraction(10)), Fraction(16))
     assert clip.sound_duration == 4
 
 
 @pytest.mark.parametrize("start", [Fraction(10), Fraction(11)])
 def test_a_start_at_or_beyond_the_end_is_refused(start: Fraction) -> None:
     with pytest.raises(InputError, match="beyond the end"):
-        fit_sound(Request(audio=SOUND, start=start), Fraction(10), 44100, 2, Fraction(16))
+        fit_sound(Request(audio=SOUND, start=start), sound_of(Fraction(10)), Fraction(16))
 
 
 def test_more_than_a_day_of_video_is_refused() -> None:
     request = Request(audio=SOUND, num_frames=MAX_FRAMES + 1)
     with pytest.raises(InputError, match="more than a day"):
-        fit_sound(request, Fraction(10), 44100, 2, Fraction(16))
+        fit_sound(request, sound_of(Fraction(10)), Fraction(16))
 
 
 @settings(deadline=None)

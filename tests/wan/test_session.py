@@ -28,7 +28,7 @@ from soundreel.engines.wan.session import WanSession  # noqa: E402
 from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError  # noqa: E402
 from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone, StepPreview  # noqa: E402
 from soundreel.timeline.plan import cut_shot  # noqa: E402
-from soundreel.types import ChunkGeometry, Plan, Request, Shot  # noqa: E402
+from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot  # noqa: E402
 from wan import tiny as wan_tiny  # noqa: E402
 
 
@@ -153,18 +153,18 @@ def test_sound_starts_as_much_earlier_as_pictures_are_dropped(
 ) -> None:
     heard: list[tuple[Any, ...]] = []
     pictures: list[tuple[int, int]] = []
-    file_sound = session_module.file_sound
+    clip_sound = session_module.clip_sound
     give = session_module.SoundFeatures.pictures
 
-    def watched_sound(path: Path, start: Fraction, length: Fraction, **rest: Any) -> Any:
+    def watched_sound(clip: AudioClip, start: Fraction, length: Fraction) -> Any:
         heard.append((start, length))
-        return file_sound(path, start, length, **rest)
+        return clip_sound(clip, start, length)
 
     def watched_pictures(self: Any, first: int, count: int) -> Any:
         pictures.append((first, count))
         return give(self, first, count)
 
-    monkeypatch.setattr(session_module, "file_sound", watched_sound)
+    monkeypatch.setattr(session_module, "clip_sound", watched_sound)
     monkeypatch.setattr(session_module.SoundFeatures, "pictures", watched_pictures)
     request = request_for(tone, options, image=image, start=Fraction(1), num_frames=13)
     plan = plan_for(engine, request)

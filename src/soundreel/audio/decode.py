@@ -20,8 +20,9 @@ from av.audio.stream import AudioStream
 from av.packet import Packet
 
 from soundreel.audio.frames import Samples, floats, match_channels, seconds
+from soundreel.audio.tracks import sound_stream
 from soundreel.errors import InputError
-from soundreel.media.container import BROKEN, open_container, reason, sound_stream
+from soundreel.media.container import BROKEN, open_media, reason
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
 
@@ -122,7 +123,7 @@ class Decoder:
 
     def _open(self) -> None:
         self._resources.close()
-        self._container = self._resources.enter_context(open_container(self.path))
+        self._container = self._resources.enter_context(open_media(self.path))
         self._stream = sound_stream(self._container, self.path)
         self.container = self._container.format.name
         self.codec = self._stream.codec_context.name

@@ -9,16 +9,15 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.audio.beats import track_beats
-from soundreel.audio.load import probe
 from soundreel.audio.onsets import SILENCE, cut, normalise_onsets, spectral_flux, sum_bands
-from soundreel.audio.segment import stream
+from soundreel.audio.segment import stream_clip
 from soundreel.timeline.grid import first_sample
+from soundreel.types import AudioClip
 
 BAND_EDGES_HZ = tuple(40.0 * 400.0 ** (i / 8) for i in range(9))
 """Eight bands, each 1.08 octaves wide, from 40 Hz to 16 kHz."""
@@ -53,18 +52,12 @@ class Features:
     beat_phase: NDArray[np.float32]
 
 
-def analyse(
-    path: Path,
-    start: Fraction,
-    fps: Fraction,
-    num_frames: int,
-    *,
-    allow_truncated: bool = False,
-) -> Features:
-    """Decode `num_frames` frames from `start` on, once, and describe them. Raises InputError."""
-    rate = probe(path, allow_truncated=allow_truncated).rate
+def analyse(clip: AudioClip, fps: Fraction, num_frames: int) -> Features:
+    """Decode `num_frames` frames from the clip's start on, once, and describe them: what the file
+    has, also where the clip has ended. Raises InputError."""
+    start, rate = clip.start, clip.rate
     blocks_per_frame = max(1, round(ONSET_RATE / fps))
-    sound = stream(path, start, num_frames / fps, mono=True, allow_truncated=allow_truncated)
+    sound = stream_clip(clip, start, num_frames / fps, mono=True, past_end=True)
     parts: list[tuple[NDArray[np.float32], ...]] = []
     longest = math.ceil(rate / fps)
     state = SILENCE

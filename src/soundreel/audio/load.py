@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soundreel.audio.damage import require_whole
 from soundreel.audio.decode import Decoder
+from soundreel.types import AudioClip
 
 _TAIL_S = 5
 """So much of the end is decoded to find the last sample."""
@@ -23,11 +24,25 @@ class AudioInfo:
     rate: int
     channels: int
     num_samples: int
+    allow_truncated: bool = False
 
     @property
     def duration(self) -> Fraction:
         """Seconds, exact."""
         return Fraction(self.num_samples, self.rate)
+
+    @property
+    def clip(self) -> AudioClip:
+        """All of the file's sound."""
+        return AudioClip(
+            self.path,
+            Fraction(0),
+            self.duration,
+            self.duration,
+            self.rate,
+            self.channels,
+            self.allow_truncated,
+        )
 
 
 def probe(path: Path, *, allow_truncated: bool = False) -> AudioInfo:
@@ -40,7 +55,13 @@ def probe(path: Path, *, allow_truncated: bool = False) -> AudioInfo:
         count = count_samples(decoder)
         require_whole(decoder, count)
         return AudioInfo(
-            path, decoder.container, decoder.codec, decoder.rate, decoder.channels, count
+            path,
+            decoder.container,
+            decoder.codec,
+            decoder.rate,
+            decoder.channels,
+            count,
+            allow_truncated,
         )
 
 

@@ -66,15 +66,17 @@ def stream_clip(
     *,
     rate: int | None = None,
     mono: bool = False,
+    past_end: bool = False,
 ) -> Iterator[NDArray[np.float32]]:
     """`stream` of a clip's sound: silent from the clip's `sound_end` on.
 
     start, duration: another window of the file, in its seconds (a lead-in reaches before the clip);
     without them the whole clip.
+    past_end: what the file has after `sound_end` instead of silence.
     """
     begin = clip.start if start is None else start
     end = begin + (clip.duration if duration is None else duration)
-    heard = min(max(clip.sound_end, begin), end)
+    heard = end if past_end else min(max(clip.sound_end, begin), end)
     wanted = rate or clip.rate
     yield from stream(
         clip.path, begin, heard - begin, rate=rate, mono=mono, allow_truncated=clip.allow_truncated
@@ -90,9 +92,11 @@ def read_clip(
     *,
     rate: int | None = None,
     mono: bool = False,
+    past_end: bool = False,
 ) -> NDArray[np.float32]:
     """The blocks of `stream_clip` as one array (channels, n)."""
-    return np.concatenate(list(stream_clip(clip, start, duration, rate=rate, mono=mono)), axis=1)
+    blocks = stream_clip(clip, start, duration, rate=rate, mono=mono, past_end=past_end)
+    return np.concatenate(list(blocks), axis=1)
 
 
 def _converted(decoder: Decoder, rate: int, first: int, last: int, mono: bool) -> Iterator[Samples]:

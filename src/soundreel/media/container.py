@@ -1,87 +1,134 @@
-"""Opening a sound file with PyAV: whatever is wrong with the file becomes an InputError here."""
+"""The one door to a media file, for sound and pictures: FFmpeg's objects come out of it, and
+whatever is wrong with the file becomes one of our errors here."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
-from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.stream import Stream
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, SoundreelError
+from soundreel.media.formats import WITHIN_ONE_FILE
+
+_S = TypeVar("_S", bound=Stream)
 
 BROKEN = (av.FFmpegError, OSError, ValueError, EOFError, MemoryError, NotImplementedError)
 """What PyAV raises on files that are damaged, or that it does not know."""
 
-LENIENT_TAGS: dict[str, Any] = (
+SOUND_HINT = "give a sound file (wav, mp3, m4a, flac, ogg, opus, wma, aiff) or a video with sound"
+
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(sorted(WITHIN_ONE_FILE))}
+
+# Tags that are not UTF-8 do no harm; from PyAV 19 on there is no other way, and no argument.
+_LENIENT_TAGS: dict[str, Any] = (
     {"metadata_errors": "surrogateescape"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
-"""For `av.open`: tags that are not UTF-8 do no harm. From PyAV 19 on that is the only way, and the
-argument is gone."""
 
-_HINT = "give a sound file (wav, mp3, m4a, flac, ogg, opus, wma, aiff) or a video with sound"
-_PLAYLISTS = frozenset({"hls", "concat", "dash", "imf", "sdp"})
-
-
-def check_file(path: Path) -> None:
-    """Raise InputError unless `path` is a readable file with something in it."""
-    try:
-        if path.is_dir():
-            raise InputError(f"{path} is a folder, not a sound file", hint=_HINT)
-        if path.exists() and not path.is_file():
-            raise InputError(f"{path} is not a regular file", hint=_HINT)
-        with path.open("rb") as file:
-            empty = not file.read(1)
-    except FileNotFoundError as err:
-        raise InputError(
-            f"no such file: {path}", hint="check the name; quote it if it contains spaces"
-        ) from err
-    except (OSError, ValueError) as err:
-        raise InputError(
-            f"cannot read {path}: {reason(err)}", hint="check its name and its permissions"
-        ) from err
-    if empty:
-        raise InputError(f"{path} is empty (0 bytes)", hint=_HINT)
+_LISTS = (b"#extm3u", b"ffconcat", b"<mpd", b"<?xml", b"v=0", b"[playlist]")
+"""How text begins that names other files."""
 
 
 @contextmanager
-def open_container(path: Path) -> Iterator[InputContainer]:
-    """The opened file. Nothing but this one file is read, whatever its content says."""
-    check_file(path)
+def open_media(
+    path: Path, error: type[SoundreelError] = InputError, hint: str = ""
+) -> Iterator[InputContainer]:
+    """The opened file; what is said against it, then or later, is raised as `error` with `hint`
+    (without one, with advice for somebody who gave a sound).
+
+    Nothing but this one file is read, whatever its content says: of formats that name other files
+    not even the header is read (see formats.py).
+    """
+    check_file(path, error, hint)
     try:
-        container = av.open(
-            f"file:{os.fspath(path)}",
-            options={"protocol_whitelist": "file"},
-            **LENIENT_TAGS,
-        )
+        container = av.open(url(path), options=_OPTIONS, **_LENIENT_TAGS)
     except BROKEN as err:
-        raise InputError(
-            f"{path} is not a sound file that can be read ({reason(err)})",
-            hint="check that it plays elsewhere; it may be text or a download that broke off",
+        raise _unreadable(path, err, error, hint) from err
+    try:
+        with container:
+            yield container
+    except (av.FFmpegError, OSError) as err:
+        raise error(
+            f"cannot read {path}: {reason(err)}", hint=hint or "check that it plays elsewhere"
         ) from err
-    with container:
-        if container.format.name in _PLAYLISTS:
-            raise InputError(f"{path} is a playlist, not a sound file", hint=_HINT)
-        yield container
 
 
-def sound_stream(container: InputContainer, path: Path) -> AudioStream:
-    """The sound track that a player would choose. Raises InputError where there is none."""
-    stream = container.streams.best("audio")
-    if isinstance(stream, AudioStream):
-        if getattr(stream, "codec_context", None) is not None:
-            return stream
-        raise InputError(
-            f"{path}: the codec of its sound is unknown", hint="convert it, for instance to flac"
-        )
-    kind = "is a picture or a video without sound" if container.streams.video else "has no sound"
-    raise InputError(f"{path} {kind}", hint=_HINT)
+def check_file(path: Path, error: type[SoundreelError] = InputError, hint: str = "") -> None:
+    """Raise `error` unless `path` is a readable file with something in it. Never waits, as opening
+    a pipe would."""
+    try:
+        if path.is_dir():
+            raise error(f"{path} is a folder, not a sound file", hint=hint or SOUND_HINT)
+        if path.exists() and not path.is_file():
+            raise error(f"{path} is not a regular file", hint=hint or "save it to a file first")
+        with path.open("rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError as err:
+        raise error(f"no such file: {path}", hint=hint or _where_else(path)) from err
+    except (OSError, ValueError) as err:
+        raise error(
+            f"cannot read {path}: {reason(err)}", hint=hint or "check its name and its permissions"
+        ) from err
+    if empty:
+        raise error(f"{path} is empty (0 bytes)", hint=hint or SOUND_HINT)
+
+
+def url(path: Path) -> str:
+    """The path as FFmpeg takes it: a name with a colon or a leading dash is not a protocol."""
+    return f"file:{os.fspath(path)}"
+
+
+def decodable(streams: Iterable[_S]) -> list[_S]:
+    """The tracks whose codec FFmpeg knows: the others have neither size nor rate."""
+    return [stream for stream in streams if getattr(stream, "codec_context", None) is not None]
+
+
+def read_metadata(container: InputContainer) -> dict[str, str]:
+    """The container's tags; bytes that are not UTF-8 become question marks."""
+    return {_printable(key): _printable(value) for key, value in container.metadata.items()}
 
 
 def reason(err: BaseException) -> str:
     """The few words of a foreign error that help a user."""
     return getattr(err, "strerror", None) or str(err) or type(err).__name__
+
+
+def _unreadable(
+    path: Path, err: BaseException, error: type[SoundreelError], hint: str
+) -> SoundreelError:
+    if _names_other_files(path):
+        return error(
+            f"{path} is a playlist: it names other files, which are not opened",
+            hint=hint or SOUND_HINT,
+        )
+    return error(
+        f"{path} is not a media file that can be read ({reason(err)})",
+        hint=hint or "check that it plays elsewhere; it may be text or a download that broke off",
+    )
+
+
+def _names_other_files(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            start = file.read(64)
+    except OSError:
+        return False
+    return start.removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_LISTS)
+
+
+def _where_else(path: Path) -> str:
+    text = str(path)
+    if text == "-":
+        return "standard input is not read: save the sound to a file, and give its name"
+    if "://" in text or text.lower().startswith(("http:/", "https:/", "ftp:/", "rtmp:/", "rtsp:/")):
+        return "addresses are not fetched: download the sound, and give the file's name"
+    return "check the name; quote it if it contains spaces"
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

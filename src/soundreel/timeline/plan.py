@@ -15,18 +15,18 @@ MAX_FRAMES = 24 * 3600 * 60
 
 
 def fit_sound(
-    request: Request, file_duration: Fraction, rate: int, channels: int, fps: Fraction
+    request: Request, whole: AudioClip, fps: Fraction
 ) -> tuple[AudioClip, int, list[str]]:
     """The clip's sound, its number of pictures, and what the user should know about them.
 
-    file_duration: seconds of sound in the file; fps: of the generated pictures.
+    whole: all of the file's sound; fps: of the generated pictures.
     Raises InputError if the segment lies outside the file.
     """
-    available = file_duration - request.start
+    available = whole.duration - request.start
     if available <= 0:
         raise InputError(
             f"--start {format_seconds(request.start)} lies beyond the end of {request.audio.name} "
-            f"({format_seconds(file_duration)} s)",
+            f"({format_seconds(whole.duration)} s)",
             hint="choose a start inside the sound",
         )
     wanted = available if request.duration is None else min(request.duration, available)
@@ -37,9 +37,7 @@ def fit_sound(
         )
     shown = count / fps
     sound = wanted if request.num_frames is None else min(shown, available)
-    clip = AudioClip(
-        request.audio, request.start, shown, sound, rate, channels, request.allow_truncated
-    )
+    clip = replace(whole, start=request.start, duration=shown, sound_duration=sound)
     return clip, count, _sound_notices(request, available, wanted, shown)
 
 

@@ -17,9 +17,10 @@ from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
 from soundreel.events import RunControl
+from soundreel.media.container import decodable, open_media, url
 from soundreel.types import AudioClip
 from soundreel.video import sound
-from soundreel.video.storage import decodable, discard, reading, url, writing
+from soundreel.video.storage import discard, writing
 from soundreel.video.verify import verify as verify
 from soundreel.work.files import sync
 
@@ -88,7 +89,7 @@ def _options(fps: Fraction, audio: AudioClip) -> dict[str, str]:
 
 
 def _add_video(container: OutputContainer, first: Path) -> VideoStream:
-    with reading(first, WorkError, _PIECE_HINT) as piece:
+    with open_media(first, WorkError, _PIECE_HINT) as piece:
         return container.add_stream_from_template(_picture_track(piece, first))
 
 
@@ -99,7 +100,7 @@ def _pictures(
     first_frame = decoded = 0
     extradata = stream.codec_context.extradata
     for path in segments:
-        with reading(path, WorkError, _PIECE_HINT) as piece:
+        with open_media(path, WorkError, _PIECE_HINT) as piece:
             source = _picture_track(piece, path)
             if source.codec_context.extradata != extradata:
                 raise WorkError(

@@ -14,8 +14,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from soundreel.errors import InputError
+from soundreel.media.container import decodable, open_media, read_metadata
 from soundreel.types import Rgb
-from soundreel.video.storage import decodable, read_metadata, reading
 
 _HINT = "give a video that plays, e.g. an MP4 or a WebM"
 
@@ -51,7 +51,7 @@ class VideoInfo:
 
 def probe_video(path: Path) -> VideoInfo:
     """Look at the file; decodes one picture. Raises InputError if there is no video in it."""
-    with reading(path, InputError, _HINT) as container:
+    with open_media(path, InputError, _HINT) as container:
         stream = _video_stream(container, path)
         first = next(container.decode(stream), None)
         if first is None:
@@ -78,14 +78,14 @@ def probe_video(path: Path) -> VideoInfo:
 def read_frames(path: Path) -> Iterator[Rgb]:
     """The pictures in the order of showing, upright, converted with the stream's own colour
     matrix. Raises InputError where the file is not a video or breaks off."""
-    with reading(path, InputError, _HINT) as container:
+    with open_media(path, InputError, _HINT) as container:
         for frame in container.decode(_video_stream(container, path)):
             yield _to_rgb(frame)
 
 
 def read_tags(path: Path) -> dict[str, str]:
     """The container's tags. Raises InputError if it is not a media file."""
-    with reading(path, InputError, _HINT) as container:
+    with open_media(path, InputError, _HINT) as container:
         return read_metadata(container)
 
 
@@ -112,7 +112,7 @@ def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
     if stream.frames and stream.duration and stream.time_base:
         return stream.frames, stream.duration * stream.time_base
     count, end = 0, Fraction(0)
-    with reading(path, InputError, _HINT) as container:
+    with open_media(path, InputError, _HINT) as container:
         for packet in container.demux(_video_stream(container, path)):
             if packet.pts is not None and packet.time_base is not None:
                 count += 1

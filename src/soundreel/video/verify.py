@@ -11,8 +11,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
+from soundreel.media.container import decodable, open_media
 from soundreel.video.sound import AAC_FRAME
-from soundreel.video.storage import decodable, reading
 
 _HINT = "run the same command again: the finished chunks are kept and only joined anew"
 
@@ -22,7 +22,7 @@ def verify(
 ) -> None:
     """Raise WorkError unless `path` holds exactly these pictures, picture i at i/fps, and sound
     from 0 to `duration`. Every packet is read; the first and the last picture are decoded."""
-    with reading(path, WorkError, _HINT) as container:
+    with open_media(path, WorkError, _HINT) as container:
         pictures = decodable(container.streams.video)
         sounds = decodable(container.streams.audio)
         if not pictures or not sounds:

@@ -15,8 +15,9 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
+from soundreel.media.container import url
 from soundreel.types import Encoding, Rgb
-from soundreel.video.storage import discard, url, writing
+from soundreel.video.storage import discard, writing
 from soundreel.work.files import sync
 
 _THREADS = 4

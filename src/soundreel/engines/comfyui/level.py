@@ -16,7 +16,7 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from soundreel.audio.segment import stream
+from soundreel.audio.segment import stream_clip
 from soundreel.engines.comfyui.graphs.s2v_graph import FPS
 from soundreel.types import AudioClip
 
@@ -118,14 +118,8 @@ def _least_variance(
 
 
 def _stream_buckets(clip: AudioClip, first: int, end: int) -> Iterator[NDArray[np.float32]]:
-    return stream(
-        clip.path,
-        clip.start + Fraction(first, FPS),
-        Fraction(end - first, FPS),
-        rate=RATE,
-        mono=True,
-        allow_truncated=clip.allow_truncated,
-    )
+    start, duration = clip.start + Fraction(first, FPS), Fraction(end - first, FPS)
+    return stream_clip(clip, start, duration, rate=RATE, mono=True, past_end=True)
 
 
 def _bucket_sums(clip: AudioClip, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -19,13 +19,7 @@ from soundreel.types import Plan
 def make_scene(plan: Plan, options: PreviewOptions) -> tuple[Scene, list[str]]:
     """The scene, and sentences for the user about choices made."""
     request = plan.request
-    features = analyse(
-        plan.audio.path,
-        plan.audio.start,
-        plan.fps,
-        plan.num_frames,
-        allow_truncated=request.allow_truncated,
-    )
+    features = analyse(plan.audio, plan.fps, plan.num_frames)
     drive = make_drive(features, float(plan.fps))
     style = read_style(request.prompt, request.negative_prompt)
     notices = [text] if (text := describe(style)) else []

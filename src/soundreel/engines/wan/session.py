@@ -28,7 +28,7 @@ from torch import Tensor
 
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, reference_pixels
-from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, file_sound
+from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, clip_sound
 from soundreel.engines.wan.encoders.text import MAX_TOKENS
 from soundreel.engines.wan.encoders.vae import SPACE, TIME
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
@@ -156,9 +156,7 @@ class WanSession:
         """The sound from the clip's first generated picture to the end of the requested segment."""
         clip = self._plan.audio
         start = self._plan.sound_start(self._plan.chunks[0])
-        sound = self._sound or file_sound(
-            clip.path, start, clip.sound_end - start, allow_truncated=clip.allow_truncated
-        )
+        sound = self._sound or clip_sound(clip, start, clip.sound_end - start)
         return SoundFeatures(self._parts.audio(), sound, self._parts.resident)
 
     def _encode_reference(self, control: RunControl) -> tuple[Tensor | None, Tensor | None]:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,8 +18,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from soundreel.audio import segment
+from soundreel.audio.segment import read_clip
 from soundreel.timeline.grid import samples_between
+from soundreel.types import AudioClip
 
 SAMPLE_RATE = 16000
 PICTURE_RATE = 16
@@ -49,16 +49,13 @@ class Sound:
             yield self.read(first, min(size, self.num_samples - first))
 
 
-def file_sound(
-    path: Path, start: Fraction, duration: Fraction, *, allow_truncated: bool = False
-) -> Sound:
-    """The sound in [start, start + duration) of a file: silence where the file has none."""
+def clip_sound(clip: AudioClip, start: Fraction, duration: Fraction) -> Sound:
+    """The sound in [start, start + duration) of the clip's file: silence where it has none."""
 
     def read(first: int, count: int) -> NDArray[np.float32]:
         begin = start + Fraction(first, SAMPLE_RATE)
         length = Fraction(count, SAMPLE_RATE)
-        options: dict[str, Any] = {"allow_truncated": allow_truncated}
-        samples = segment.read(path, begin, length, rate=SAMPLE_RATE, mono=True, **options)
+        samples = read_clip(clip, begin, length, rate=SAMPLE_RATE, mono=True)
         return np.asarray(samples[0], np.float32)
 
     return Sound(samples_between(start, start + duration, SAMPLE_RATE), read)
