@@ -151,6 +151,16 @@ def test_lora_for_the_audio_injectors_is_applied(
     assert not torch.allclose(velocity(model), velocity(tiny), atol=1e-3)
 
 
+@pytest.mark.parametrize(("text", "reason"), [("{", "valid JSON"), ("[]", "a JSON object")])
+def test_a_damaged_config_json_is_an_error(
+    tmp_path: Path, tiny: WanS2VTransformer3DModel, text: str, reason: str
+) -> None:
+    path = write(tmp_path, tiny.state_dict())
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(InputError, match=rf"config.json .* {reason}"):
+        load(path)
+
+
 def test_a_truncated_set_is_an_error(tmp_path: Path, tiny: WanS2VTransformer3DModel) -> None:
     state = official(tiny)
     del state["blocks.1.ffn.2.bias"]

@@ -142,6 +142,15 @@ def test_the_official_config_json_is_accepted() -> None:
     assert infer_config(published(), config) == infer_config(published())
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("num_heads", "40"), ("text_len", 512.5), ("eps", "small"), ("audio_inject_layers", [0, "4"])],
+)
+def test_a_field_of_another_type_is_named(name: str, value: object) -> None:
+    with pytest.raises(InputError, match=rf"config.json: {name} is .*, not a"):
+        infer_config(published(), {name: value})
+
+
 def test_an_image_to_video_model_is_no_s2v_model() -> None:
     with pytest.raises(InputError, match="casual_audio_encoder"):
         infer_config(published("i2v_fp8_scaled"))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Literal, Protocol
 
 import numpy as np
 import torch
@@ -38,13 +38,30 @@ def sigma_ladder(sampler: Sampler, steps: int, shift: float) -> tuple[Tensor, Te
     return torch.from_numpy(np.append(sigmas, 0.0).astype(np.float32)), timesteps
 
 
+class Scheduler(Protocol):
+    """What we use of diffusers' schedulers."""
+
+    sigmas: Tensor
+    timesteps: Tensor
+
+    def set_timesteps(self, num_inference_steps: int, /) -> None: ...
+
+    def set_begin_index(self, begin_index: int, /) -> None: ...
+
+    def step(
+        self, velocity: Tensor, timestep: Tensor, latents: Tensor, /, *, return_dict: Literal[False]
+    ) -> tuple[Tensor]:
+        """The latents at the next sigma."""
+        ...
+
+
 @dataclass
 class Solver:
     """One walk down the ladder; `step` is called once for each of `timesteps`, in order."""
 
     sigmas: Tensor
     timesteps: Tensor
-    scheduler: Any = None
+    scheduler: Scheduler | None = None
     """diffusers' scheduler, which remembers earlier velocities; None is Euler's method."""
     _done: int = field(default=0, init=False)
 
@@ -55,8 +72,7 @@ class Solver:
             stride = self.sigmas[index + 1] - self.sigmas[index]
             return latents + stride.to(latents.device) * velocity
         timestep = self.scheduler.timesteps[index]
-        moved: Tensor = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
-        return moved
+        return self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
 
 
 def make_solver(sampling: Sampling) -> Solver:
@@ -120,22 +136,23 @@ def draw_noise(
     return torch.randn(shape, dtype=dtype, device=device, generator=generator)[None].float()
 
 
-def _unipc() -> Any:
+def _unipc() -> Scheduler:
     from diffusers import UniPCMultistepScheduler
 
-    return UniPCMultistepScheduler(
+    made: Scheduler = UniPCMultistepScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,
         solver_order=2,
         solver_type="bh2",
         prediction_type="flow_prediction",
         use_flow_sigmas=True,
     )
+    return made
 
 
-def _dpm() -> Any:
+def _dpm() -> Scheduler:
     from diffusers import DPMSolverMultistepScheduler
 
-    return DPMSolverMultistepScheduler(
+    made: Scheduler = DPMSolverMultistepScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,
         solver_order=2,
         algorithm_type="dpmsolver++",
@@ -143,3 +160,4 @@ def _dpm() -> Any:
         prediction_type="flow_prediction",
         use_flow_sigmas=True,
     )
+    return made

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ from torch import Tensor, nn
 from soundreel.audio.segment import read_clip
 from soundreel.timeline.grid import samples_between
 from soundreel.types import AudioClip
+
+if TYPE_CHECKING:
+    from transformers import Wav2Vec2Model
 
 SAMPLE_RATE = 16000
 PICTURE_RATE = 16
@@ -64,8 +67,8 @@ def clip_sound(clip: AudioClip, start: Fraction, duration: Fraction) -> Sound:
 class AudioEncoder:
     """wav2vec2 that gives all its hidden states, the last one after the final norm."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self.model = model.eval().requires_grad_(False)
+    def __init__(self, model: Wav2Vec2Model) -> None:
+        self.model = model.train(False).requires_grad_(False)
 
     @torch.no_grad()
     def hidden_states(self, wave: NDArray[np.float32]) -> Tensor:
@@ -80,7 +83,7 @@ class AudioEncoder:
 
     def count_frames(self, samples: int) -> int:
         """Hidden states that `samples` give: every convolution without padding."""
-        config: Any = self.model.config
+        config = self.model.config
         for kernel, stride in zip(config.conv_kernel, config.conv_stride, strict=True):
             samples = max(0, (samples - kernel) // stride + 1)
         return samples
@@ -88,7 +91,7 @@ class AudioEncoder:
     @property
     def shape(self) -> tuple[int, int]:
         """(layers + 1, width) of one row."""
-        config: Any = self.model.config
+        config = self.model.config
         return config.num_hidden_layers + 1, config.hidden_size
 
 
@@ -227,7 +230,7 @@ def audio_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value for key, value in tensors.items() if key.startswith(_PARTS)}
 
 
-def audio_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def audio_config(tensors: Mapping[str, Tensor]) -> dict[str, object]:
     """Fields of transformers' Wav2Vec2Config, read from tensors named as `audio_keys` gives them.
 
     What they do not show is as in jonatasgrosman/wav2vec2-large-xlsr-53-english.
@@ -251,17 +254,16 @@ def audio_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def audio_model(config: Mapping[str, Any]) -> nn.Module:
+def audio_model(config: Mapping[str, object]) -> Wav2Vec2Model:
     """transformers' wav2vec2 without its training mask, not yet filled."""
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
     no_mask = {"apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
-    model: nn.Module = Wav2Vec2Model(Wav2Vec2Config(**{**config, **no_mask}))
-    return model
+    return Wav2Vec2Model(Wav2Vec2Config.from_dict({**config, **no_mask}))
 
 
 def build_audio_encoder(
-    state: Mapping[str, Tensor], config: Mapping[str, Any] | None = None
+    state: Mapping[str, Tensor], config: Mapping[str, object] | None = None
 ) -> AudioEncoder:
     """wav2vec2, in float32, from a checkpoint's tensors.
 

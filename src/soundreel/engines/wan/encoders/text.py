@@ -11,7 +11,6 @@ import html
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -104,7 +103,7 @@ def text_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {_current_name(key): value for key, value in state.items()}
 
 
-def text_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def text_config(tensors: Mapping[str, Tensor]) -> dict[str, object]:
     """Fields of transformers' UMT5Config, read from tensors named as `text_keys` gives them."""
     block = "encoder.block.0.layer"
     buckets, heads = tensors[f"{block}.0.SelfAttention.relative_attention_bias.weight"].shape
@@ -121,11 +120,11 @@ def text_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def text_model(config: Mapping[str, Any]) -> nn.Module:
+def text_model(config: Mapping[str, object]) -> nn.Module:
     """transformers' UMT5 encoder, not yet filled."""
     from transformers import UMT5Config, UMT5EncoderModel
 
-    model: nn.Module = UMT5EncoderModel(UMT5Config(**config))
+    model: nn.Module = UMT5EncoderModel(UMT5Config.from_dict(dict(config)))
     return model
 
 

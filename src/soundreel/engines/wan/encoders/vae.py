@@ -8,7 +8,7 @@ Source: Wan-Video/Wan2.2, wan/modules/vae2_1.py; float32 throughout, as there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,14 @@ TILE, TILE_STEP = 32, 24
 _CACHED = "WanCausalConv3d"
 
 
+class _Config(Protocol):
+    """What we read of AutoencoderKLWan's configuration."""
+
+    z_dim: int
+    latents_mean: list[float]
+    latents_std: list[float]
+
+
 def _no_check() -> None:
     return None
 
@@ -39,14 +47,14 @@ class WanVae:
     def __init__(self, model: nn.Module, *, tiled: bool = False) -> None:
         self.model = model.eval().requires_grad_(False)
         self.tiled = tiled
-        self._config = cast(Any, model.config)
+        self._config = cast(_Config, model.config)
         shape = (1, -1, 1, 1, 1)
         self._mean = torch.tensor(self._config.latents_mean).view(shape)
         self._deviation = torch.tensor(self._config.latents_std).view(shape)
 
     @property
     def latent_channels(self) -> int:
-        return int(self._config.z_dim)
+        return self._config.z_dim
 
     @torch.no_grad()
     def encode(self, pictures: Tensor, check: Callable[[], None] = _no_check) -> Tensor:
@@ -92,8 +100,8 @@ class WanVae:
         yield from torch.split(out.result(), TIME, dim=2)
 
     def _encode_groups(self, pictures: Tensor, check: Callable[[], None]) -> Iterator[Tensor]:
-        encoder: Any = self.model.encoder
-        quant_conv: Any = self.model.quant_conv
+        encoder = self.model.get_submodule("encoder")
+        quant_conv = self.model.get_submodule("quant_conv")
         cache = _empty_cache(encoder)
         mean, deviation = self._mean, self._deviation
         for start in (0, *range(1, pictures.shape[2] - TIME + 1, TIME)):
@@ -104,8 +112,8 @@ class WanVae:
             yield (mu - mean.to(mu.device)) * (1.0 / deviation).to(mu.device)
 
     def _decode_latents(self, latents: Tensor, check: Callable[[], None]) -> Iterator[Tensor]:
-        decoder: Any = self.model.decoder
-        post_quant_conv: Any = self.model.post_quant_conv
+        decoder = self.model.get_submodule("decoder")
+        post_quant_conv = self.model.get_submodule("post_quant_conv")
         cache = _empty_cache(decoder)
         mean, deviation = self._mean.to(latents.device), self._deviation.to(latents.device)
         for index in range(latents.shape[2]):
@@ -166,7 +174,7 @@ def _scaled(part: slice, factor: int) -> slice:
     return slice(part.start * factor, part.stop * factor)
 
 
-def _empty_cache(module: nn.Module) -> list[Any]:
+def _empty_cache(module: nn.Module) -> list[Tensor | None]:
     """One place for every causal convolution, which keeps its last 2 inputs there."""
     return [None] * sum(type(part).__name__ == _CACHED for part in module.modules())
 
@@ -188,7 +196,7 @@ def vae_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def vae_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+def vae_config(tensors: Mapping[str, Tensor]) -> dict[str, object]:
     """Fields of AutoencoderKLWan, read from tensors named as `vae_keys` gives them."""
     return {
         "base_dim": tensors["encoder.conv_in.weight"].shape[0],
@@ -196,7 +204,7 @@ def vae_config(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     }
 
 
-def vae_model(config: Mapping[str, Any]) -> nn.Module:
+def vae_model(config: Mapping[str, object]) -> nn.Module:
     """diffusers' VAE, not yet filled."""
     from diffusers import AutoencoderKLWan
 
@@ -206,7 +214,7 @@ def vae_model(config: Mapping[str, Any]) -> nn.Module:
 
 def build_vae(
     state: Mapping[str, Tensor],
-    config: Mapping[str, Any] | None = None,
+    config: Mapping[str, object] | None = None,
     *,
     tiled: bool = False,
 ) -> WanVae:

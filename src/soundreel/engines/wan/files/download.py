@@ -15,7 +15,8 @@ import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TypeVar
 
 from soundreel.engines.wan.files.catalog import FOLDERS, Published, published_named, slot_named
 from soundreel.engines.wan.files.lookup import Found
@@ -24,6 +25,8 @@ from soundreel.errors import EngineUnavailable, WorkError
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 2**24
+
+T = TypeVar("T")
 
 Report = Callable[[str], None]
 
@@ -64,9 +67,7 @@ def _pull_one(
     about = _asked(file, lambda hub: hub.get_hf_file_metadata(_url(hub, file, endpoint)))
     _check_space(file, about.size or file.size, folder or hub_cache(environ))
     report(f"fetching {file.name} ({_gb(about.size or file.size)}) from {file.repo}")
-    where: dict[str, Any] = (
-        {"cache_dir": hub_cache(environ)} if folder is None else {"local_dir": folder}
-    )
+    where = {"cache_dir": hub_cache(environ)} if folder is None else {"local_dir": folder}
     path = Path(
         _asked(
             file,
@@ -143,11 +144,11 @@ def _placed(path: Path, file: Published, folder: Path) -> Path:
     return path
 
 
-def _url(hub: Any, file: Published, endpoint: str | None) -> str:
+def _url(hub: ModuleType, file: Published, endpoint: str | None) -> str:
     return str(hub.hf_hub_url(file.repo, file.path, endpoint=endpoint))
 
 
-def _asked(file: Published, ask: Callable[[Any], Any]) -> Any:
+def _asked(file: Published, ask: Callable[[ModuleType], T]) -> T:
     """Ask the hub; its many errors become one of ours."""
     try:
         import huggingface_hub as hub

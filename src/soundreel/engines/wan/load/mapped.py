@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +20,8 @@ from torch import Tensor, nn
 from soundreel.engines.wan.files.headers import TensorHeader, read_header
 from soundreel.engines.wan.load.fp8 import FP8_DTYPES, dequantise, use_scaled_linears
 from soundreel.errors import InputError
+
+M = TypeVar("M", bound=nn.Module)
 
 _DTYPES = {
     "F64": torch.float64,
@@ -43,7 +46,7 @@ def read_state(files: Iterable[Path]) -> dict[str, Tensor]:
     return state
 
 
-def empty_model(make: Callable[[], nn.Module]) -> nn.Module:
+def empty_model(make: Callable[[], M]) -> M:
     """The module that `make` builds, all of it on the meta device: no memory, no random numbers."""
     with torch.device("meta"):
         return make().eval().requires_grad_(False)

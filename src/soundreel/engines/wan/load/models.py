@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -190,18 +190,21 @@ def _diffusers_name(name: str) -> str:
     return name
 
 
-def _config_beside(path: Path) -> Mapping[str, Any] | None:
+def _config_beside(path: Path) -> Mapping[str, object] | None:
     """The config.json in the file's folder, where there is one and it is read as JSON."""
     config = path.parent / "config.json"
     if not config.is_file():
         return None
     try:
-        return cast(Mapping[str, Any], json.loads(config.read_text(encoding="utf-8")))
+        found = json.loads(config.read_text(encoding="utf-8"))
     except (OSError, ValueError) as err:
         raise InputError(f"{config} is not valid JSON: {err}", hint="fetch it again") from err
+    if not isinstance(found, dict):
+        raise InputError(f"{config} does not hold a JSON object", hint="fetch it again")
+    return found
 
 
-def _vae_config(path: Path) -> Mapping[str, Any] | None:
+def _vae_config(path: Path) -> Mapping[str, object] | None:
     """Only a diffusers folder's config.json speaks of the VAE; that of an official one does not."""
     config = _config_beside(path)
     if config is None or config.get("_class_name") != "AutoencoderKLWan":

@@ -11,15 +11,21 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch._ops import OpOverload
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+from torch.utils.hooks import RemovableHandle
+
+Arguments = tuple[object, ...]
+Named = dict[str, object]
+"""What torch hands over of a call that is counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +54,9 @@ def count(run: Callable[[], object], watched: Sequence[nn.Module] = ()) -> Count
     return Count(ledger.peak, held, ledger.flops, tuple(parts))
 
 
-def _watch(module: nn.Module, index: int, parts: list[int], ledger: _Ledger) -> list[Any]:
+def _watch(
+    module: nn.Module, index: int, parts: list[int], ledger: _Ledger
+) -> list[RemovableHandle]:
     def before(*_: object) -> None:
         parts[index] -= ledger.flops
 
@@ -62,9 +70,11 @@ class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.live = self.peak = self.flops = 0
-        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
 
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(
+        self, func: OpOverload, types: object, args: Arguments = (), kwargs: Named | None = None
+    ) -> object:
         kwargs = kwargs or {}
         out = func(*args, **kwargs)
         formula = flop_registry.get(func._overloadpacket)
@@ -101,14 +111,21 @@ class _FusedKernels(TorchFunctionMode):
         super().__init__()
         self._ledger = ledger
 
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_function__(
+        self,
+        func: Callable[..., object],
+        types: object,
+        args: Arguments = (),
+        kwargs: Named | None = None,
+    ) -> object:
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention:
             named = dict(zip(("query", "key"), args, strict=False)) | kwargs
-            self._ledger.flops += 4 * named["query"].numel() * named["key"].shape[-2]
-            return _result_of(named["query"])
+            query, key = cast(Tensor, named["query"]), cast(Tensor, named["key"])
+            self._ledger.flops += 4 * query.numel() * key.shape[-2]
+            return _result_of(query)
         if func in (F.rms_norm, torch.rms_norm) and hasattr(torch.ops.aten, "_fused_rms_norm"):
-            return _result_of(kwargs.get("input", *args[:1]))
+            return _result_of(cast(Tensor, kwargs.get("input", *args[:1])))
         return func(*args, **kwargs)
 
 

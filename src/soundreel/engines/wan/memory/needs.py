@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import nn
@@ -20,6 +20,13 @@ from soundreel.engines.wan.memory.counting import Count, count
 from soundreel.engines.wan.memory.offload import OffloadLevel, streamed_part
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
 from soundreel.timeline.grid import FRAMES_PER_LATENT
+
+if TYPE_CHECKING:
+    from transformers import Wav2Vec2Model
+
+    from soundreel.engines.wan.encoders.vae import WanVae
+    from soundreel.engines.wan.model.conditioning import WanS2VConditioning
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
 MOTION_LATENTS = 19
 """Latent frames of the 73 motion pictures."""
@@ -166,10 +173,19 @@ def sound_count(seconds: int) -> Count:
 # --- the modules ------------------------------------------------------------------------------
 
 
-def _transformer(**config: Any) -> nn.Module:
+def _transformer() -> nn.Module:
     from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
-    return cast(nn.Module, WanS2VTransformer3DModel(**config))
+    return cast(nn.Module, WanS2VTransformer3DModel())
+
+
+def _two_blocks() -> WanS2VTransformer3DModel:
+    """Of the 14B's width, the first with sound."""
+    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+
+    return cast(
+        WanS2VTransformer3DModel, WanS2VTransformer3DModel(num_layers=2, audio_inject_layers=(0,))
+    )
 
 
 def _text_encoder() -> nn.Module:
@@ -184,13 +200,13 @@ def _vae() -> nn.Module:
     return cast(nn.Module, AutoencoderKLWan())
 
 
-def _wav2vec2() -> nn.Module:
+def _wav2vec2() -> Wav2Vec2Model:
     from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-    return cast(nn.Module, Wav2Vec2Model(Wav2Vec2Config.from_dict(WAV2VEC2_LARGE)))
+    return Wav2Vec2Model(Wav2Vec2Config.from_dict(WAV2VEC2_LARGE))
 
 
-def _meta_vae() -> Any:
+def _meta_vae() -> WanVae:
     from soundreel.engines.wan.encoders.vae import WanVae
 
     return WanVae(empty_model(_vae))
@@ -206,8 +222,8 @@ def _field(workload: Workload, tiled: bool) -> tuple[int, int, int]:
 
 
 def _pass(workload: Workload, quantised: bool) -> Count:
-    """prepare() and one forward of two blocks of the 14B's width, the first with sound."""
-    model: Any = empty_model(lambda: _transformer(num_layers=2, audio_inject_layers=(0,)))
+    """prepare() and one forward."""
+    model = empty_model(_two_blocks)
     for name, parameter in model.named_parameters():
         parameter.data = parameter.data.to(
             torch.float32 if kept_in_float32(name) else torch.bfloat16
@@ -221,9 +237,9 @@ def _pass(workload: Workload, quantised: bool) -> Count:
         reference = torch.empty(1, 16, 1, height, width) if workload.reference else None
         motion = torch.empty(1, 16, MOTION_LATENTS, height, width) if workload.motion else None
         timestep = torch.empty(())
-    parts: list[Any] = []
+    parts: list[WanS2VConditioning] = []
 
-    def prepare() -> Any:
+    def prepare() -> WanS2VConditioning:
         made = model.prepare(text, sound, workload.latents, reference, motion)
         parts.append(made)
         return made
@@ -270,7 +286,7 @@ def _bytes(model: nn.Module, name: str, quantised: bool, float32: Callable[[str]
     return numel * (4 if float32(name) else 2)
 
 
-def _drain(vae: Any, latents: torch.Tensor) -> None:
+def _drain(vae: WanVae, latents: torch.Tensor) -> None:
     for _ in vae.decode(latents):
         pass
 

@@ -18,7 +18,7 @@ import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import islice
-from typing import Any, Literal, Protocol, TypeVar, cast
+from typing import Literal, Protocol, TypeVar, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 import torch
@@ -176,7 +176,7 @@ def free_memory() -> None:
     gc.collect()
     accelerator = torch.accelerator.current_accelerator()
     if accelerator is not None:
-        cast(Any, getattr(torch, accelerator.type)).empty_cache()
+        getattr(torch, accelerator.type).empty_cache()
 
 
 def _final(err: Exception) -> OutOfMemory:

@@ -6,8 +6,6 @@ is diffusers' `dispatch_attention_fn`: `model.set_attention_backend("flash")` an
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import dispatch_attention_fn
@@ -82,7 +80,13 @@ class WanS2VAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
         self.processor = WanS2VAttnProcessor()
 
     def forward(
-        self, hidden_states: Tensor, encoder_hidden_states: Tensor | None = None, **kwargs: Any
+        self,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        rotary_emb: RotaryTable | None = None,
     ) -> Tensor:
         """See `WanS2VAttnProcessor`."""
-        return self.processor(self, hidden_states, encoder_hidden_states, **kwargs)
+        return self.processor(
+            self, hidden_states, encoder_hidden_states, attention_mask, rotary_emb
+        )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypedDict, TypeVar
 
 from soundreel.errors import InputError
 
@@ -54,6 +54,27 @@ class Shaped(Protocol):
 
     @property
     def shape(self) -> Sequence[int]: ...
+
+
+class TransformerConfig(TypedDict):
+    """Arguments of WanS2VTransformer3DModel, which says what they are."""
+
+    patch_size: tuple[int, int, int]
+    num_attention_heads: int
+    attention_head_dim: int
+    in_channels: int
+    out_channels: int
+    pose_channels: int
+    text_dim: int
+    text_len: int
+    freq_dim: int
+    ffn_dim: int
+    num_layers: int
+    eps: float
+    audio_dim: int
+    num_audio_layers: int
+    num_audio_tokens: int
+    audio_inject_layers: tuple[int, ...]
 
 
 def module_name(official: str, inject_layers: Sequence[int]) -> str:
@@ -107,8 +128,8 @@ def kept_in_float32(name: str) -> bool:
 
 
 def infer_config(
-    tensors: Mapping[str, Shaped], config: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+    tensors: Mapping[str, Shaped], config: Mapping[str, object] | None = None
+) -> TransformerConfig:
     """Arguments of WanS2VTransformer3DModel for these weights, read from their shapes.
 
     tensors: values or headers by official or module's names.
@@ -128,10 +149,12 @@ def infer_config(
         ) from err
 
 
-def _config(shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]) -> dict[str, Any]:
+def _config(
+    shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, object]
+) -> TransformerConfig:
     dim, *patch = shapes["patch_embedding.weight"]
     # GGUF files hold four dimensions at most; the patch is then the only published one.
-    patch_size = tuple(patch[1:]) if len(patch) == 4 else (1, 2, 2)
+    patch_size = (patch[1], patch[2], patch[3]) if len(patch) == 4 else (1, 2, 2)
     volume = math.prod(patch_size)
     first_audio, audio_dim, _ = shapes["casual_audio_encoder.encoder.conv1_local.conv.weight"]
     num_layers = _count(shapes, r"blocks\.(\d+)\.self_attn\.q\.weight")
@@ -144,11 +167,11 @@ def _config(shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]) -> 
         "out_channels": shapes["head.head.weight"][0] // volume,
         "pose_channels": math.prod(shapes["cond_encoder.weight"]) // dim // volume,
         "text_dim": shapes["text_embedding.0.weight"][1],
-        "text_len": given.get("text_len", 512),
+        "text_len": _whole(given, "text_len", 512),
         "freq_dim": shapes["time_embedding.0.weight"][1],
         "ffn_dim": shapes["blocks.0.ffn.0.weight"][0],
         "num_layers": num_layers,
-        "eps": given.get("eps", 1e-6),
+        "eps": _number(given, "eps", 1e-6),
         "audio_dim": audio_dim,
         "num_audio_layers": math.prod(shapes["casual_audio_encoder.weights"]),
         "num_audio_tokens": first_audio // (dim // 4),
@@ -156,24 +179,48 @@ def _config(shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, Any]) -> 
     }
 
 
-def _heads(dim: int, given: Mapping[str, Any]) -> int:
-    heads = given.get("num_heads") or given.get("num_attention_heads") or dim // 128
+def _heads(dim: int, given: Mapping[str, object]) -> int:
+    heads = _whole(given, "num_heads", _whole(given, "num_attention_heads", dim // 128))
     if heads < 1 or dim % heads:
         raise InputError(
             f"a width of {dim} does not split into heads of 128",
             hint="put the model's config.json beside its weights",
         )
-    return int(heads)
+    return heads
+
+
+def _whole(given: Mapping[str, object], name: str, default: int) -> int:
+    value = given.get(name, default)
+    if not isinstance(value, int):
+        raise _wrong(name, value, "a whole number")
+    return value
+
+
+def _number(given: Mapping[str, object], name: str, default: float) -> float:
+    value = given.get(name, default)
+    if not isinstance(value, int | float):
+        raise _wrong(name, value, "a number")
+    return value
+
+
+def _wrong(name: str, value: object, wanted: str) -> InputError:
+    return InputError(
+        f"config.json: {name} is {value!r}, not {wanted}",
+        hint="take the config.json that was published with the weights",
+    )
 
 
 def _inject_layers(
-    shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, Any], num_layers: int
+    shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, object], num_layers: int
 ) -> tuple[int, ...]:
     own = [re.match(r"blocks\.(\d+)\.audio_injector\.attn\.q\.weight", name) for name in shapes]
     if any(own):
         return tuple(sorted(int(found[1]) for found in own if found))
     count = _count(shapes, r"audio_injector\.injector\.(\d+)\.q\.weight")
-    layers = tuple(given.get("audio_inject_layers") or AUDIO_INJECT_LAYERS)
+    named = given.get("audio_inject_layers") or AUDIO_INJECT_LAYERS
+    if not isinstance(named, list | tuple) or not all(isinstance(layer, int) for layer in named):
+        raise _wrong("audio_inject_layers", named, "a list of whole numbers")
+    layers = tuple(named)
     if len(layers) != count or max(layers, default=0) >= num_layers:
         raise InputError(
             f"{count} audio injectors in {num_layers} blocks, but they are known for {layers}",
@@ -186,7 +233,7 @@ def _count(names: Mapping[str, object], pattern: str) -> int:
     return sum(re.fullmatch(pattern, name) is not None for name in names)
 
 
-def _check_switches(given: Mapping[str, Any]) -> None:
+def _check_switches(given: Mapping[str, object]) -> None:
     for name, value in _FIXED.items():
         found = given.get(name, value)
         if (list(found) if isinstance(found, tuple) else found) != value:

@@ -35,7 +35,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -249,7 +248,7 @@ class WanS2VTransformer3DModel(
         sample = self._unpatchify(patches, latent_size)
         return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)
 
-    def enable_cache(self, config: Any) -> None:
+    def enable_cache(self, config: object) -> None:
         """As in diffusers, whose block caches must know what our block takes and returns."""
         from diffusers.hooks._helpers import TransformerBlockMetadata, TransformerBlockRegistry
 
