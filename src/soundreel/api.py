@@ -6,9 +6,7 @@ request -> sound -> engine -> plan -> chunks, each sealed on disk -> join, with 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -20,7 +18,7 @@ from soundreel.check import check_request, check_size
 from soundreel.config import Settings, load_settings
 from soundreel.engines.base import Engine
 from soundreel.errors import InputError
-from soundreel.events import Notice, RunControl, StageFinished, StageStarted
+from soundreel.events import Notice, RunControl
 from soundreel.media.image import load_image
 from soundreel.post.interpolate import LOCAL_METHODS
 from soundreel.record import TAG, digest_of, hash_inputs, make_record, record_text
@@ -47,10 +45,10 @@ def generate(
     """
     settings, control = settings or load_settings({}), control or RunControl()
     if settings.timeout is not None:
-        control.deadline = time.monotonic() + settings.timeout
-    clock = _Clock(control)
+        control.stop_after(settings.timeout)
+    seconds: dict[str, float] = {}
     remove_old_jobs(settings.work_dir)
-    with clock.stage("inputs"):
+    with control.stage("inputs", seconds):
         info = check_inputs(request)
         key = _job_key(request, settings)
     with Job(settings.work_dir, key) as job:
@@ -63,16 +61,19 @@ def generate(
         if not _is_finished(target, record, job, plan):
             output.check_target(target, plan.request, overwrite=overwrite)
             job.bind(digest_of(record))
-            with clock.stage("render"):
+            with control.stage("render", seconds):
                 resumed = render_chunks(plan, engine, job, control)
-            with clock.stage("finish"), output.placed(target, overwrite=overwrite) as temporary:
+            with (
+                control.stage("finish", seconds),
+                output.placed(target, overwrite=overwrite) as temporary,
+            ):
                 _join(plan, job, record, temporary, control)
         else:
             resumed = len(plan.chunks)
-        sidecar = output.write_sidecar(target, record, _local_facts(plan, clock))
+        sidecar = output.write_sidecar(target, record, _local_facts(plan, seconds))
         if not keep_job:
             job.remove()
-    return Result(target, sidecar, plan, clock.seconds, resumed)
+    return Result(target, sidecar, plan, seconds, resumed)
 
 
 def check_inputs(request: Request) -> AudioInfo:
@@ -160,25 +161,9 @@ def _join(
     mux.verify(temporary, plan.output_frames, plan.output_fps, width, height, plan.audio.duration)
 
 
-def _local_facts(plan: Plan, clock: _Clock) -> dict[str, Any]:
+def _local_facts(plan: Plan, seconds: Mapping[str, float]) -> dict[str, Any]:
     """What only the sidecar says: where the inputs lay, and how long the stages took."""
     return {
         "files": {name: str(path.absolute()) for name, path in plan.request.files.items()},
-        "timings": {stage: round(seconds, 3) for stage, seconds in clock.seconds.items()},
+        "timings": {stage: round(took, 3) for stage, took in seconds.items()},
     }
-
-
-class _Clock:
-    """Wall time of each stage, told as events."""
-
-    def __init__(self, control: RunControl) -> None:
-        self.seconds: dict[str, float] = {}
-        self._control = control
-
-    @contextmanager
-    def stage(self, name: str) -> Iterator[None]:
-        self._control.emit(StageStarted(name))
-        start = time.monotonic()
-        yield
-        self.seconds[name] = time.monotonic() - start
-        self._control.emit(StageFinished(name, self.seconds[name]))

@@ -11,7 +11,9 @@ from typing import Annotated, Any
 from platformdirs import user_cache_path, user_config_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
+from soundreel.options.option import Option
+from soundreel.options.table import FILE, RUN
 
 ENV_PREFIX = "SOUNDREEL_"
 OPTIONS_TABLE = "options"
@@ -34,6 +36,35 @@ class Settings(BaseModel):
     output_dir: Path = Path("output/video")
 
 
+_PRIVATE = ("token", "url")
+"""Settings whose values no message repeats: an address may hold a password."""
+
+SETTINGS_OPTIONS: tuple[Option, ...] = (
+    Option(
+        "output_dir", names=("output_dir",), panel=FILE, metavar="DIR", default="output/video",
+        help=f"Folder for videos without {mention('output')}.",
+    ),
+    Option(
+        "work_dir", names=("work_dir",), panel=RUN, metavar="DIR",
+        help="Folder for unfinished jobs.",
+    ),
+    Option(
+        "timeout", names=("timeout",), panel=RUN, metavar="SECONDS", default="none",
+        help="Stop the job after so long; it can be resumed.",
+    ),
+    Option(
+        "url", names=("url",), panel=RUN, metavar="URL", default="http://127.0.0.1:8188",
+        help="ComfyUI servers, comma-separated.",
+    ),
+    Option(
+        "models_dir", names=("models_dir",), panel=RUN, metavar="DIR", many=True,
+        help="Folder with weights.",
+    ),
+    Option("gpu", names=("gpu",), metavar="CARD", help='Card to plan for, e.g. "RTX 4090".'),
+)  # fmt: skip
+"""Settings that the command line has options for; `Settings` checks their values."""
+
+
 def default_config_path() -> Path:
     return user_config_path("soundreel") / "config.toml"
 
@@ -53,14 +84,20 @@ def load_settings(
     try:
         return Settings.model_validate(values)
     except ValidationError as err:
-        first = err.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        raise InputError(
-            f"setting {name!r} cannot be {first['input']!r}: {first['msg']}",
-            hint="see soundreel generate --help"
-            if name in Settings.model_fields
-            else f"known settings: {', '.join(Settings.model_fields)}",
-        ) from err
+        raise _wrong_setting(err) from None  # it repeats values, a token among them
+
+
+def _wrong_setting(error: ValidationError) -> InputError:
+    first = error.errors(include_url=False)[0]
+    name = str(first["loc"][0])
+    if name not in Settings.model_fields:
+        return InputError(
+            f"unknown setting {name!r}", hint=f"known settings: {', '.join(Settings.model_fields)}"
+        )
+    rule = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if name in _PRIVATE:
+        return InputError(f"{mention(name)} {rule}", hint="its value is not shown", rule=rule)
+    return InputError.about({name: first["input"]}, rule)
 
 
 def read_config(config: Path | None) -> dict[str, Any]:
@@ -76,7 +113,7 @@ def read_config(config: Path | None) -> dict[str, Any]:
     except OSError as err:
         raise InputError(
             f"cannot read the config file {path}: {err.strerror}",
-            hint="give a TOML file with --config, or leave the option out",
+            hint=f"give a TOML file with {mention('config')}, or leave it out",
         ) from err
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
         raise InputError(f"{path} is not valid TOML: {err}", hint="see docs/quickstart.md") from err

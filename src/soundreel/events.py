@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 
-from soundreel.errors import Cancelled, EngineError
+from soundreel.errors import Cancelled, EngineError, mention
 from soundreel.safe.text import shown
 
 
@@ -94,9 +95,26 @@ class RunControl:
     """Carries events out of a job and cancellation into it. Thread-safe."""
 
     on_event: Callable[[Event], None] | None = None
-    deadline: float | None = None
-    """`time.monotonic()` at which the job's time is up."""
     _stop: threading.Event = field(default_factory=threading.Event)
+    _limit: float | None = None
+    _deadline: float | None = None
+    """`time.monotonic()` at which the job's time is up."""
+
+    def stop_after(self, seconds: float | None) -> None:
+        """The time limit of the whole job, counted from now; None is no limit."""
+        self._limit = seconds
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+
+    @contextmanager
+    def stage(self, name: str, seconds: dict[str, float] | None = None) -> Iterator[None]:
+        """Say that a stage of the flow begins and ends; its wall time goes into `seconds` too."""
+        self.emit(StageStarted(name))
+        start = time.monotonic()
+        yield
+        took = time.monotonic() - start
+        if seconds is not None:
+            seconds[name] = took
+        self.emit(StageFinished(name, took))
 
     def emit(self, event: Event) -> None:
         if self.on_event is not None:
@@ -114,13 +132,15 @@ class RunControl:
         """Raises Cancelled when the job was stopped, EngineError when its time is up."""
         if self._stop.is_set():
             raise Cancelled("stopped on request")
-        if self.deadline is not None and time.monotonic() > self.deadline:
+        if self._deadline is not None and time.monotonic() > self._deadline:
             raise EngineError(
-                "the job was not finished within its --timeout",
+                f"the job was not finished within {mention(timeout=self._limit)} seconds",
                 hint="run the same command again: it goes on from the last finished chunk",
             )
 
     def wait(self, seconds: float) -> None:
-        """Sleep for `seconds`; raises Cancelled at once when the job is stopped meanwhile."""
+        """Sleep for `seconds`; raises at once when the job is stopped, or its time is up."""
+        if self._deadline is not None:
+            seconds = min(seconds, max(0.0, self._deadline - time.monotonic()))
         self._stop.wait(seconds)
         self.raise_if_cancelled()

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from soundreel.errors import InputError, WorkError
+from soundreel.errors import InputError, WorkError, mention
 from soundreel.safe.text import json_text
 from soundreel.timeline.grid import format_seconds
 from soundreel.types import Plan, Request
@@ -57,13 +57,17 @@ def check_target(path: Path, request: Request, *, overwrite: bool) -> None:
 def _check_name(path: Path, request: Request, *, overwrite: bool) -> None:
     if path.suffix.lower() != ".mp4":
         raise InputError(
-            f"output {path.name!r} does not end in .mp4", hint=f"write e.g. -o {path.stem}.mp4"
+            f"output {path.name!r} does not end in .mp4",
+            hint=f"write e.g. {mention(output=path.with_suffix('.mp4').name)}",
         )
     if path.is_dir():
-        raise InputError(f"output {path} is a folder", hint="name a file, or use --output-dir")
+        raise InputError(
+            f"output {path} is a folder", hint=f"name a file, or use {mention('output_dir')}"
+        )
     if path.exists() and not overwrite:
         raise InputError(
-            f"output {path} exists already", hint="choose another name, or add --overwrite"
+            f"output {path} exists already",
+            hint=f"choose another name, or add {mention(overwrite=True)}",
         )
     if path.exists() and any(path.samefile(one) for one in request.files.values()):
         raise InputError(
@@ -72,7 +76,7 @@ def _check_name(path: Path, request: Request, *, overwrite: bool) -> None:
     if sidecar_path(path).exists() and not overwrite and not _is_record(sidecar_path(path)):
         raise InputError(
             f"{sidecar_path(path)} exists already, where the video's record would go",
-            hint="choose another name, or add --overwrite",
+            hint=f"choose another name, or add {mention(overwrite=True)}",
         )
 
 
@@ -118,7 +122,7 @@ def _move(source: Path, target: Path, *, overwrite: bool) -> None:
     except FileExistsError as err:
         raise WorkError(
             f"{target} appeared while the job ran",
-            hint="move it away or add --overwrite, then run the command again",
+            hint=f"move it away or add {mention(overwrite=True)}, then run the command again",
         ) from err
     except OSError:  # a file system without hard links
         source.replace(target)

@@ -16,8 +16,8 @@ from typing import cast
 from pydantic import BaseModel
 
 from soundreel.config import Settings
-from soundreel.engines.base import Engine, flag, parse_options
-from soundreel.errors import EngineUnavailable, InputError, SoundreelError
+from soundreel.engines.base import Engine, parse_options
+from soundreel.errors import EngineUnavailable, InputError, SoundreelError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.types import Request
 
@@ -86,15 +86,18 @@ def fit_options(request: Request, control: RunControl, *, chosen: bool = False) 
     Raises InputError.
     """
     model = options_model(request.engine)
-    unused = [flag(name) for name in sorted(request.options) if name not in model.model_fields]
+    unused = sorted(set(request.options) - set(model.model_fields))
+    words = f"engine {request.engine} does not use {mention(*unused)}"
     if unused and not chosen:
         raise InputError(
-            f"engine {request.engine} does not use {', '.join(unused)}",
+            words,
             hint=f"leave {'it' if len(unused) == 1 else 'them'} out, or choose another engine: "
             + ", ".join(name for name in engine_names() if name != request.engine),
+            fields={f"options.{name}": request.options[name] for name in unused},
+            rule=f"engine {request.engine} does not use it",
         )
     if unused:
-        control.emit(Notice(f"engine {request.engine} does not use {', '.join(unused)}"))
+        control.emit(Notice(words))
     fitted = _drop_options(request)
     options = parse_options(model, fitted.options).model_dump(exclude_unset=True)
     return replace(fitted, options=options)
@@ -116,8 +119,8 @@ def options_model(name: str) -> type[BaseModel]:
 
 def _require_known(name: str) -> None:
     if name not in engine_names():
-        raise InputError(
-            f"unknown engine {name!r}", hint=f"choose one of: auto, {', '.join(engine_names())}"
+        raise InputError.about(
+            {"engine": name}, "unknown engine", f"choose one of: auto, {', '.join(engine_names())}"
         )
 
 

@@ -73,10 +73,5 @@ def _pictures(
             f"{chunk.index + 1}",
             hint="run the same command again: finished chunks are kept",
         )
-    if _ends_shot(plan, chunk):
+    if plan.following(chunk) is None:
         yield from post.finish(following)
-
-
-def _ends_shot(plan: Plan, chunk: Chunk) -> bool:
-    shot = plan.shots[chunk.shot]
-    return chunk.end_frame == shot.start_frame + shot.num_frames

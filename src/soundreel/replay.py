@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.record import TAG, request_from_record
 from soundreel.types import Request
 from soundreel.video.reader import read_tags
@@ -63,5 +63,5 @@ def _find(name: str, file_name: str, source: Path, record: Mapping[str, Any]) ->
             return place
     raise InputError(
         f"{file_name}, which {source.name} was made from, is not to be found",
-        hint="put it beside the video, or name it: soundreel AUDIO --image FILE --from VIDEO",
+        hint=f"put it beside the video, or name it: {mention('audio')}, {mention('image')}",
     )

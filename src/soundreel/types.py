@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from soundreel.errors import InputError
+from soundreel.options.table import read_engine_options, read_field
 
 if TYPE_CHECKING:  # `soundreel --help` needs no arrays
     import numpy as np
@@ -37,6 +38,10 @@ class Encoding:
     crf: int = 18
     preset: str = "veryfast"
 
+    def __post_init__(self) -> None:
+        for name in ("crf", "preset"):
+            object.__setattr__(self, name, read_field(f"encoding.{name}", getattr(self, name)))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -51,6 +56,7 @@ class Request:
     tag: short word in the file name.
     output: the file to write; None makes a name in the output folder.
     Names of files may be given as str, times and rates as int, float or str: 10.1 is 101/10.
+    Every value is read by its row in `options.table`; raises InputError naming the first wrong one.
     """
 
     audio: Path
@@ -73,10 +79,13 @@ class Request:
     allow_truncated: bool = False
 
     def __post_init__(self) -> None:
-        for name, kind in _EXACT.items():
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, kind):
-                object.__setattr__(self, name, _exact(name, value, kind))
+        object.__setattr__(self, "options", read_engine_options(self.options))
+        if not isinstance(self.encoding, Encoding):
+            raise InputError.about({"encoding": self.encoding}, "give an Encoding")
+        for each in fields(self):
+            if each.name not in ("options", "encoding"):
+                value = read_field(each.name, getattr(self, each.name))
+                object.__setattr__(self, each.name, value)
 
     @property
     def files(self) -> dict[str, Path]:
@@ -85,21 +94,20 @@ class Request:
         return {name: value for name, value in named.items() if isinstance(value, Path)}
 
 
-_EXACT: Mapping[str, type[Path] | type[Fraction]] = {
-    "audio": Path,
-    "image": Path,
-    "output": Path,
-    "start": Fraction,
-    "duration": Fraction,
-    "fps": Fraction,
-}
+def with_values(request: Request, values: Mapping[str, Any]) -> Request:
+    """The request with some values by their paths, e.g. {"width": 832, "encoding.crf": 20}.
 
-
-def _exact(name: str, value: object, kind: type[Path] | type[Fraction]) -> Path | Fraction:
-    try:
-        return kind(str(value))
-    except (ValueError, ZeroDivisionError) as err:
-        raise InputError(f"{name}={value!r} is not a number", hint="seconds or a rate") from err
+    Raises InputError naming the first that does not fit.
+    """
+    own = {path: value for path, value in values.items() if "." not in path}
+    prefix = "encoding."
+    encoding = {
+        path.removeprefix(prefix): value
+        for path, value in values.items()
+        if path.startswith(prefix)
+    }
+    changed = replace(request, encoding=replace(request.encoding, **encoding))
+    return replace(changed, **own)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,6 +233,11 @@ class Plan:
     @property
     def output_frames(self) -> int:
         return self.num_frames * self.interpolation.factor
+
+    def following(self, chunk: Chunk) -> Chunk | None:
+        """The next chunk of the same shot; None where `chunk` ends its shot."""
+        after = self.chunks[chunk.index + 1 : chunk.index + 2]
+        return after[0] if after and after[0].shot == chunk.shot else None
 
     def sound_start(self, chunk: Chunk) -> Fraction:
         """Second in the sound file that drives the chunk's first generated slot, for engines that

@@ -149,25 +149,25 @@ def test_config_file_gives_settings_and_defaults(
     ("arguments", "said"),
     [
         (["--start", "9"], "beyond the end"),
-        (["--start", "-1"], "--audio-start: '-1' is not a time"),
-        (["--start", "nan"], "'nan' is not a time"),
+        (["--start", "-1"], "--start -1: not a time"),
+        (["--start", "nan"], "--start nan: not a time"),
         (["--duration", "0"], "--duration 0"),
         (["--frames", "0"], "--frames 0"),
         (["--frames", "99999999"], "more than a day"),
-        (["--size", "63x48"], "--size 63x48"),
-        (["--size", "0x0"], "--size 0x0"),
-        (["--size", "99999x48"], "--size 99999x48"),
-        (["--size", "big"], "'big' is not a size"),
+        (["--size", "63x48"], "--width 63: an even number"),
+        (["--size", "0x0"], "--width 0: an even number"),
+        (["--size", "99999x48"], "--width 99999: an even number"),
+        (["--size", "big"], "--size big: not a size"),
         (["--crf", "52"], "--crf 52"),
         (["--preset", "warp"], "--preset warp"),
         (["--seed", "-2"], "--seed -2"),
         (["--seed", str(2**64)], f"--seed {2**64}"),
-        (["--fps", "0"], "'0' is not a frame rate"),
+        (["--fps", "0"], "--fps 0: not a frame rate"),
         (["--fps", "25"], "makes 16 pictures a second"),
         (["--interpolate", "flow", "--fps", "25"], "cannot turn 16 into 25"),
         (["--interpolate", "film"], "cannot do that"),
-        (["--settings", "a/b"], "--settings 'a/b'"),
-        (["--engine", "magic"], "unknown engine 'magic'"),
+        (["--settings", "a/b"], "--settings a/b: a short word"),
+        (["--engine", "magic"], "--engine magic: unknown engine"),
         (["--fit", "crop"], "does not use --fit"),
         (["--no-such-option"], "--no-such-option"),
         (["--image", "nowhere.png"], "nowhere.png"),
@@ -263,6 +263,36 @@ def test_error_as_json(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert error["type"] == "InputError"
     assert error["exit_code"] == 2
     assert error["hint"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["song.wav", "--no-such-option"], "--no-such-option"),
+        (["song.wav", "--size"], "--size"),
+        (["song.wav", "--offload", "disk"], "--offload"),
+        (["engines", "more"], "more"),
+    ],
+)
+def test_a_slip_of_usage_is_json_too(
+    place: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert run([*arguments[:1], "--json", *arguments[1:]]) == 2
+    captured = capsys.readouterr()
+    error = json.loads(captured.out)["error"]
+    assert said in error["message"]
+    assert error["exit_code"] == 2
+    assert captured.err == ""
+
+
+def test_a_wrong_value_as_json_names_the_field(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["song.wav", *FAKE, "--json", "--crf", "99"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["fields"] == {"encoding.crf": "99"}
+    assert error["rule"] == "0 (lossless) to 51, 10 to 23 advised"
+    assert "--" not in error["message"] + error["hint"]
 
 
 def test_auto_takes_what_can_run_and_says_why(

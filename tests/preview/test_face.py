@@ -110,7 +110,7 @@ def test_a_box_outside_the_image_is_refused_before_work_begins() -> None:
 def test_a_box_needs_an_image() -> None:
     with pytest.raises(InputError, match="needs a face") as caught:
         require_box("1,2,3,4", None)
-    assert "--image" in caught.value.hint
+    assert "`image=`" in caught.value.hint
 
 
 def test_teeth_of_a_smile_are_seen_and_the_lip_below_them(portrait: Rgb) -> None:

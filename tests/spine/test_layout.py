@@ -16,7 +16,7 @@ ENGINES = ("preview", "comfyui", "wan")
 
 LAYERS: list[set[str]] = [
     {"safe"},
-    {"types", "errors", "events"},
+    {"types", "errors", "events", "options"},
     {"config", "audio", "timeline", "video", "post", "media", "work", "engines.base"},
     {f"engines.{name}" for name in ENGINES},
     {"registry", "check", "record", "render", "output", "replay", "versions", "api"},

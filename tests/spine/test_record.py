@@ -79,8 +79,10 @@ def test_digest_changes_with_anything_that_matters(plan: Plan) -> None:
 def test_a_name_with_control_characters_stands_in_the_record_exact_and_harmless(
     plan: Plan,
 ) -> None:
-    prompt = "a\x1b[31m\x9b2J\u202etxet\udcff — 東京"
-    record = record_of(replace(plan, request=replace(plan.request, prompt=prompt)))
+    prompt, name = "a\x1b[31m\x9b2J\u202etxet — 東京", "\x1b[31m\x9b\u202e\udcff"
+    asked = replace(plan.request, prompt=prompt, options={"model": name})
+    record = record_of(replace(plan, request=asked))
     text = record_text(record)
     assert not {"\x1b", "\x9b", "\u202e", "\udcff"} & set(text)
     assert json.loads(text)["request"]["prompt"] == prompt
+    assert json.loads(text)["request"]["options"]["model"] == name

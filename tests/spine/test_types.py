@@ -22,6 +22,5 @@ def test_a_request_takes_plain_names_and_numbers_exactly() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "soon", "1/0"])
 def test_what_is_no_number_is_refused(value: object) -> None:
-    with pytest.raises(SoundreelError, match="is not a number") as caught:
+    with pytest.raises(SoundreelError, match=r"`duration=.*`: not a time"):
         Request(audio=Path("a.wav"), duration=value)  # type: ignore[arg-type]
-    assert caught.value.hint

@@ -57,12 +57,12 @@ def test_given_values_go_over_the_preset(options: dict[str, Any], sampling: Samp
 @pytest.mark.parametrize(
     ("options", "name"),
     [
-        ({"steps": 0}, "--steps"),
-        ({"sampler": "heun"}, "--sampler"),
-        ({"chunk_frames": 82}, "--chunk-frames"),
-        ({"flow_shift": 0}, "--flow-shift"),
-        ({"offload": "disk"}, "--offload"),
-        ({"workflow": "x"}, "--workflow"),
+        ({"steps": 0}, "`steps="),
+        ({"sampler": "heun"}, "`sampler="),
+        ({"chunk_frames": 82}, "`chunk_frames="),
+        ({"flow_shift": 0}, "`flow_shift="),
+        ({"offload": "disk"}, "`offload="),
+        ({"workflow": "x"}, "`workflow="),
     ],
 )
 def test_a_wrong_option_is_named_with_its_value(options: dict[str, Any], name: str) -> None:

@@ -22,7 +22,7 @@ from soundreel.config import Settings  # noqa: E402
 from soundreel.engines.wan import session as session_module  # noqa: E402
 from soundreel.engines.wan.encoders.vae import WanVae  # noqa: E402
 from soundreel.engines.wan.engine import WanEngine  # noqa: E402
-from soundreel.engines.wan.motion import Motion, follower, survivors  # noqa: E402
+from soundreel.engines.wan.motion import Motion, survivors  # noqa: E402
 from soundreel.engines.wan.options import parse_options  # noqa: E402
 from soundreel.engines.wan.session import WanSession  # noqa: E402
 from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError  # noqa: E402
@@ -123,7 +123,7 @@ def test_state_keeps_only_pictures_that_a_later_chunk_needs(engine: WanEngine, t
     assert none_left is not None
     assert none_left.shape[2] == 0
     assert survivors(plan, plan.chunks[2], buffer) is None
-    assert follower(plan, plan.chunks[2]) is None
+    assert plan.following(plan.chunks[2]) is None
     assert len(Motion().to_bytes()) < 100
 
 

@@ -7,7 +7,7 @@ import struct
 from typing import BinaryIO
 
 from soundreel.audio.decode import Decoder
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.media.container import reason
 
 _STATES_LENGTH = frozenset(
@@ -42,7 +42,7 @@ def require_whole(decoder: Decoder, count: int) -> None:
     if missing:
         raise InputError(
             f"{decoder.path} breaks off in the middle: {missing}",
-            hint="use a whole copy, or add --allow-truncated to use what decodes",
+            hint=f"use a whole copy, or add {mention(allow_truncated=True)} to use what decodes",
         )
 
 

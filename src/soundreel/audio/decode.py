@@ -21,7 +21,7 @@ from av.packet import Packet
 
 from soundreel.audio.frames import Samples, floats, match_channels, seconds
 from soundreel.audio.tracks import sound_stream
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.media.container import BROKEN, open_media, reason
 
 _MOV = "mov,mp4,m4a,3gp,3g2,mj2"
@@ -189,7 +189,7 @@ class Decoder:
     def _broken(self, err: BaseException) -> InputError:
         return InputError(
             f"{self.path} is damaged: its sound cannot be decoded to the end ({reason(err)})",
-            hint="use a whole copy, or add --allow-truncated to use what decodes",
+            hint=f"use a whole copy, or add {mention(allow_truncated=True)} to use what decodes",
         )
 
     def _seek(self, start: int) -> tuple[int, Iterator[AudioFrame | None]] | None:

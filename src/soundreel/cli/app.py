@@ -17,15 +17,25 @@ from typer.core import TyperGroup
 from soundreel.cli.arguments import (
     Audio,
     ConfigFile,
+    Gpu,
     JsonFlag,
     QuietFlag,
+    Replay,
     make_request,
     make_settings,
     request_command,
 )
 from soundreel.cli.inspect import doctor, engines, probe
 from soundreel.cli.models import app as models_app
-from soundreel.errors import Cancelled, SoundreelError, WorkError
+from soundreel.cli.report import (
+    error_json,
+    plan_json,
+    plan_report,
+    result_json,
+    result_summary,
+)
+from soundreel.cli.spelling import spell
+from soundreel.errors import Cancelled, InputError, SoundreelError, WorkError
 from soundreel.events import RunControl
 
 
@@ -84,18 +94,18 @@ def generate(
     config: ConfigFile = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
+    replay: Replay = None,
     **given: Any,
 ) -> None:
     """Make a video of a sound. Run the same command again after a stop: it goes on where it was."""
     from soundreel import api
     from soundreel.cli.progress import make_reporter
-    from soundreel.cli.report import result_json, result_summary
 
     with make_reporter(quiet=quiet or as_json) as reporter:
         control = RunControl(reporter.handle)
         with _stop_on_signals(control):
             result = api.generate(
-                make_request(audio, given, config),
+                make_request(audio, given, config, replay),
                 make_settings(given, config),
                 control=control,
                 overwrite=overwrite,
@@ -111,22 +121,20 @@ def generate(
 @request_command
 def plan(
     audio: Audio = None,
-    gpu: Annotated[
-        str | None, typer.Option("--gpu", help='Card to plan for, e.g. "RTX 4090".')
-    ] = None,
+    gpu: Gpu = None,
     config: ConfigFile = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
+    replay: Replay = None,
     **given: Any,
 ) -> None:
     """Show shots, chunks, what is generated and trimmed, expected time and memory."""
     from soundreel import api
     from soundreel.cli.progress import make_reporter
-    from soundreel.cli.report import plan_json, plan_report
 
     with make_reporter(quiet=quiet or as_json) as reporter:
         made, engine = api.preview_plan(
-            make_request(audio, given, config),
+            make_request(audio, given, config, replay),
             make_settings(given, config, gpu=gpu),
             RunControl(reporter.handle),
         )
@@ -136,6 +144,10 @@ def plan(
     else:
         typer.echo(plan_report(made, estimate))
 
+
+_USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
+"""Click's UsageError: Typer brings Click along in some versions, and imports it in others."""
+_HELP_HINT = "see soundreel --help"
 
 app.command()(probe)
 app.command()(doctor)
@@ -153,35 +165,35 @@ def main() -> None:
 
 def run(args: list[str]) -> int:
     """Run the program; returns its exit code."""
+    as_json = "--json" in args
     try:
-        app(args)
+        # Typer shows a usage error in a box; as a document it is ours to print.
+        ended = app(args, standalone_mode=not as_json)
+        return ended if isinstance(ended, int) else 0
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else 0
+    except _USAGE_ERROR as err:
+        _show_error(InputError(err.format_message(), hint=_HELP_HINT), as_json=as_json)
+        return InputError.exit_code
     except Cancelled:
         typer.echo("stopped; run the same command again to go on", err=True)
         return Cancelled.exit_code
     except SoundreelError as err:
-        _show_error(err, as_json="--json" in args)
+        _show_error(err, as_json=as_json)
         return err.exit_code
     except OSError as err:  # what is ours to read and write raises our own errors
         typer.echo(f"error: cannot print the result: {err.strerror}", err=True)
         return WorkError.exit_code
-    return 0
 
 
 def _show_error(error: SoundreelError, *, as_json: bool) -> None:
     if as_json:
-        about = {
-            "type": type(error).__name__,
-            "message": error.message,
-            "hint": error.hint,
-            "exit_code": error.exit_code,
-        }
-        typer.echo(json.dumps({"error": about}, indent=2, ensure_ascii=False))
+        document = {"error": error_json(error)}
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
         return
-    typer.echo(f"error: {error.message}", err=True)
+    typer.echo(f"error: {spell(error.message)}", err=True)
     if error.hint:
-        typer.echo(f"  hint: {error.hint}", err=True)
+        typer.echo(f"  hint: {spell(error.hint)}", err=True)
 
 
 @contextmanager

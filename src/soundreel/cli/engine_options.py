@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origi
 import typer
 from pydantic.fields import FieldInfo
 
-from soundreel.engines.base import flag
+from soundreel.cli.spelling import dashed, spell
 from soundreel.registry import AUTO_ORDER, options_model
 
 ENGINE_PANEL = "Engine options"
@@ -33,8 +33,8 @@ def _parameter(name: str, users: list[tuple[str, FieldInfo]], panel: str) -> ins
     scalars = {kind.scalar for kind in kinds}
     scalar: Any = Literal[choices] if choices else scalars.pop() if len(scalars) == 1 else str
     option = typer.Option(
-        flag(name),
-        help=f"{users[0][1].description} ({', '.join(engine for engine, _ in users)})",
+        dashed(name),
+        help=spell(f"{users[0][1].description} ({', '.join(engine for engine, _ in users)})"),
         rich_help_panel=panel,
         show_default=False,
     )

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from soundreel import registry
 from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, QuietFlag, Url, make_settings
+from soundreel.cli.spelling import spell
 from soundreel.config import Settings
 from soundreel.errors import SoundreelError
 from soundreel.types import Check
@@ -124,6 +125,6 @@ def _table(checks: list[Check]) -> Table:
         table.add_column(ratio=share, overflow="fold")
     for check in checks:
         mark = "[green]ok[/green]" if check.ok else "[red]missing[/red]"
-        said = (check.name, check.found, check.hint if not check.ok else "")
+        said = (check.name, spell(check.found), spell(check.hint) if not check.ok else "")
         table.add_row(mark, *map(escape, said))  # "soundreel[wan]" is not markup
     return table

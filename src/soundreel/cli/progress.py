@@ -10,6 +10,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
+from soundreel.cli.spelling import spell
 from soundreel.events import (
     ChunkSealed,
     ChunkStarted,
@@ -68,7 +69,7 @@ class Plain(Silent):
     def handle(self, event: Event) -> None:
         match event:
             case Notice(message):
-                self._print(message)
+                self._print(spell(message))
             case StageStarted(stage):
                 self._print(f"{stage} ...")
             case ChunkStarted(index, count, frames):
@@ -129,7 +130,7 @@ class Live(Silent):
     def handle(self, event: Event) -> None:
         match event:
             case Notice(message):
-                self._progress.console.print(message, markup=False)
+                self._progress.console.print(spell(message), markup=False)
             case StageStarted(stage):
                 self._show(stage, 0, None)
             case ChunkStarted(index, count, _):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
 from typing import Any
 
+from soundreel.cli.spelling import spell
+from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
 from soundreel.timeline.grid import format_seconds, frame_time
 from soundreel.types import Chunk, Estimate, Plan, Result
@@ -24,6 +27,30 @@ def result_json(result: Result) -> dict[str, Any]:
         "resumed_chunks": result.resumed_chunks,
         "timings": dict(result.timings),
     }
+
+
+def error_json(error: SoundreelError) -> dict[str, Any]:
+    """`fields`: what does not fit, by its path ("width", "encoding.crf", "options.steps")."""
+    about: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": error.message,
+        "hint": error.hint,
+        "exit_code": error.exit_code,
+    }
+    if isinstance(error, InputError) and error.fields:
+        about["fields"] = {path: _plain(value) for path, value in error.fields.items()}
+        about["rule"] = error.rule
+    return about
+
+
+def _plain(value: object) -> Any:
+    """A value as JSON; what JSON has not as the text that Python shows of it."""
+    plain = to_json(value)
+    try:
+        json.dumps(plain, allow_nan=False)
+    except (TypeError, ValueError):
+        return f"<{type(value).__name__}>"
+    return plain
 
 
 def result_summary(result: Result) -> str:
@@ -122,7 +149,7 @@ def _start(plan: Plan, chunk: Chunk) -> Fraction:
 
 
 def _estimate_lines(estimate: Estimate) -> list[str]:
-    lines = [f"{name}: {value}" for name, value in estimate.details]
+    lines = [f"{name}: {spell(value)}" for name, value in estimate.details]
     if estimate.seconds is not None:
         lines.append(f"expected time: {_duration(estimate.seconds)} ({estimate.source})")
     if estimate.memory_bytes is not None:

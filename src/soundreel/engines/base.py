@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
 from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
 
@@ -87,14 +87,16 @@ def parse_options(model: type[Options], options: Mapping[str, object]) -> Option
     try:
         return model.model_validate({k: v for k, v in options.items() if v is not None})
     except ValidationError as err:
-        first = err.errors()[0]
-        known = ", ".join(flag(name) for name in model.model_fields)
-        raise InputError(
-            f"{flag(str(first['loc'][0]))} {first['input']}: {first['msg']}",
+        first = err.errors(include_url=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "options"
+        known = mention(*model.model_fields)
+        raise InputError.about(
+            {f"options.{name}": first["input"]},
+            _sentence(first["msg"]),
             hint=f"options of this engine: {known}",
         ) from err
 
 
-def flag(name: str) -> str:
-    """An option as the command line spells it: flow_shift -> --flow-shift."""
-    return f"--{name.replace('_', '-')}"
+def _sentence(message: str) -> str:
+    """Pydantic's words, as ours: "Input should be less than 5" -> "should be less than 5"."""
+    return message.removeprefix("Value error, ").removeprefix("Input ")

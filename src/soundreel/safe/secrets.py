@@ -47,7 +47,9 @@ _RULES = (
     ),
     _rule(r"\b(bearer)\s+(?!tokens?\b)[\w.~+/=-]{3,}", rf"\1 {MASK}"),
     _rule(r"\b([Bb]asic|BASIC)\s+(?=[a-z]*[A-Z0-9+/])[\w+/-]{6,}={0,2}", rf"\1 {MASK}", 0),
-    _rule(rf"(?<![\w-])({SECRET_NAMES})({_QUOTES}\s*[:=]\s*b?){_VALUE}", rf"\1\2{MASK}"),
+    _rule(  # a mention of the option, "`token=`", has no value
+        rf"(?<![\w-])({SECRET_NAMES})({_QUOTES}\s*[:=]\s*b?)(?!`(?:\W|$)){_VALUE}", rf"\1\2{MASK}"
+    ),
     _rule(rf"([?&]{_QUERY_NAMES}=)[^&\s\"'<>]+", rf"\1{MASK}"),
     _rule(
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)",

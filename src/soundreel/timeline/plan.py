@@ -6,7 +6,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.timeline.grid import ceil_to, format_seconds, frames_for
 from soundreel.types import AudioClip, Chunk, ChunkGeometry, Interpolation, Plan, Request, Shot
 
@@ -24,16 +24,16 @@ def fit_sound(
     """
     available = whole.duration - request.start
     if available <= 0:
-        raise InputError(
-            f"--start {format_seconds(request.start)} lies beyond the end of {request.audio.name} "
-            f"({format_seconds(whole.duration)} s)",
+        raise InputError.about(
+            {"start": request.start},
+            f"beyond the end of {request.audio.name} ({format_seconds(whole.duration)} s)",
             hint="choose a start inside the sound",
         )
     wanted = available if request.duration is None else min(request.duration, available)
     count = request.num_frames or frames_for(wanted, fps)
     if count > MAX_FRAMES:
-        raise InputError(
-            f"{count} frames are more than a day of video", hint=f"at most {MAX_FRAMES} frames"
+        raise InputError.about(
+            {"num_frames": count}, f"more than a day of video: at most {MAX_FRAMES} frames"
         )
     shown = count / fps
     sound = wanted if request.num_frames is None else min(shown, available)
@@ -123,19 +123,23 @@ def choose_interpolation(
     factor = target / engine_fps
     if method == "none":
         if factor != 1:
-            raise InputError(
-                f"--fps {target}: this engine makes {engine_fps} pictures a second",
-                hint=f"leave --fps out, or add --interpolate with a multiple of {engine_fps}",
+            raise InputError.about(
+                {"fps": target},
+                f"this engine makes {engine_fps} pictures a second",
+                hint=f"leave {mention('fps')} out, or add {mention('interpolate')} and a multiple "
+                f"of {engine_fps}",
             )
         return Interpolation()
     if method not in by_engine | local:
-        raise InputError(
-            f"--interpolate {method}: engine {request.engine} cannot do that",
+        raise InputError.about(
+            {"interpolate": method},
+            f"engine {request.engine} cannot do that",
             hint=f"choose one of: {', '.join(sorted({'none'} | by_engine | local))}",
         )
     if factor.denominator != 1 or factor < 2:
-        raise InputError(
-            f"--interpolate {method} cannot turn {engine_fps} into {target} pictures a second",
-            hint=f"--fps must be a whole multiple: {engine_fps * 2}, {engine_fps * 3}, ...",
+        raise InputError.about(
+            {"fps": target},
+            f"{method} cannot turn {engine_fps} into {target} pictures a second",
+            hint=f"give a whole multiple: {engine_fps * 2}, {engine_fps * 3}, ...",
         )
     return Interpolation(method, int(factor), by_engine=method in by_engine)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from soundreel.errors import WorkError
+from soundreel.errors import WorkError, mention
 
 DISK_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """What a system says when there is no room left."""
@@ -29,7 +29,8 @@ def disk_errors(action: str) -> Iterator[None]:
         hint = (
             "free some space, then run the same command: finished chunks are kept"
             if full
-            else "check the folder and its permissions, or choose another with -o or --work-dir"
+            else "check the folder and its permissions, or choose another: "
+            f"{mention('output', 'work_dir')}"
         )
         reason = (
             "the disk is full" if full else _REASONS.get(err.errno or 0, err.strerror or str(err))

@@ -291,9 +291,9 @@ def test_a_preset_and_a_workflow_exclude_each_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"steps": 0}, "--steps 0"),
-        ({"nonsense": 1}, "--nonsense"),
-        ({"sampling_preset": "best"}, "--sampling-preset best"),
+        ({"steps": 0}, "`steps=0`"),
+        ({"nonsense": 1}, "`nonsense=1`"),
+        ({"sampling_preset": "best"}, "`sampling_preset='best'`"),
     ],
 )
 def test_wrong_options_are_named(options: dict[str, object], words: str) -> None:

@@ -90,7 +90,7 @@ class ComfyUISession:
             positive=request.prompt,
             negative=request.negative_prompt,
             seed=request.seed + chunk.index,
-            keep_latents=not self._ends_shot(chunk),
+            keep_latents=self._plan.following(chunk) is not None,
             film=self._server.film if interpolation.by_engine else None,
             factor=interpolation.factor,
         )
@@ -137,7 +137,7 @@ class ComfyUISession:
     def _shown(self, chunk: Chunk, files: list[bytes], factor: int) -> list[bytes]:
         """A shot of N pictures gives N * factor: after the last one come those on the way to the
         lookahead picture, which is not shown itself, or else the last one again."""
-        if factor == 1 or not self._ends_shot(chunk):
+        if factor == 1 or self._plan.following(chunk) is not None:
             return files
         return files[:-1] if chunk.lookahead_frames else files + files[-1:] * (factor - 1)
 
@@ -151,10 +151,6 @@ class ComfyUISession:
                 hint="is a proxy in between that changes images?",
             )
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
-
-    def _ends_shot(self, chunk: Chunk) -> bool:
-        shot = self._plan.shots[chunk.shot]
-        return chunk.end_frame == shot.start_frame + shot.num_frames
 
 
 def reference_png(rgb: Rgb) -> bytes:

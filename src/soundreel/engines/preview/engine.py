@@ -52,9 +52,8 @@ class PreviewEngine:
     def geometry(self, request: Request) -> ChunkGeometry:
         fps = DEFAULT_FPS if request.interpolate != "none" else request.fps or DEFAULT_FPS
         if not MIN_FPS <= fps <= MAX_FPS:
-            raise InputError(
-                f"--fps {fps}: the preview engine draws {MIN_FPS} to {MAX_FPS} pictures a second",
-                hint=f"choose a rate from {MIN_FPS} to {MAX_FPS}",
+            raise InputError.about(
+                {"fps": fps}, f"the preview engine draws {MIN_FPS} to {MAX_FPS} pictures a second"
             )
         return ChunkGeometry(fps=fps, chunk_frames=round(CHUNK_S * fps))
 

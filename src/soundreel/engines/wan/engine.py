@@ -13,7 +13,7 @@ from soundreel.config import Settings
 from soundreel.engines.base import Session
 from soundreel.engines.wan.options import WanOptions, parse_options
 from soundreel.errors import EngineUnavailable, InputError
-from soundreel.events import Notice, RunControl, StageFinished, StageStarted
+from soundreel.events import Notice, RunControl
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class WanEngine:
         lower = residence.lower if options.offload == "auto" else lambda: None
         session = WanSession(plan, options, parts, lower=lower)
         try:
-            with _stage("encode text, sound and image", control):
+            with control.stage("encode text, sound and image"):
                 session.prepare(control)
             yield session
         finally:
@@ -283,13 +283,3 @@ def _device_name(device: torch.device) -> str:
         memory = torch.cuda.get_device_properties(device).total_memory
         return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
     return "none" if device.type == "cpu" else device.type
-
-
-@contextmanager
-def _stage(name: str, control: RunControl) -> Iterator[None]:
-    import time
-
-    control.emit(StageStarted(name))
-    start = time.monotonic()
-    yield
-    control.emit(StageFinished(name, time.monotonic() - start))

@@ -57,17 +57,11 @@ class Motion:
         return cls(latents if latents is None else latents.to(device), held.get("pictures"))
 
 
-def follower(plan: Plan, chunk: Chunk) -> Chunk | None:
-    """The next chunk of the same shot."""
-    following = plan.chunks[chunk.index + 1 : chunk.index + 2]
-    return following[0] if following and following[0].shot == chunk.shot else None
-
-
 def survivors(plan: Plan, chunk: Chunk, buffer: Tensor) -> Tensor | None:
     """Pictures of the buffer before `chunk` that are still in the buffer after it.
 
     None if that one will never be made, because `chunk` ends its shot.
     """
-    if follower(plan, chunk) is None:
+    if plan.following(chunk) is None:
         return None
     return buffer[:, :, chunk.generated_frames - chunk.dropped_frames :].contiguous()

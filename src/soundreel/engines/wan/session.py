@@ -33,7 +33,7 @@ from soundreel.engines.wan.encoders.text import MAX_TOKENS
 from soundreel.engines.wan.encoders.vae import SPACE, TIME
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
 from soundreel.engines.wan.memory.offload import retry_lower
-from soundreel.engines.wan.motion import MOTION_FRAMES, Motion, follower, survivors
+from soundreel.engines.wan.motion import MOTION_FRAMES, Motion, survivors
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
 from soundreel.errors import EngineError, OutOfMemory
@@ -254,7 +254,7 @@ class WanSession:
     ) -> Iterator[Frame]:
         """The plan's pictures; all decoded ones go to `recent` if another chunk follows on them."""
         index, end = chunk.start_frame, chunk.end_frame + chunk.lookahead_frames
-        follows = follower(self._plan, chunk) is not None
+        follows = self._plan.following(chunk) is not None
         for group in decoded:
             if follows:
                 recent.append(group.cpu())
@@ -285,7 +285,7 @@ class WanSession:
 
     def _next_motion(self, chunk: Chunk, recent: list[Tensor], control: RunControl) -> Motion:
         """After a chunk; empty where nothing follows, so nothing is encoded for nothing."""
-        following = follower(self._plan, chunk)
+        following = self._plan.following(chunk)
         if following is None:
             return Motion()
         assert self._motion.pictures is not None

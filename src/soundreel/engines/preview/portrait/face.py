@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from soundreel.engines.preview.draw.pictures import Box
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.types import Rgb
 
 SEARCH_SIDE, SEARCH_FACE = 512, 26
@@ -83,11 +83,17 @@ def require_box(text: str, image: Rgb | None) -> Box:
         raise ValueError(f"{text!r} is not a box")
     hint = "give the mouth as x,y,w,h in pixels of the image, counted from its top left"
     if image is None:
-        raise InputError(f"--mouth {text} needs a face to move", hint="add a picture with --image")
+        raise InputError.about(
+            {"options.mouth": text},
+            "it needs a face to move",
+            hint=f"add a picture: {mention('image')}",
+        )
     x, y, width, height = box
     rows, columns = image.shape[:2]
     if x < 0 or y < 0 or x + width > columns or y + height > rows:
-        raise InputError(f"--mouth {text} leaves the image of {columns}x{rows} pixels", hint=hint)
+        raise InputError.about(
+            {"options.mouth": text}, f"leaves the image of {columns}x{rows} pixels", hint=hint
+        )
     return box
 
 

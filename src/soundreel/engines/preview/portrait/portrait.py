@@ -20,6 +20,7 @@ from soundreel.engines.preview.portrait.lips import read_lips
 from soundreel.engines.preview.portrait.mouth import Mouth
 from soundreel.engines.preview.portrait.phonemes import Recogniser, Speech, frame_loudness
 from soundreel.engines.preview.portrait.sway import Sway
+from soundreel.errors import mention
 from soundreel.types import Plan, Rgb
 
 MIN_WIDTH = 0.022
@@ -92,7 +93,7 @@ def _choose_face(
             return None, f"no mouth: the face finder cannot run here ({err})"
         faces = []
     if box is None and not faces:
-        return None, "no face found in the image: no mouth (mark one with --mouth x,y,w,h)"
+        return None, f"no face found in the image: no mouth (mark one: {mention(mouth='x,y,w,h')})"
     face = face_in_box(box, faces) if box is not None else faces[0]
     face = face.placed(source.image_box, image.shape[1])
     if not _in_sight(face, source):

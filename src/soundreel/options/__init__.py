@@ -1,0 +1,1 @@
+"""What a person can ask for: one table of options, and how their values are read."""

@@ -1,0 +1,186 @@
+"""The one table of what a request can say.
+
+A row makes the flag, the key of the config file, the line of help, and the check of the value,
+wherever it comes from: command line, TOML, a record, Python. A new option is a field of
+`types.Request` and a row here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Literal, get_args
+
+from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
+
+from soundreel.errors import InputError, mention
+from soundreel.options import texts
+from soundreel.options.option import Option
+
+SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "File", "Run"
+"""Panels of the help text."""
+
+MIN_SIDE, MAX_SIDE = 16, 4096
+MAX_RATE_TERM = 1_000_000
+MAX_SECONDS = 10**9
+MAX_DENOMINATOR = 10**24
+
+Preset = Literal[
+    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
+]  # fmt: skip
+"""x264's speed presets, quick and large first."""
+
+
+def _few_digits(value: Fraction) -> Fraction:
+    if value.denominator > MAX_DENOMINATOR:
+        raise ValueError("a time has at most 24 digits after the point")
+    return value
+
+
+def _whole_ticks(value: Fraction) -> Fraction:
+    if max(value.as_integer_ratio()) > MAX_RATE_TERM:
+        raise ValueError("give few digits, since MP4 counts in whole ticks: 23.976 or 24000/1001")
+    return value
+
+
+_Seconds = Annotated[Fraction, PlainValidator(texts.read_time), AfterValidator(_few_digits)]
+_Rate = Annotated[
+    Fraction, PlainValidator(texts.read_rate), Field(ge=1, le=240), AfterValidator(_whole_ticks)
+]
+_Whole = Annotated[int, BeforeValidator(texts.read_whole)]
+_Side = Annotated[_Whole, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=2)]
+_Size = Annotated[tuple[int, int], PlainValidator(texts.parse_size)]
+_Text = Annotated[str, PlainValidator(texts.read_text)]
+_Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_length=1)]
+_Name = Annotated[Path, PlainValidator(texts.read_path)]
+_Flag = Annotated[bool, PlainValidator(texts.read_flag)]
+_Tag = Annotated[_Word, StringConstraints(pattern=r"^[^\s/\\:*?\"<>|\x00]{1,40}$")]
+
+_SIDE_RULE = f"an even number from {MIN_SIDE} to {MAX_SIDE}"
+
+REQUEST_OPTIONS: tuple[Option, ...] = (
+    Option("audio", kind=_Name, rule="the name of a sound file"),
+    Option(
+        "image", names=("ref_image", "image"), panel=PICTURE, metavar="FILE", kind=_Name,
+        optional=True, rule="the name of a picture",
+        help="Reference image: who or what is seen.",
+    ),
+    Option(
+        "start", names=("audio_start", "start"), panel=SOUND, metavar="TIME", default="0",
+        kind=Annotated[_Seconds, Field(ge=0, le=MAX_SECONDS)],
+        rule=f"a start is 0 or later, at most {MAX_SECONDS}",
+        help="Where to start: 90.5 or 1:30.5.",
+    ),
+    Option(
+        "duration", names=("audio_duration", "duration"), panel=SOUND, metavar="TIME",
+        kind=Annotated[_Seconds, Field(gt=0, le=MAX_SECONDS)], optional=True,
+        rule=f"a duration is more than 0 seconds, at most {MAX_SECONDS}",
+        help="How long; without it, to the end.",
+    ),
+    Option(
+        "num_frames", names=("frames",), panel=SOUND, metavar="N",
+        kind=Annotated[_Whole, Field(ge=1)], optional=True, rule="make at least 1 frame",
+        help="Exactly so many pictures (before interpolation); 77 are 4.8 s at 16 fps.",
+    ),
+    Option(
+        "allow_truncated", names=("allow_truncated",), panel=SOUND, kind=_Flag,
+        rule="give true or false",
+        help="Use what can be decoded of a sound file that breaks off.",
+    ),
+    Option(
+        "prompt", names=("positive", "prompt", "p"), panel=PICTURE, metavar="TEXT", kind=_Text,
+        rule="a text", help="What the picture shows.",
+    ),
+    Option(
+        "negative_prompt", names=("negative", "negative_prompt", "n"), panel=PICTURE,
+        metavar="TEXT", kind=_Text, rule="a text", help="What it must not show.",
+    ),
+    Option(
+        "width", "height", names=("size",), panel=PICTURE, metavar="WxH", default="832x1216",
+        kind=_Size, rule="write e.g. 832x1216", help="Width and height at once.",
+    ),
+    Option(
+        "width", names=("width",), panel=PICTURE, metavar="N", kind=_Side, rule=_SIDE_RULE,
+        help="Pixels.",
+    ),
+    Option(
+        "height", names=("height",), panel=PICTURE, metavar="N", kind=_Side, rule=_SIDE_RULE,
+        help="Pixels.",
+    ),
+    Option(
+        "seed", names=("seed",), panel=PICTURE, metavar="N", default="-1",
+        kind=Annotated[_Whole, Field(ge=-1, le=2**64 - 1)],
+        rule="a seed is 0 to 2^64 - 1, or -1 for random",
+        help="Same seed, same video; -1 draws one.",
+    ),
+    Option(
+        "fps", names=("fps",), panel=PICTURE, metavar="RATE", default="the engine's own",
+        kind=_Rate, optional=True, rule="a rate lies between 1 and 240 frames a second",
+        help="Pictures a second of the output.",
+    ),
+    Option(
+        "interpolate", names=("interpolate",), panel=PICTURE, metavar="none|flow|film",
+        default="none", kind=_Word, rule="name a method, such as flow",
+        help=f"Make pictures in between, for a higher {mention('fps')}.",
+    ),
+    Option(
+        "engine", names=("engine", "e"), panel=RUN, metavar="auto|wan|comfyui|preview",
+        default="auto", kind=_Word, rule="name an engine, or auto",
+        help="What makes the pictures.",
+    ),
+    Option(
+        "encoding.crf", names=("crf",), panel=FILE, metavar="N", default="18",
+        kind=Annotated[_Whole, Field(ge=0, le=51)], rule="0 (lossless) to 51, 10 to 23 advised",
+        help="x264 quality: 10 to 23 advised, up to 51; 0 is lossless, which few players show.",
+    ),
+    Option(
+        "encoding.preset", names=("preset",), panel=FILE, metavar="NAME", default="veryfast",
+        kind=Preset, rule=f"one of {', '.join(get_args(Preset))}",
+        help="x264 preset, ultrafast to veryslow.",
+    ),
+    Option(
+        "tag", names=("settings",), panel=FILE, metavar="TAG", default="s2v", kind=_Tag,
+        rule="a short word without spaces and slashes, since it becomes part of the file name",
+        help="Short word in the file name.",
+    ),
+    Option(
+        "output", names=("output", "o"), panel=FILE, metavar="FILE", kind=_Name, optional=True,
+        rule="the name of a file", help="The video to write.",
+    ),
+)  # fmt: skip
+
+_BY_FIELD: Mapping[str, Option] = {
+    row.fields[0]: row for row in REQUEST_OPTIONS if len(row.fields) == 1
+}
+
+
+def read_field(path: str, value: object) -> object:
+    """The value of one field of a request, e.g. "encoding.crf". Raises InputError."""
+    return _BY_FIELD[path].read(value)
+
+
+def read_engine_options(value: object) -> dict[str, object]:
+    """Options of an engine by name, as plain values; the engine's own model checks them further.
+
+    Raises InputError.
+    """
+    if not isinstance(value, Mapping) or not all(isinstance(name, str) for name in value):
+        raise InputError.about({"options": value}, "a table of option names and values")
+    for name, item in value.items():
+        if not _is_plain(item):
+            raise InputError.about(
+                {f"options.{name}": item}, "a text, a number, or a list of these"
+            )
+    return dict(value)
+
+
+def _is_plain(value: object, depth: int = 4) -> bool:
+    """Whether it is what TOML and JSON hold, or a path, not nested deeper than `depth`."""
+    if isinstance(value, Mapping):
+        return depth > 0 and all(
+            isinstance(key, str) and _is_plain(item, depth - 1) for key, item in value.items()
+        )
+    if isinstance(value, (list, tuple)):
+        return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
+    return value is None or isinstance(value, (bool, int, float, str, Path))

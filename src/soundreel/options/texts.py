@@ -1,0 +1,116 @@
+"""What people write and mean: times, rates, sizes, numbers, names.
+
+Each takes what the command line, TOML, JSON or Python may hold and gives the exact value, or raises
+ValueError with the rule.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from fractions import Fraction
+from pathlib import Path
+from typing import SupportsIndex, cast
+
+_NUMBER = r"\d{1,9}(?:\.\d{0,12})?|\.\d{1,12}"
+_CLOCK = re.compile(rf"(?:(?:(\d{{1,9}}):)?(\d{{1,9}}):)?({_NUMBER})", re.ASCII)
+_RATE = re.compile(rf"(?:{_NUMBER})|\d{{1,9}}/\d{{1,9}}", re.ASCII)
+_SIZE = re.compile(r"(\d{1,9})\s*[x*]\s*(\d{1,9})", re.ASCII | re.IGNORECASE)
+_RATIO = re.compile(r"\d{1,30}/\d{1,30}", re.ASCII)
+_WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
+
+
+def parse_time(text: str) -> Fraction:
+    """Seconds from "90.5", "1:30.5" or "1:02:03"."""
+    match = _CLOCK.fullmatch(text.strip())
+    if match is None or (":" in text and not _is_clock(*match.groups())):
+        raise ValueError("not a time: write seconds or a clock time, 90.5, 1:30.5 or 1:02:03")
+    hours, minutes, seconds = match.groups()
+    return int(hours or 0) * 3600 + int(minutes or 0) * 60 + Fraction(seconds.rstrip("."))
+
+
+def _is_clock(hours: str | None, minutes: str, seconds: str) -> bool:
+    """1:75 and 1:60:00 are slips of the keyboard; 90:00 is an hour and a half."""
+    return float(seconds) < 60 and (hours is None or int(minutes) < 60)
+
+
+def parse_rate(text: str) -> Fraction:
+    """Pictures a second from "16", "23.976" or "30000/1001"."""
+    text = text.strip()
+    try:
+        rate = Fraction(text.rstrip(".")) if _RATE.fullmatch(text) else Fraction(0)
+    except ZeroDivisionError:
+        rate = Fraction(0)
+    if rate <= 0:
+        raise ValueError("not a frame rate: write e.g. 16, 25 or 30000/1001")
+    return rate
+
+
+def parse_size(text: object) -> tuple[int, int]:
+    """Width and height from "832x1216"."""
+    match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError("not a size: write e.g. 832x1216")
+    return int(match[1]), int(match[2])
+
+
+def read_time(value: object) -> Fraction:
+    """As `parse_time`; "181/2", as records have it, and numbers too: 10.1 is 101/10."""
+    if isinstance(value, str) and not _RATIO.fullmatch(value):
+        return parse_time(value)
+    return _exact(value, "not a time: give seconds or a clock time, 90.5 or '1:30.5'")
+
+
+def read_rate(value: object) -> Fraction:
+    """As `parse_rate`, and numbers."""
+    if isinstance(value, str):
+        return parse_rate(value)
+    return _exact(value, "not a frame rate: give e.g. 16, 25 or 30000/1001")
+
+
+def _exact(value: object, rule: str) -> Fraction:
+    if isinstance(value, bool) or not isinstance(value, (str, int, float, Fraction)):
+        raise ValueError(rule)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(rule)
+    try:
+        return Fraction(value) if isinstance(value, (int, Fraction)) else Fraction(str(value))
+    except (ValueError, ZeroDivisionError) as err:
+        raise ValueError(rule) from err
+
+
+def read_whole(value: object) -> int:
+    """A whole number; True is none."""
+    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+        return int(value)
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    try:
+        return operator.index(cast(SupportsIndex, "" if isinstance(value, bool) else value))
+    except TypeError as err:
+        raise ValueError("not a whole number") from err
+
+
+def read_text(value: object) -> str:
+    """Text that can be written as UTF-8."""
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    try:
+        value.encode()
+    except UnicodeEncodeError as err:
+        raise ValueError("holds bytes that are not UTF-8 text") from err
+    return str(value)
+
+
+def read_path(value: object) -> Path:
+    """The name of a file; bytes that are not Unicode are kept as Python keeps them."""
+    if not isinstance(value, (str, Path)) or not str(value).strip() or "\0" in str(value):
+        raise ValueError("not the name of a file")
+    return Path(value)
+
+
+def read_flag(value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("give true or false")
