@@ -2,46 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch")
 
-import torch
-from safetensors.torch import save_file
-
 from soundreel import api
 from soundreel.config import Settings
-from soundreel.engines.wan.load.mapped import read_state
 from soundreel.events import Event, Notice, RunControl
 from soundreel.types import Request
-from wan.model_folder import make_model_folder
+from wan import tiny as wan_tiny
+from wan.eight_bit import write_eight_bit_folder
 
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny model, its two big parts as an fp8_scaled writer leaves them, and a LoRA."""
-    folder = make_model_folder(tmp_path_factory.mktemp("eight"))
-    for name in ("transformer", "text_encoder"):
-        (path,) = (folder / name).glob("*.safetensors")
-        save_file(_scaled(read_state([path])), path)
-    layer = "diffusion_model.blocks.1.ffn.0"
-    parts = {"lora_down.weight": torch.randn(2, 48), "lora_up.weight": torch.randn(64, 2)}
-    save_file({f"{layer}.{part}": t for part, t in parts.items()}, folder / "style.safetensors")
-    return folder
-
-
-def _scaled(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    out = {}
-    for name, tensor in state.items():
-        out[name] = tensor.clone()
-        table = "relative_attention_bias" in name or "embed" in name or "shared" in name
-        if tensor.dim() == 2 and name.endswith(".weight") and not (table or "mask" in name):
-            scale = tensor.abs().max() / 448
-            out[name] = (tensor / scale).to(torch.float8_e4m3fn)
-            out[name.replace(".weight", ".scale_weight")] = scale
-    return out
+    return write_eight_bit_folder(tmp_path_factory.mktemp("eight"))
 
 
 def make(tone: Path, models: Path, settings: Settings, output: Path, level: str) -> list[Event]:
@@ -60,6 +38,12 @@ def make(tone: Path, models: Path, settings: Settings, output: Path, level: str)
     here = settings.model_copy(update={"models_dir": (models,)})
     api.generate(request, here, control=RunControl(events.append))
     return events
+
+
+@pytest.fixture(autouse=True)
+def _quick() -> Iterator[None]:
+    with wan_tiny.one_thread():
+        yield
 
 
 def test_every_level_gives_the_same_video(

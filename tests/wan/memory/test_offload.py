@@ -19,7 +19,7 @@ from soundreel.engines.wan.memory.offload import (
     OffloadLevel,
     Residence,
     retry_lower,
-    streamed_part,
+    streamed_blocks,
 )
 from soundreel.errors import OutOfMemory
 from soundreel.events import Event, Notice, RunControl
@@ -92,16 +92,16 @@ def test_block_level_equals_no_offloading() -> None:
             assert torch.equal(model(x), expected)
 
 
-def test_block_level_streams_every_block_by_itself() -> None:
-    from diffusers.hooks.group_offloading import _GROUP_OFFLOADING
-
-    model = Blocks()
-    residence = Residence(CPU, "block")
-    for _ in range(2):  # a second chunk must not put the hooks on twice
+def test_block_level_holds_two_blocks_and_the_rest_and_gives_all_back() -> None:
+    residence, model = Residence(META, "block"), Blocks()
+    before = [tensor.data_ptr() for tensor in model.parameters()]
+    for _ in range(2):
         with residence(model):
-            pass
-    hooks = [block._diffusers_hook.get_hook(_GROUP_OFFLOADING) for block in model.blocks]
-    assert [hook.group.modules for hook in hooks] == [[block] for block in model.blocks]
+            assert devices(model.out) == {"meta"}
+            assert devices(model.blocks) == {"cpu"}
+            model(torch.zeros(1, 4, device=META))
+    assert devices(model) == {"cpu"}
+    assert [tensor.data_ptr() for tensor in model.parameters()] == before
 
 
 def test_the_text_encoder_is_streamed_by_its_stack() -> None:
@@ -114,7 +114,7 @@ def test_the_text_encoder_is_streamed_by_its_stack() -> None:
         expected = model(tokens).last_hidden_state
         with Residence(CPU, "block")(model):
             assert torch.equal(model(tokens).last_hidden_state, expected)
-    assert streamed_part(model) is model.encoder
+    assert list(streamed_blocks(model)) == list(model.encoder.block)
 
 
 def test_a_model_without_blocks_moves_as_a_whole_at_block_level() -> None:

@@ -208,6 +208,7 @@ class WanSession:
         """The guided transformer, with all that the sampling steps share computed once."""
         inputs = self._ready
         sound = inputs.sound.pictures(self._first_picture(chunk), chunk.generated_frames)
+        sound = sound.to(self._parts.device)
 
         def conditioned(text: Tensor, features: Tensor) -> Predict:
             conditioning = model.prepare(
@@ -236,7 +237,8 @@ class WanSession:
         pixels = self._pose.pixels(first, chunk.generated_frames)
         pixels = torch.cat([pixels[:, :, :1], pixels], dim=2)
         with self._parts.resident(self._vae.model):
-            return self._vae.encode(pixels, control.raise_if_cancelled)[:, :, 1:]
+            latents = self._vae.encode(pixels, control.raise_if_cancelled)[:, :, 1:]
+        return latents.to(self._parts.device)
 
     def _decode(self, chunk: Chunk, latents: Tensor, control: RunControl) -> Iterator[Tensor]:
         """The chunk's pictures less the dropped ones, (1, 3, k, H, W) each, as they are ready."""

@@ -17,7 +17,7 @@ from torch import nn
 from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.mapped import empty_model
 from soundreel.engines.wan.memory.counting import Count, count
-from soundreel.engines.wan.memory.offload import OffloadLevel, streamed_part
+from soundreel.engines.wan.memory.offload import OffloadLevel, streamed_blocks
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 
@@ -263,18 +263,12 @@ def _quantise(model: nn.Module, quantised: bool) -> None:
 
 
 def _weights(model: nn.Module, quantised: bool, float32: Callable[[str], bool]) -> Weights:
-    part = streamed_part(model)
     sizes = {name: _bytes(model, name, quantised, float32) for name, _ in model.named_parameters()}
     total = sum(sizes.values())
-    if part is None:
-        return Weights(total, total, 0)
-    blocks = cast(nn.ModuleList, getattr(part, "blocks", None) or part.get_submodule("block"))
-    prefix = next(name for name, module in model.named_modules() if module is blocks)
-    each = [
-        sum(size for name, size in sizes.items() if name.startswith(f"{prefix}.{index}."))
-        for index in range(len(blocks))
-    ]
-    return Weights(total, total - sum(each), max(each))
+    blocks = {id(block) for block in streamed_blocks(model)}
+    prefixes = [f"{name}." for name, module in model.named_modules() if id(module) in blocks]
+    each = [sum(size for name, size in sizes.items() if name.startswith(p)) for p in prefixes]
+    return Weights(total, total - sum(each), max(each, default=0))
 
 
 def _bytes(model: nn.Module, name: str, quantised: bool, float32: Callable[[str], bool]) -> int:

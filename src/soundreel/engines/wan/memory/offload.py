@@ -5,9 +5,8 @@ go of them costs nothing: nothing is ever copied back. Levels, from fast to frug
 
     none    a model stays on the device from its first use on
     model   a model is on the device while it is used
-    block   of the transformer and the text encoder, a block is on the device while it is used, the
-            next one on its way (diffusers' group offloading; streams and pinned memory where the
-            device has them)
+    block   as model, but of the transformer's and the text encoder's blocks only one is on the
+            device while it is used, and the next one on its way (`stream`)
 
 Below that there is one more step: the VAE on tiles.
 """
@@ -15,29 +14,25 @@ Below that there is one more step: the VAE on tiles.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
-from typing import Literal, Protocol, TypeVar, cast
-from weakref import WeakKeyDictionary, WeakSet
+from typing import Literal, Protocol, TypeVar
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
+from soundreel.engines.wan.memory.stream import BlockStream, Store, has_streams, tensor_places
 from soundreel.errors import OutOfMemory
 from soundreel.events import Notice, RunControl
 
 T = TypeVar("T")
 
-Store = dict[str, Tensor]
-
 OffloadLevel = Literal["none", "model", "block"]
 
 OFFLOAD_LEVELS: tuple[OffloadLevel, ...] = ("none", "model", "block")
 """From fast to frugal."""
-
-_PIN_FACTOR = 1.25
-"""Main memory that must be free, as a multiple of a model's size, to pin all of it."""
 
 
 class Tiled(Protocol):
@@ -61,18 +56,15 @@ class Residence:
         # Weak, so that a model that its user drops is gone from the device too.
         self._home: WeakKeyDictionary[nn.Module, list[tuple[Store, str, Tensor]]]
         self._home = WeakKeyDictionary()
-        self._streamed: WeakSet[nn.Module] = WeakSet()
 
     @contextmanager
     def __call__(self, model: nn.Module) -> Iterator[None]:
         """The model may be used on the device inside this context."""
-        if self.level == "block" and streamed_part(model) is not None:
-            self._stream(model)
-            yield
-            return
-        self._enter(model)
+        blocks = streamed_blocks(model) if self.level == "block" else ()
+        self._enter(model, blocks)
         try:
-            yield
+            with BlockStream(blocks, self.device) if blocks else nullcontext():
+                yield
         finally:
             if self.level != "none":
                 self._leave(model)
@@ -93,12 +85,15 @@ class Residence:
         self.vae.tiled = True
         return "--offload block ran out of memory: going on with the VAE on tiles"
 
-    def _enter(self, model: nn.Module) -> None:
+    def _enter(self, model: nn.Module, left_out: Iterable[nn.Module]) -> None:
         if model in self._home:
             return
         self._home[model] = home = []
+        streamed = {id(store) for block in left_out for store, _ in tensor_places(block)}
         copies: dict[int, Tensor] = {}  # a tensor with two names moves once
-        for store, name in _places(model):
+        for store, name in tensor_places(model):
+            if id(store) in streamed:
+                continue
             tensor = store[name]
             home.append((store, name, tensor))
             if id(tensor) not in copies:
@@ -109,42 +104,16 @@ class Residence:
         for store, name, tensor in self._home.pop(model, []):
             store[name] = tensor
 
-    def _stream(self, model: nn.Module) -> None:
-        if model not in self._streamed:
-            stream_blocks(model, self.device)
-            self._streamed.add(model)
 
-
-def streamed_part(model: nn.Module) -> nn.Module | None:
-    """The module whose list of blocks can be streamed: the S2V transformer itself, or the stack in
-    UMT5's encoder; None for models that are used as a whole."""
-    if isinstance(getattr(model, "blocks", None), nn.ModuleList):
-        return model
-    stack = getattr(model, "encoder", None)
-    return stack if isinstance(getattr(stack, "block", None), nn.ModuleList) else None
-
-
-def stream_blocks(model: nn.Module, device: torch.device) -> None:
-    """Put diffusers' group offloading on the model: one block at a time on `device`.
-
-    With streams, the next block is copied while one computes, from pinned memory: pinned once where
-    main memory holds the model a second time, else block by block.
-    """
-    from diffusers.hooks import apply_group_offloading
-
-    part = streamed_part(model)
-    assert part is not None
-    streams = device.type != "cpu" and hasattr(getattr(torch, device.type, None), "Stream")
-    apply_group_offloading(
-        part,
-        onload_device=device,
-        offload_device=torch.device("cpu"),
-        offload_type="block_level",
-        num_blocks_per_group=1,
-        use_stream=streams,
-        record_stream=streams,
-        low_cpu_mem_usage=streams and not _may_pin(model),
-    )
+def streamed_blocks(model: nn.Module) -> Sequence[nn.Module]:
+    """The blocks that can be streamed: those of the S2V transformer, or of the stack in UMT5's
+    encoder; none in models that are used as a whole."""
+    holder = getattr(model, "encoder", model)
+    for name in ("blocks", "block"):
+        blocks = getattr(holder, name, None)
+        if isinstance(blocks, nn.ModuleList):
+            return list(blocks)
+    return ()
 
 
 def retry_lower(
@@ -172,11 +141,14 @@ def retry_lower(
 
 
 def free_memory() -> None:
-    """Give cached device memory back: what a failed attempt held is in its traceback until now."""
+    """Give cached memory back, of the device and page-locked: what a failed attempt held is in its
+    traceback until now."""
     gc.collect()
     accelerator = torch.accelerator.current_accelerator()
     if accelerator is not None:
         getattr(torch, accelerator.type).empty_cache()
+        if has_streams(accelerator):
+            torch.accelerator.empty_host_cache()
 
 
 def _final(err: Exception) -> OutOfMemory:
@@ -188,20 +160,6 @@ def _final(err: Exception) -> OutOfMemory:
     )
 
 
-def _places(model: nn.Module) -> Iterator[tuple[Store, str]]:
-    """Where the model's tensors are held: a module's table of parameters or buffers, and a name."""
-    for module in model.modules():
-        for store in (cast(Store, module._parameters), cast(Store, module._buffers)):
-            yield from ((store, name) for name, tensor in store.items() if tensor is not None)
-
-
 def _on(tensor: Tensor, device: torch.device) -> Tensor:
     moved = tensor.detach().to(device)
     return nn.Parameter(moved, requires_grad=False) if isinstance(tensor, nn.Parameter) else moved
-
-
-def _may_pin(model: nn.Module) -> bool:
-    import psutil
-
-    size = sum(store[name].nbytes for store, name in _places(model))
-    return bool(psutil.virtual_memory().available > _PIN_FACTOR * size)
