@@ -20,6 +20,7 @@ from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.graphs.graph import Link
 from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.preflight import make_template
+from soundreel.engines.comfyui.window import SoundWindows
 from soundreel.events import RunControl
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Chunk, Frame, Plan
 
@@ -119,15 +120,15 @@ def test_one_prompt_a_chunk_equals_one_graph(tmp_path: Path) -> None:
         plan = make_plan(server, audio, num_frames=237)
         assert [chunk.generated_frames for chunk in plan.chunks] == [80, 80, 80]
         made = codes(flat(render(server, plan)))
-        whole = codes(_one_graph(server, plan.request.seed))
+        wav, _ = SoundWindows(plan).wav(plan.chunks[0])
+        whole = codes(_one_graph(server, wav, plan.request.seed))
     assert [code.digest for code in made] == [code.digest for code in whole]
     assert [code.bucket for code in made] == [code.bucket for code in whole]
 
 
-def _one_graph(server: FakeComfyUI, seed: int) -> list[Frame]:
+def _one_graph(server: FakeComfyUI, wav: bytes, seed: int) -> list[Frame]:
     """Three chunks in one prompt, as ComfyUI's own workflow has them."""
     graph = make_template(ComfyUIOptions()).graph
-    wav = next(file for place, file in server.files.items() if place[2].endswith(".wav"))
     control = RunControl()
     with ComfyClient(parse_server(server.url), poll_seconds=0.1) as client:
         graph["119"].inputs["audio"] = client.upload(wav, ".wav", control, temporary=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from comfyui.conftest import Log, client_for, short_graph, sweep, wav_bytes
 from comfyui.fake.server import FakeComfyUI
@@ -198,38 +199,40 @@ def test_a_restart_that_loses_the_uploads_too(
 
 
 def test_results_that_vanish_before_they_are_fetched_are_made_again(
-    server: FakeComfyUI,
     log: Log,
     undisturbed: tuple[str, int, int],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A restart between the end of the run and the last fetch: no mixture of two runs comes out."""
-    fetch, calls = ComfyClient.fetch, [0]
+    view, calls = FakeComfyUI._view, [0]
 
-    def fetch_with_accident(self: ComfyClient, *args: Any) -> bytes:
-        calls[0] += 1
+    async def view_with_accident(self: FakeComfyUI, request: web.Request) -> web.StreamResponse:
+        calls[0] += request.method == "GET"
         if calls[0] == 3:
-            server.restart()
-        return fetch(self, *args)
+            self.delete_files("temp")
+            await self._restart()
+        return await view(self, request)
 
-    monkeypatch.setattr(ComfyClient, "fetch", fetch_with_accident)
-    with client_for(server) as client:
+    monkeypatch.setattr(FakeComfyUI, "_view", view_with_accident)
+    with FakeComfyUI() as server, client_for(server) as client:
         assert job(client, log) == undisturbed[0]
     assert len(server.prompts) == 2
     assert "runs again" in log.notices
 
 
-def test_results_that_always_vanish_are_an_error(
-    server: FakeComfyUI, log: Log, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fetch = ComfyClient.fetch
+def test_results_that_always_vanish_are_an_error(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    view = FakeComfyUI._view
 
-    def fetch_nothing(self: ComfyClient, *args: Any) -> bytes:
-        server.delete_files("temp")
-        return fetch(self, *args)
+    async def view_nothing(self: FakeComfyUI, request: web.Request) -> web.StreamResponse:
+        self.delete_files("temp")
+        return await view(self, request)
 
-    monkeypatch.setattr(ComfyClient, "fetch", fetch_nothing)
-    with client_for(server) as client, pytest.raises(RemoteError, match="any more"):
+    monkeypatch.setattr(FakeComfyUI, "_view", view_nothing)
+    with (
+        FakeComfyUI() as server,
+        client_for(server) as client,
+        pytest.raises(RemoteError, match="any more"),
+    ):
         job(client, log)
 
 

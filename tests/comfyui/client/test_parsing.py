@@ -10,6 +10,7 @@ import pytest
 from comfyui.conftest import Log
 from comfyui.fake.engine import plain_preview, preview_with_metadata
 from comfyui.fake.server import FakeComfyUI
+from soundreel.engines.comfyui.client.answers import PromptAnswer
 from soundreel.engines.comfyui.client.errors import failed_prompt, refused_prompt
 from soundreel.engines.comfyui.client.messages import PreviewMessage, TextMessage, parse_message
 from soundreel.engines.comfyui.client.results import FileRef, PromptResult
@@ -96,7 +97,7 @@ def test_a_missing_node_type_is_named_although_node_errors_is_empty() -> None:
         },
         "node_errors": {},
     }
-    error = refused_prompt(body, 400)
+    error = refused_prompt(PromptAnswer.model_validate(body), 400)
     assert error.node_id == "96"
     assert "FILM VFI does not exist" in error.message
     assert "ComfyUI" in error.hint
@@ -112,7 +113,7 @@ def test_a_missing_node_type_is_named_although_node_errors_is_empty() -> None:
 )
 def test_out_of_memory_is_recognised(kind: str, words: str) -> None:
     data = {"exception_type": kind, "exception_message": words, "node_id": "3"}
-    error = failed_prompt([["execution_error", data]], "p")
+    error = failed_prompt({"execution_error": data}, "p")
     assert isinstance(error, OutOfMemory)
     assert words in error.message
     assert "--size" in error.hint
@@ -120,11 +121,11 @@ def test_out_of_memory_is_recognised(kind: str, words: str) -> None:
 
 def test_an_interrupt_by_somebody_is_told_as_such() -> None:
     data = {"node_id": "3", "node_type": "KSampler"}
-    error = failed_prompt([["execution_interrupted", data]], "p")
+    error = failed_prompt({"execution_interrupted": data}, "p")
     assert isinstance(error, RemoteError)
     assert (error.node_id, error.prompt_id) == ("3", "p")
     assert "interrupted" in error.message
 
 
 def test_an_end_without_a_reason_is_an_error_too() -> None:
-    assert "without a reason" in failed_prompt(None, "p").message
+    assert "without a reason" in failed_prompt({}, "p").message

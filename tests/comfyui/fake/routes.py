@@ -33,6 +33,7 @@ class Routes:
     metadata: bool
     requests: list[tuple[str, str]]
     uploads: list[str]
+    emptied: list[str]
     authorizations: set[str | None]
     _accepted: list[str]
     _authorization: str | None
@@ -210,7 +211,7 @@ class Routes:
             return web.Response(status=400)
         if kind not in ("input", "output", "temp") or "/" in name:
             return web.Response(status=500, text="500 Internal Server Error")
-        self.uploads.append(name)
+        (self.uploads if data else self.emptied).append(name)
         if str(post.get("overwrite", "")) not in ("true", "1"):
             name = self._free_name(kind, folder, name, data)
         self.files[kind, folder, name] = data

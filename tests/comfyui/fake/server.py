@@ -61,6 +61,7 @@ class FakeComfyUI(Routes):
         self.files: dict[FileKey, bytes] = {}
         self.requests: list[tuple[str, str]] = []
         self.uploads: list[str] = []
+        self.emptied: list[str] = []
         self.authorizations: set[str | None] = set()
         self.messages_sent = 0
         self.restarts = 0

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from soundreel.config import Settings
 from soundreel.engines.comfyui.client.address import ServerAddress, parse_servers
-from soundreel.engines.comfyui.client.server import ComfyClient, SystemStats
+from soundreel.engines.comfyui.client.answers import SystemStats
+from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.graphs.chunk_graph import MOTION_LATENTS, ChunkInputs, chunk_prompt
 from soundreel.engines.comfyui.graphs.film import Film, find_film
 from soundreel.engines.comfyui.graphs.graph import Graph
@@ -24,7 +25,8 @@ from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.errors import EngineError, EngineUnavailable, InputError
 from soundreel.types import Check, Request
 
-CONNECT_SECONDS = 1.0
+CONNECT_SECONDS = 5.0
+"""For each of the name, the connection and TLS; the whole first answer is bounded too."""
 SIZE_MULTIPLE = 16
 SMALLEST_SIDE = 64
 """The Extend node's motion latents must be at least one patch wide."""

@@ -59,7 +59,6 @@ class ComfyUISession:
             lambda: self._prompt(chunk, before, wav, control).prompt,
             control,
             wanted=shape.outputs,
-            emptied=shape.outputs[1:],
             on_progress=_Reporter(chunk, shape, control),
         )
         yield from self._frames(chunk, shape, files[shape.pictures], control)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
+from urllib.parse import quote
 
+from soundreel.engines.comfyui.client.answers import (
+    AnyHistory,
+    HistoryAnswer,
+    HistoryEntry,
+    QueueAnswer,
+    QueueItem,
+)
 from soundreel.engines.comfyui.client.errors import ServerAway
 from soundreel.engines.comfyui.client.transport import Transport
 
@@ -21,7 +28,7 @@ MARK = "soundreel_run"
 class Finished:
     """The prompt's history entry."""
 
-    entry: Mapping[str, Any]
+    entry: HistoryEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +52,6 @@ PromptStatus = Finished | Running | Waiting | Gone
 
 
 @dataclass(frozen=True, slots=True)
-class QueueItem:
-    """One prompt in the queue; `extra` is what its sender attached."""
-
-    number: float
-    prompt_id: str
-    extra: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
 class QueueState:
     """running, then pending in the order in which they will run."""
 
@@ -67,9 +65,9 @@ class QueueState:
         return Waiting(len(self.running) + ids.index(prompt_id)) if prompt_id in ids else None
 
 
-def read_queue(transport: Transport) -> QueueState:
-    raw = transport.get_json("/queue")
-    return QueueState(_items(raw.get("queue_running")), _items(raw.get("queue_pending")))
+def read_queue(transport: Transport, answer_s: float | None = None) -> QueueState:
+    answer = transport.get("/queue", QueueAnswer, answer_s)
+    return QueueState(_in_order(answer.queue_running), _in_order(answer.queue_pending))
 
 
 def prompt_status(transport: Transport, prompt_id: str) -> PromptStatus:
@@ -93,24 +91,26 @@ def find_submission(transport: Transport, mark: str) -> str | None:
     for item in (*state.running, *state.pending):
         if item.extra.get(MARK) == mark:
             return item.prompt_id
-    for prompt_id, entry in transport.get_json("/history?max_items=20").items():
-        if _extra(entry.get("prompt")).get(MARK) == mark:
-            return str(prompt_id)
+    for prompt_id, item in transport.get("/history?max_items=20", AnyHistory).entries().items():
+        if item.extra.get(MARK) == mark:
+            return prompt_id
     return None
 
 
-def remove_ours(transport: Transport, client_id: str, seconds: float, pause: float) -> bool:
-    """Interrupt and dequeue every prompt of `client_id`, and no other; whether all are gone.
+def remove_prompts(
+    transport: Transport, client_ids: Collection[str], seconds: float, pause: float
+) -> bool:
+    """Stop and dequeue every prompt of these clients, and no other; whether all are gone.
 
-    An interrupt may not take (just after the start), and some nodes run on to their end, so it is
-    repeated until the queue is free of ours, or `seconds` are over. Raises ServerAway if the
+    A stop may not take (just after the start), and some nodes run on to their end, so it is
+    repeated until the queue is free of them, or `seconds` are over. Raises ServerAway if the
     server does not answer for AWAY_SECONDS.
     """
     end = time.monotonic() + seconds
     answered = time.monotonic()
     while True:
         try:
-            if not _remove_once(transport, client_id):
+            if not _remove_once(transport, client_ids):
                 return True
             answered = time.monotonic()
         except ServerAway:
@@ -121,36 +121,35 @@ def remove_ours(transport: Transport, client_id: str, seconds: float, pause: flo
         time.sleep(pause)
 
 
-def _remove_once(transport: Transport, client_id: str) -> bool:
-    """Whether any of ours was still in the queue."""
-    state = read_queue(transport)
-    pending = [item.prompt_id for item in state.pending if _is_ours(item, client_id)]
-    running = [item.prompt_id for item in state.running if _is_ours(item, client_id)]
+def _remove_once(transport: Transport, client_ids: Collection[str]) -> bool:
+    """Whether any of theirs was still in the queue."""
+    state = read_queue(transport, AWAY_SECONDS)
+    pending = [item.prompt_id for item in state.pending if sender(item) in client_ids]
+    running = [item.prompt_id for item in state.running if sender(item) in client_ids]
     if pending:
-        transport.post_json("/queue", {"delete": pending})
+        transport.post_json("/queue", {"delete": pending}, AWAY_SECONDS)
     for prompt_id in running:
-        transport.post_json("/interrupt", {"prompt_id": prompt_id})
+        _stop(transport, prompt_id)
     return bool(pending or running)
 
 
-def _is_ours(item: QueueItem, client_id: str) -> bool:
-    return item.extra.get("client_id") == client_id
+def _stop(transport: Transport, prompt_id: str) -> None:
+    """Newer servers stop a prompt and no other; older ones look first and then stop what runs."""
+    path = f"/api/jobs/{quote(prompt_id, safe='')}/cancel"
+    answer = transport.request("POST", path, json={}, answer_s=AWAY_SECONDS)
+    if not answer.ok:
+        transport.post_json("/interrupt", {"prompt_id": prompt_id}, AWAY_SECONDS)
 
 
-def _history(transport: Transport, prompt_id: str) -> Mapping[str, Any] | None:
-    entry = transport.get_json(f"/history/{prompt_id}").get(prompt_id)
-    return entry if isinstance(entry, Mapping) else None
+def sender(item: QueueItem) -> str:
+    """The client id that a prompt was posted with."""
+    return str(item.extra.get("client_id", ""))
 
 
-def _items(raw: Any) -> tuple[QueueItem, ...]:
-    """Queue rows are [number, prompt id, graph, extra data, outputs, ...], in heap order."""
-    rows = [row for row in raw or () if isinstance(row, list) and len(row) >= 4]
-    return tuple(
-        QueueItem(float(row[0]), str(row[1]), _extra(row))
-        for row in sorted(rows, key=lambda row: float(row[0]))
-    )
+def _history(transport: Transport, prompt_id: str) -> HistoryEntry | None:
+    path = f"/history/{quote(prompt_id, safe='')}"
+    return transport.get(path, HistoryAnswer).root.get(prompt_id)
 
 
-def _extra(row: Any) -> Mapping[str, Any]:
-    extra = row[3] if isinstance(row, list) and len(row) >= 4 else None
-    return extra if isinstance(extra, Mapping) else {}
+def _in_order(items: Iterable[QueueItem]) -> tuple[QueueItem, ...]:
+    return tuple(sorted(items, key=lambda item: item.number))

@@ -1,15 +1,16 @@
 """The progress socket: a thread that listens, and comes back when the connection is lost.
 
-Progress is all that it brings. Whether a prompt is finished is asked over HTTP, because a socket
-may be lost, replays nothing, and can go silent while it looks open.
+It brings progress, and pictures that a node sends. Whether a prompt is finished is asked over HTTP,
+because a socket may be lost, replays nothing, and can go silent while it looks open.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import threading
+import time
+from collections import deque
 from contextlib import AbstractContextManager
 from urllib.parse import quote
 
@@ -17,9 +18,17 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from soundreel.engines.comfyui.client.address import ServerAddress
-from soundreel.engines.comfyui.client.messages import FEATURE_FLAGS, Message, parse_message
+from soundreel.engines.comfyui.client.messages import (
+    FEATURE_FLAGS,
+    Message,
+    PreviewMessage,
+    parse_message,
+)
 
-_KEPT_MESSAGES = 1000
+_KEPT_MESSAGES, _KEPT_BYTES = 10_000, 512 << 20
+"""The oldest are dropped when nobody takes them."""
+MESSAGE_LIMIT = 64 << 20
+"""Bytes of one message: a picture of 4096x4096 as PNG fits. More ends the connection."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _LOST = (OSError, WebSocketException, EOFError, TimeoutError)
 
@@ -31,7 +40,10 @@ class Listener:
         self._address = address
         self._url = f"{address.socket_url}/ws?clientId={quote(client_id)}"
         self._connect_timeout = connect_timeout
-        self._messages: queue.Queue[Message] = queue.Queue(_KEPT_MESSAGES)
+        self._messages: deque[Message] = deque()
+        self._bytes = 0
+        self._news = threading.Condition()
+        self._losses = 0
         self._stop = threading.Event()
         self._connected = threading.Event()
         self._socket: ClientConnection | None = None
@@ -57,18 +69,31 @@ class Listener:
             with contextlib.suppress(*_LOST):
                 socket.close()
 
+    @property
+    def losses(self) -> int:
+        """How many connections have ended so far: what was sent meanwhile is lost."""
+        return self._losses
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
+
     def forget(self) -> None:
         """Throw away what has been heard so far."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                self._messages.get_nowait()
+        with self._news:
+            self._messages.clear()
+            self._bytes = 0
 
     def next(self, seconds: float) -> Message | None:
         """The next message, or None after `seconds`."""
-        try:
-            return self._messages.get(timeout=max(seconds, 0.001))
-        except queue.Empty:
-            return None
+        end = time.monotonic() + seconds
+        with self._news:
+            while not self._messages:
+                if not self._news.wait(max(end - time.monotonic(), 0.001)):
+                    return None
+            message = self._messages.popleft()
+            self._bytes -= _weight(message)
+            return message
 
     def _listen(self) -> None:
         pause = _FIRST_PAUSE
@@ -82,6 +107,8 @@ class Listener:
                 socket.send(FEATURE_FLAGS)
                 for raw in socket:
                     self._keep(parse_message(raw))
+            if self._connected.is_set():
+                self._losses += 1
             self._connected.clear()
             self._stop.wait(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -94,7 +121,8 @@ class Listener:
             additional_headers=self._address.headers(),
             open_timeout=self._connect_timeout,
             close_timeout=1,
-            max_size=None,
+            max_size=MESSAGE_LIMIT,
+            compression=None,
             proxy=None if self._address.is_local else True,
             logger=logger,
         )
@@ -102,7 +130,13 @@ class Listener:
     def _keep(self, message: Message | None) -> None:
         if message is None:
             return
-        if self._messages.full():
-            with contextlib.suppress(queue.Empty):
-                self._messages.get_nowait()
-        self._messages.put(message)
+        with self._news:
+            self._messages.append(message)
+            self._bytes += _weight(message)
+            while len(self._messages) > _KEPT_MESSAGES or self._bytes > _KEPT_BYTES:
+                self._bytes -= _weight(self._messages.popleft())
+            self._news.notify()
+
+
+def _weight(message: Message) -> int:
+    return len(message.image) if isinstance(message, PreviewMessage) else 0

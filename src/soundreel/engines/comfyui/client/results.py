@@ -39,6 +39,14 @@ class Preview:
     mime_type: str
 
 
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """Node `node` sends its `count` pictures on the socket instead of writing files."""
+
+    node: str
+    count: int
+
+
 Progress = Queued | NodeStarted | Step | Preview
 OnProgress = Callable[[Progress], None]
 
@@ -51,13 +59,20 @@ class FileRef:
     subfolder: str
     type: str
 
+    def query(self) -> dict[str, str]:
+        """The parameters of /view."""
+        return {"filename": self.filename, "subfolder": self.subfolder, "type": self.type}
+
 
 @dataclass(frozen=True, slots=True)
 class PromptResult:
-    """A finished prompt: what each output node reported, by node id."""
+    """A finished prompt: what each output node reported, by node id.
+
+    pictures: what the streamed node sent on the socket, in order: encoded image bytes."""
 
     prompt_id: str
     outputs: Mapping[str, Mapping[str, Any]]
+    pictures: tuple[bytes, ...] = ()
 
     def files(self, node: str) -> tuple[FileRef, ...]:
         """The node's files in order, whatever list they stand in (images, latents, audio, ...)."""

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from soundreel.engines.comfyui.client.errors import RESUME_HINT, ServerAway
-from soundreel.errors import RemoteError
+from soundreel.engines.comfyui.client.errors import NO_ANSWER_SECONDS, RESUME_HINT, ServerAway
+from soundreel.errors import EngineError, RemoteError
 from soundreel.events import Notice, RunControl
 
 T = TypeVar("T")
@@ -36,7 +36,8 @@ class Deadline:
 def retry(attempt: Callable[[], T], control: RunControl, deadline: Deadline) -> T:
     """`attempt()`, again and again while the server is away; says so, and when it is back.
 
-    Raises Cancelled, RemoteError when the time is up, and whatever else `attempt` raises.
+    Raises Cancelled, RemoteError when the time is up or the server's patience (see ServerAway) at
+    its end, and whatever else `attempt` raises.
     """
     started, reminder, pause = time.monotonic(), 0.0, _FIRST_PAUSE
     while True:
@@ -46,12 +47,33 @@ def retry(attempt: Callable[[], T], control: RunControl, deadline: Deadline) -> 
             result = attempt()
         except ServerAway as err:
             waited = time.monotonic() - started
+            if waited >= err.patience_s:
+                raise _given_up(err, waited) from err
             if waited >= reminder:
                 control.emit(Notice(f"{err.message}; waiting for it (Ctrl-C stops)"))
                 reminder = max(_FIRST_REMINDER_SECONDS, 2 * waited)
-            control.wait(pause)
+            control.wait(max(pause, err.pause_s))
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:
             if reminder:
                 control.emit(Notice("the server answers again"))
             return result
+
+
+def retry_briefly(attempt: Callable[[], T]) -> T:
+    """`attempt()`, three times where the server answers but not as it should: before a job begins,
+    one bad answer on the way is no reason to say that there is no server."""
+    for pause in (_FIRST_PAUSE, 5 * _FIRST_PAUSE):
+        try:
+            return attempt()
+        except ServerAway as err:
+            if err.patience_s >= NO_ANSWER_SECONDS:
+                raise
+            time.sleep(pause)
+    return attempt()
+
+
+def _given_up(err: ServerAway, waited: float) -> EngineError:
+    return err.then or RemoteError(
+        f"{err.message}, for {waited:.0f} s now", hint=f"{err.hint}; {RESUME_HINT}"
+    )

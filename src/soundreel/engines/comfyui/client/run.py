@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from soundreel.engines.comfyui.client.answers import HistoryEntry, PromptAnswer
 from soundreel.engines.comfyui.client.errors import (
     RESUME_HINT,
+    PicturesLost,
     failed_prompt,
     refused_prompt,
 )
@@ -21,7 +23,7 @@ from soundreel.engines.comfyui.client.jobs import (
     Waiting,
     find_submission,
     prompt_status,
-    remove_ours,
+    remove_prompts,
 )
 from soundreel.engines.comfyui.client.listener import Listener
 from soundreel.engines.comfyui.client.messages import Message, PreviewMessage
@@ -32,9 +34,11 @@ from soundreel.engines.comfyui.client.results import (
     PromptResult,
     Queued,
     Step,
+    Streamed,
 )
 from soundreel.engines.comfyui.client.retry import Deadline, retry
 from soundreel.engines.comfyui.client.transport import Transport
+from soundreel.engines.comfyui.client.wire.faults import not_comfyui
 from soundreel.errors import EngineError, RemoteError
 from soundreel.events import Notice, RunControl
 
@@ -43,7 +47,9 @@ PromptJson = Mapping[str, Mapping[str, Any]]
 
 MOST_LOSSES = 3
 """A server that loses the same job more often dies of it, most likely for want of memory."""
-_SOCKET_SECONDS = 2.0
+SOCKET_SECONDS = 2.0
+LOST_SECONDS = 10.0
+"""So long nothing may come on the socket before all pictures are there, once the run is done."""
 _TICK_SECONDS = 0.2
 _SOON_SECONDS = 0.05
 _STOP_SECONDS = 30.0
@@ -67,9 +73,14 @@ class Run:
     _executing: bool = field(default=False, init=False)
     _ending: bool = field(default=False, init=False)
     _heard_at: float = field(default=0.0, init=False)
+    _losses: int = field(default=0, init=False)
+    _pictures: list[bytes] = field(default_factory=list, init=False)
 
     def result(
-        self, prompt: PromptJson | Callable[[], PromptJson], wanted: Sequence[str]
+        self,
+        prompt: PromptJson | Callable[[], PromptJson],
+        wanted: Sequence[str],
+        streamed: Streamed | None = None,
     ) -> PromptResult:
         """Submit until the server has finished it once.
 
@@ -78,10 +89,12 @@ class Run:
         """
         try:
             for _ in range(1 + MOST_LOSSES):
-                prompt_id = self._submit(prompt() if callable(prompt) else prompt, wanted)
-                entry = self._watch(prompt_id)
+                graph = prompt() if callable(prompt) else prompt
+                with self.transport.watched(self._check):
+                    prompt_id = self._submit(graph, wanted)
+                    entry = self._watch(prompt_id, streamed)
                 if entry is not None:
-                    return _checked(entry, prompt_id, wanted)
+                    return self._checked(entry, prompt_id, wanted, streamed)
                 self._say("lost our job (it restarted, or the queue was cleared): submitted again")
         except BaseException:
             if self._posted:
@@ -115,31 +128,35 @@ class Run:
             doubtful = self._posted = True
             return arrived or self._post(body)
 
-        self.listener.start(_SOCKET_SECONDS)
+        self.listener.start(SOCKET_SECONDS)
         self.listener.forget()
+        self._losses = self.listener.losses
         return retry(attempt, self.control, self.deadline)
 
     def _post(self, body: Mapping[str, Any]) -> str:
+        """The prompt's id. Raises RemoteError with the server's words where it is refused."""
         answer = self.transport.request("POST", "/prompt", json=body)
-        try:
-            said = answer.json()
-        except ValueError:
-            said = {"error": answer.text[:300]}
-        prompt_id = str(said.get("prompt_id", "")) if isinstance(said, dict) else ""
-        if not answer.is_success or not prompt_id or said.get("node_errors"):
-            raise refused_prompt(said, answer.status_code, prompt_id)
-        return prompt_id
+        if answer.ok or answer.status in (400, 413):
+            said = self.transport.parsed(answer, PromptAnswer)
+            if not answer.ok or not said.prompt_id or said.node_errors:
+                raise refused_prompt(said, answer.status)
+            return said.prompt_id
+        raise not_comfyui(self.transport.address, answer)
 
-    def _watch(self, prompt_id: str) -> Mapping[str, Any] | None:
+    def _check(self) -> None:
+        self.control.raise_if_cancelled()
+        self.deadline.check()
+
+    def _watch(self, prompt_id: str, streamed: Streamed | None) -> HistoryEntry | None:
         """Wait for the end: the history entry, or None if the server does not know it any more."""
         self._ahead, self._executing, self._ending = 0, False, False
-        self._heard_at = time.monotonic()
+        self._heard_at, self._pictures = time.monotonic(), []
         silence, next_poll, misses = _FIRST_SILENCE_SECONDS, 0.0, 0
         while True:
             self.control.raise_if_cancelled()
             self.deadline.check(prompt_id)
             message = self.listener.next(min(next_poll - time.monotonic(), _TICK_SECONDS))
-            if message is not None and self._hear(message, prompt_id):
+            if message is not None and self._hear(message, prompt_id, streamed):
                 next_poll = 0.0
             if time.monotonic() < next_poll:
                 continue
@@ -148,7 +165,7 @@ class Run:
             )
             if isinstance(now, Finished):
                 while (message := self.listener.next(0.0)) is not None:
-                    self._hear(message, prompt_id)
+                    self._hear(message, prompt_id, streamed)
                 return now.entry
             misses = misses + 1 if isinstance(now, Gone) else 0
             if misses == 2:
@@ -160,29 +177,82 @@ class Run:
             pause = _SOON_SECONDS if self._ending or misses else self.poll_seconds
             next_poll = time.monotonic() + pause
 
-    def _hear(self, message: Message, prompt_id: str) -> bool:
+    def _hear(self, message: Message, prompt_id: str, streamed: Streamed | None) -> bool:
         """Pass on what concerns our prompt; whether it says that the prompt is at its end."""
         if isinstance(message, PreviewMessage):
-            if message.prompt_id == prompt_id or (not message.prompt_id and self._executing):
-                self.on_progress(Preview(message.node_id, message.image, message.mime_type))
+            self._see(message, prompt_id, streamed)
             return False
         if message.prompt_id != prompt_id:
             return False
         self._heard_at = time.monotonic()
-        node = message.data.get("node")
-        if message.type in _END_TYPES or (message.type == "executing" and node is None):
+        if message.type in _END_TYPES or (message.type == "executing" and message.node is None):
             self._executing, self._ending = False, True
             return True
-        if message.type in ("execution_start", "executing", "progress"):
-            self._executing = True
+        self._executing = True
         if message.type == "execution_start":
             self._report(0)
         if message.type == "executing":
-            self.on_progress(NodeStarted(str(node)))
+            self.on_progress(NodeStarted(str(message.node)))
         if message.type == "progress":
-            value, maximum = (int(message.data.get(key) or 0) for key in ("value", "max"))
-            self.on_progress(Step(str(node or ""), value, maximum))
+            self.on_progress(Step(message.node or "", message.value, message.maximum))
         return False
+
+    def _see(self, picture: PreviewMessage, prompt_id: str, streamed: Streamed | None) -> None:
+        ours = picture.prompt_id == prompt_id
+        if ours and streamed is not None and picture.node_id == streamed.node:
+            self._pictures.append(picture.image)
+        elif ours or (not picture.prompt_id and self._executing):
+            self.on_progress(Preview(picture.node_id, picture.image, picture.mime_type))
+
+    def _await_pictures(self, prompt_id: str, streamed: Streamed) -> None:
+        """The run is done; on a slow line its pictures are still on their way."""
+        silent_since = time.monotonic()
+        while len(self._pictures) < streamed.count:
+            self._check()
+            message = self.listener.next(_TICK_SECONDS)
+            if message is not None:
+                self._hear(message, prompt_id, streamed)
+                silent_since = time.monotonic()
+            elif (
+                self.listener.losses != self._losses
+                or time.monotonic() - silent_since > LOST_SECONDS
+            ):
+                raise PicturesLost(
+                    f"{len(self._pictures)} of {streamed.count} pictures came on the socket",
+                    hint="does a proxy on the way cut long connections?",
+                    prompt_id=prompt_id,
+                )
+
+    def _checked(
+        self,
+        entry: HistoryEntry,
+        prompt_id: str,
+        wanted: Sequence[str],
+        streamed: Streamed | None,
+    ) -> PromptResult:
+        """The result of a history entry. Raises if it failed, or does not hold what we want."""
+        events = entry.status.events()
+        if entry.status.status_str != "success":
+            raise failed_prompt(events, prompt_id)
+        cached = events.get("execution_cached", {}).get("nodes")
+        if stale := [node for node in wanted if isinstance(cached, list) and node in cached]:
+            raise RemoteError(
+                f"the server answered node {', '.join(sorted(stale))} from its cache",
+                hint="its files may be old ones; restart ComfyUI",
+                prompt_id=prompt_id,
+            )
+        if streamed is not None:
+            self._await_pictures(prompt_id, streamed)
+        result = PromptResult(prompt_id, entry.outputs, tuple(self._pictures))
+        for node_id in wanted:
+            if not result.files(node_id):
+                raise RemoteError(
+                    f"prompt {prompt_id} ended without files from node {node_id}",
+                    hint="look into the server's log",
+                    node_id=node_id,
+                    prompt_id=prompt_id,
+                )
+        return result
 
     def _report(self, ahead: int) -> None:
         if ahead != self._ahead:
@@ -194,7 +264,7 @@ class Run:
     def _withdraw(self) -> None:
         pause = min(self.poll_seconds, 1.0)
         try:
-            gone = remove_ours(self.transport, self.client_id, _STOP_SECONDS, pause)
+            gone = remove_prompts(self.transport, {self.client_id}, _STOP_SECONDS, pause)
         except EngineError as err:
             self._say(f"could not be asked to stop our job: {err.message}")
             return
@@ -213,28 +283,3 @@ def _marked(prompt: PromptJson, wanted: Sequence[str], mark: str) -> dict[str, A
             inputs["filename_prefix"] = f"{prefix}_{mark[:12]}"
         marked[node_id]["inputs"] = inputs
     return marked
-
-
-def _checked(entry: Mapping[str, Any], prompt_id: str, wanted: Sequence[str]) -> PromptResult:
-    """The result of a history entry. Raises if it failed, or does not hold what we want."""
-    status = entry.get("status") or {}
-    messages = status.get("messages")
-    if status.get("status_str", "success") != "success":
-        raise failed_prompt(messages, prompt_id)
-    result = PromptResult(prompt_id, entry.get("outputs") or {})
-    for name, data in messages or ():
-        if name == "execution_cached" and (stale := set(wanted) & set(data.get("nodes", ()))):
-            raise RemoteError(
-                f"the server answered node {', '.join(sorted(stale))} from its cache",
-                hint="its files may be old ones; restart ComfyUI",
-                prompt_id=prompt_id,
-            )
-    for node_id in wanted:
-        if not result.files(node_id):
-            raise RemoteError(
-                f"prompt {prompt_id} ended without files from node {node_id}",
-                hint="look into the server's log",
-                node_id=node_id,
-                prompt_id=prompt_id,
-            )
-    return result

@@ -9,44 +9,43 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
-from functools import partial
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from soundreel.engines.comfyui.client.address import ServerAddress
-from soundreel.engines.comfyui.client.errors import ResultGone
+from soundreel.engines.comfyui.client.answers import NodesAnswer, SystemStats
+from soundreel.engines.comfyui.client.claims import Claim
+from soundreel.engines.comfyui.client.errors import ResultGone, ServerAway
+from soundreel.engines.comfyui.client.jobs import read_queue, remove_prompts, sender
 from soundreel.engines.comfyui.client.listener import Listener
-from soundreel.engines.comfyui.client.results import FileRef, OnProgress, Progress, PromptResult
-from soundreel.engines.comfyui.client.retry import Deadline, T, retry
-from soundreel.engines.comfyui.client.run import PromptJson, Run
+from soundreel.engines.comfyui.client.results import (
+    FileRef,
+    OnProgress,
+    Progress,
+    PromptResult,
+    Streamed,
+)
+from soundreel.engines.comfyui.client.retry import Deadline, T, retry, retry_briefly
+from soundreel.engines.comfyui.client.run import SOCKET_SECONDS, PromptJson, Run
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.uploads import Uploader
+from soundreel.engines.comfyui.client.wire.exchange import Answer, Ask
+from soundreel.engines.comfyui.client.wire.faults import passing
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog, parse_object_info
-from soundreel.errors import RemoteError
+from soundreel.errors import EngineError
 from soundreel.events import Notice, RunControl
 
+FIRST_ANSWER_SECONDS = 5.0
+"""For the first question, from name to last byte: TLS to the other end of the world takes one."""
+NODES_SECONDS = 30.0
+"""A server with many node packs and a slow disk takes that long to list them."""
+ORPHAN_SECONDS = 30.0
+FILE_LIMIT = 256 << 20
+"""Bytes of a file that nobody knows the size of."""
 MOST_VANISHED_RESULTS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Device:
-    """One device of the server; memory in bytes."""
-
-    name: str
-    type: str
-    vram_total: int
-    vram_free: int
-
-
-@dataclass(frozen=True, slots=True)
-class SystemStats:
-    """version: of ComfyUI."""
-
-    version: str
-    devices: tuple[Device, ...]
+TIDY_SECONDS = 10.0
+"""How long a client that goes may take to empty its files."""
 
 
 class ComfyClient:
@@ -55,6 +54,7 @@ class ComfyClient:
     timeout: seconds for everything between entering and leaving; None is no limit.
     connect_timeout: seconds until a server that does not answer counts as away.
     poll_seconds: how often queue and history are asked beside the socket.
+    claims: folder in which clients of this machine know of each other (see claims.py).
     """
 
     def __init__(
@@ -64,6 +64,7 @@ class ComfyClient:
         timeout: float | None = None,
         connect_timeout: float = 10.0,
         poll_seconds: float = 2.0,
+        claims: Path | None = None,
     ) -> None:
         self.address = address
         self.client_id = uuid.uuid4().hex
@@ -71,12 +72,15 @@ class ComfyClient:
         self._poll_seconds = poll_seconds
         self._transport = Transport(address, connect_timeout)
         self._listener = Listener(address, self.client_id, connect_timeout)
-        self._uploader = Uploader(self._transport)
+        self._uploader = Uploader(self._transport, self.client_id[:8])
+        self._claim = Claim(claims, self.client_id)
+        self._looked_for_orphans = False
         self._deadline = Deadline(timeout)
         self._catalog: NodeCatalog | None = None
 
     def __enter__(self) -> ComfyClient:
         self._deadline = Deadline(self._timeout)
+        self._claim.hold()
         return self
 
     def __exit__(
@@ -88,19 +92,22 @@ class ComfyClient:
         with ExitStack() as stack:
             stack.push(self._transport)
             stack.callback(self._listener.close)
+            stack.callback(self._claim.release, settled=error is None)
+            stack.callback(self._tidy)
 
     def system_stats(self) -> SystemStats:
-        """Version and devices. Raises EngineUnavailable at once if the server is away."""
-        raw = self._transport.get_json("/system_stats")
-        return SystemStats(
-            str(raw.get("system", {}).get("comfyui_version", "unknown")),
-            tuple(_device(device) for device in raw.get("devices") or ()),
+        """Version and devices. Raises EngineUnavailable if the server is away or silent."""
+        return retry_briefly(
+            lambda: self._transport.get("/system_stats", SystemStats, FIRST_ANSWER_SECONDS)
         )
 
     def object_info(self) -> NodeCatalog:
         """What the server can do, asked once. Raises EngineUnavailable if it is away."""
         if self._catalog is None:
-            self._catalog = parse_object_info(self._transport.get_json("/object_info"))
+            answer = retry_briefly(
+                lambda: self._transport.get("/object_info", NodesAnswer, NODES_SECONDS)
+            )
+            self._catalog = parse_object_info(answer.root)
         return self._catalog
 
     def upload(
@@ -115,22 +122,34 @@ class ComfyClient:
             lambda: self._uploader.upload(data, suffix, temporary=temporary), control
         )
 
+    def empty_unused(self, control: RunControl) -> None:
+        """Empty the temporary files that have not been asked for since the last call."""
+        self._empty(self._uploader.unused(), control)
+
+    @property
+    def hears(self) -> bool:
+        """Whether the socket is open, so that pictures can be sent on it."""
+        return self._listener.start(SOCKET_SECONDS)
+
     def run(
         self,
-        prompt: PromptJson | Callable[[], PromptJson],
+        graph: PromptJson | Callable[[], PromptJson],
         control: RunControl,
         *,
         wanted: Sequence[str],
+        streamed: Streamed | None = None,
         on_progress: OnProgress | None = None,
     ) -> PromptResult:
-        """Run a prompt once, through lost sockets and restarts, and return its results.
+        """Run a graph once, through lost sockets and restarts, and return its results.
 
-        prompt: API format, or a function that makes it: it is asked again before every submission,
+        graph: API format, or a function that makes it: it is asked again before every submission,
             so that what it uploads is there after a restart.
         wanted: output nodes whose files must come from this very run.
+        streamed: the node that sends its pictures on the socket, if there is one.
         Raises RemoteError (refused, failed, time is up), OutOfMemory, Cancelled; then none of our
-        prompts is left on the server.
+        prompts is left on the server. PicturesLost if the run is done but pictures did not arrive.
         """
+        self._remove_orphans(control)
         return Run(
             transport=self._transport,
             listener=self._listener,
@@ -139,67 +158,133 @@ class ComfyClient:
             deadline=self._deadline,
             poll_seconds=self._poll_seconds,
             on_progress=on_progress or _ignore,
-        ).result(prompt, wanted)
+        ).result(graph, wanted, streamed)
 
     def run_and_fetch(
         self,
-        prompt: PromptJson | Callable[[], PromptJson],
+        graph: PromptJson | Callable[[], PromptJson],
         control: RunControl,
         *,
         wanted: Sequence[str],
-        emptied: Sequence[str] = (),
+        streamed: Streamed | None = None,
         on_progress: OnProgress | None = None,
+        limit: int = FILE_LIMIT,
     ) -> dict[str, list[bytes]]:
-        """`run`, and the bytes of all files of each wanted node: all from one run of it.
+        """`run`, and the bytes of all files of each wanted node, and the streamed pictures: all
+        from one run of the graph. What was fetched is then emptied on the server.
 
-        emptied: nodes among `wanted` whose files lie where no restart removes them; once we have
-            them, they are emptied on the server.
+        limit: bytes that one file may have.
         If files vanish before they are fetched (a restart empties the temp folder), it runs again.
         """
         vanished = 0
         while True:
-            result = self.run(prompt, control, wanted=wanted, on_progress=on_progress)
+            result = self.run(
+                graph, control, wanted=wanted, streamed=streamed, on_progress=on_progress
+            )
+            files = {node: result.files(node) for node in wanted}
             try:
                 fetched = {
-                    node: [self.fetch(file, control) for file in result.files(node)]
-                    for node in wanted
+                    node: self.fetch_all(refs, control, limit) for node, refs in files.items()
                 }
-                self._empty([file for node in emptied for file in result.files(node)], control)
-                return fetched
             except ResultGone as err:
                 vanished += 1
                 if vanished == MOST_VANISHED_RESULTS:
                     raise
                 control.emit(Notice(f"{err.message}: the job runs again"))
+                continue
+            self._empty([file for refs in files.values() for file in refs], control)
+            if streamed is not None:
+                fetched[streamed.node] = list(result.pictures)
+            return fetched
 
-    def fetch(self, file: FileRef, control: RunControl) -> bytes:
+    def fetch(self, file: FileRef, control: RunControl, limit: int = FILE_LIMIT) -> bytes:
         """The file's bytes. Waits for a server that is away. Raises ResultGone, Cancelled."""
-        return self._retry(lambda: self._fetch(file), control)
+        return self.fetch_all((file,), control, limit)[0]
 
-    def _fetch(self, file: FileRef) -> bytes:
-        place = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}
-        answer = self._transport.request("GET", "/view", params=place)
-        if answer.status_code == 404:
-            raise ResultGone(f"{file.filename} is not on {self.address} any more")
-        if not answer.is_success:
-            raise RemoteError(f"{self.address} answers {answer.status_code} for {file.filename}")
-        return answer.content
+    def fetch_all(
+        self, files: Sequence[FileRef], control: RunControl, limit: int = FILE_LIMIT
+    ) -> list[bytes]:
+        """The files' bytes, several at a time; otherwise as `fetch`."""
+        found: dict[FileRef, bytes] = {}
+        self._retry(lambda: self._fetch_missing(files, found, limit), control)
+        return [found[file] for file in files]
+
+    def _fetch_missing(
+        self, files: Sequence[FileRef], found: dict[FileRef, bytes], limit: int
+    ) -> None:
+        missing = [file for file in dict.fromkeys(files) if file not in found]
+        asks = [_view(file, limit) for file in missing]
+        trouble: EngineError | None = None
+        for file, answer in zip(missing, self._transport.request_all(asks), strict=True):
+            if isinstance(answer, EngineError):
+                trouble = trouble or answer
+            elif answer.ok:
+                found[file] = answer.content
+            else:
+                trouble = self._no_file(file, answer)
+        if trouble is not None:
+            raise trouble
+
+    def _no_file(self, file: FileRef, answer: Answer) -> EngineError:
+        """ComfyUI says 404 without a word when it has no such file; with words, it is a proxy."""
+        gone = ResultGone(f"{file.filename} is not on {self.address} any more")
+        if answer.status == 404 and not answer.content:
+            return gone
+        return passing(self.address, answer, then=gone if answer.status == 404 else None)
 
     def _empty(self, files: Sequence[FileRef], control: RunControl) -> None:
+        """A matter of the server's disk, not of the job: what it refuses to empty stays."""
+        full = list(files)
+
+        def attempt() -> None:
+            asks = [self._uploader.emptying(file) for file in full]
+            outcomes = self._transport.request_all(asks)
+            away = [out for out in outcomes if isinstance(out, ServerAway) and out.is_long]
+            full[:] = [file for file, out in zip(full, outcomes, strict=True) if out in away]
+            if away:
+                raise away[0]
+
+        self._retry(attempt, control)
         for file in files:
-            self._retry(partial(self._uploader.empty, file), control)
+            self._uploader.forget(file)
+
+    def _tidy(self) -> None:
+        """Before we go: our temporary files, as far as the server answers at once."""
+        self._uploader.unused()
+        files = self._uploader.unused()
+        if not files:
+            return
+        with suppress(EngineError), self._transport.watched(Deadline(TIDY_SECONDS).check):
+            self._transport.request_all([self._uploader.emptying(file) for file in files])
+
+    def _remove_orphans(self, control: RunControl) -> None:
+        """Once: the prompts of our clients that were killed, so that we do not wait behind them."""
+        if self._looked_for_orphans or not self._claim.knows_others:
+            return
+        state = self._retry(lambda: read_queue(self._transport), control)
+        senders = {sender(item) for item in (*state.running, *state.pending)}
+        dead = self._claim.orphans(senders - {self.client_id})
+        if dead:
+            with self._transport.watched(lambda: self._watch(control)):
+                gone = remove_prompts(self._transport, dead, ORPHAN_SECONDS, 0.5)
+            if gone:
+                self._claim.forget(dead)
+            words = "is taken off" if gone else "still runs; it stops when its node is done"
+            control.emit(Notice(f"{self.address}: what a killed run left there {words}"))
+        self._looked_for_orphans = True
 
     def _retry(self, attempt: Callable[[], T], control: RunControl) -> T:
-        return retry(attempt, control, self._deadline)
+        with self._transport.watched(lambda: self._watch(control)):
+            return retry(attempt, control, self._deadline)
+
+    def _watch(self, control: RunControl) -> None:
+        control.raise_if_cancelled()
+        self._deadline.check()
 
 
-def _device(raw: dict[str, Any]) -> Device:
-    return Device(
-        str(raw.get("name", "")),
-        str(raw.get("type", "")),
-        int(raw.get("vram_total") or 0),
-        int(raw.get("vram_free") or 0),
-    )
+def _view(file: FileRef, limit: int) -> Ask:
+    headers = {"Accept-Encoding": "identity"}
+    return Ask("GET", "/view", {"params": file.query(), "headers": headers}, limit)
 
 
 def _ignore(_: Progress) -> None:

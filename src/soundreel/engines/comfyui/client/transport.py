@@ -2,19 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from soundreel.engines.comfyui.client.address import ServerAddress
-from soundreel.engines.comfyui.client.errors import ServerAway
-from soundreel.errors import EngineUnavailable, InputError
+from soundreel.engines.comfyui.client.wire.exchange import (
+    WIRE_ERRORS,
+    Answer,
+    Ask,
+    exchange,
+    exchange_all,
+)
+from soundreel.engines.comfyui.client.wire.faults import (
+    from_wire,
+    not_comfyui,
+    of_status,
+    passing,
+)
+from soundreel.engines.comfyui.client.wire.loop import LoopThread
+from soundreel.errors import EngineError, RemoteError
 
 READ_SECONDS = 60.0
 """A busy server holds its event loop for seconds, so an answer may be slow."""
-_GATEWAY = frozenset({502, 503, 504})
+JSON_LIMIT = 64 << 20
+"""Bytes: /object_info of a server with hundreds of node packs has ten million, a long queue too."""
+AT_ONCE = 4
+"""Files fetched at a time: on a distant server the way there and back counts, not the bytes."""
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class Transport:
@@ -22,9 +42,11 @@ class Transport:
 
     def __init__(self, address: ServerAddress, connect_timeout: float) -> None:
         self.address = address
-        self._http = httpx.Client(
+        self._loop = LoopThread()
+        self._watch: Callable[[], None] = _nothing
+        self._http = httpx.AsyncClient(
             base_url=address.url,
-            headers=address.headers(),
+            headers={"Accept-Encoding": "gzip, deflate", **address.headers()},
             timeout=httpx.Timeout(READ_SECONDS, connect=connect_timeout),
             mounts={f"all://{address.host}": None} if address.is_local else None,  # no proxy
         )
@@ -38,66 +60,87 @@ class Transport:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._http.close()
+        self._loop.close(self._http.aclose)
 
-    def get_json(self, path: str) -> dict[str, Any]:
-        """The JSON object at `path`; all that we ask for is one."""
-        response = self._good(self.request("GET", path))
+    @contextmanager
+    def watched(self, watch: Callable[[], None]) -> Iterator[None]:
+        """Whatever is asked in here ends as soon as `watch` raises something."""
+        before, self._watch = self._watch, watch
         try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise EngineUnavailable(
-                f"{self.address} does not answer like ComfyUI: no JSON object at {path}",
-                hint="check the address and its path prefix",
-            )
+            yield
+        finally:
+            self._watch = before
+
+    def get(self, path: str, model: type[Model], answer_s: float | None = None) -> Model:
+        """The JSON object at `path`, as its model; all that we ask for is one.
+
+        Raises NotComfyUI (no JSON), RemoteError (JSON of another shape).
+        """
+        answer = self.request("GET", path, limit=JSON_LIMIT, answer_s=answer_s)
+        if not answer.ok or not answer.content.lstrip().startswith(b"{"):
+            raise not_comfyui(self.address, answer)
+        return self.parsed(answer, model)
+
+    def parsed(self, answer: Answer, model: type[Model]) -> Model:
+        """Raises RemoteError naming what has not the shape that it should have."""
+        try:
+            return model.model_validate_json(answer.content)
+        except ValidationError as err:
+            first = err.errors(include_url=False, include_input=False)[0]
+            if first["type"] == "json_invalid":
+                raise not_comfyui(self.address, answer) from None
+            where = ".".join(str(part) for part in first["loc"])
+            raise RemoteError(
+                f"{self.address} answers {answer.path} in a shape that no known ComfyUI gives: "
+                f"{where}: {first['msg'].lower()}",
+                hint="update ComfyUI, or look for a node pack or proxy that changes its answers",
+            ) from None
+
+    def post_json(self, path: str, body: Mapping[str, Any], answer_s: float | None = None) -> None:
+        """Post where the answer is empty (/queue, /interrupt)."""
+        answer = self.request("POST", path, json=body, answer_s=answer_s)
+        if not answer.ok:
+            raise passing(self.address, answer)
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        limit: int = JSON_LIMIT,
+        answer_s: float | None = None,
+        sends: int = 0,
+        **options: Any,
+    ) -> Answer:
+        """The answer, whatever its status, but for one that may pass or that shuts us out.
+
+        Raises ServerAway (no answer, or one that may pass), EngineUnavailable (a closed door, a
+        redirect, a certificate) and RemoteError (more than `limit` bytes).
+        """
+        ask = Ask(method, path, options, limit, answer_s or READ_SECONDS, sends)
+        try:
+            answer = self._loop.run(exchange(self._http, ask), self._watch)
+        except WIRE_ERRORS as err:
+            raise from_wire(self.address, ask, err) from err
+        if trouble := of_status(self.address, answer):
+            raise trouble
         return answer
 
-    def post_json(self, path: str, body: Mapping[str, Any]) -> None:
-        """Post where the answer is empty (/queue, /interrupt)."""
-        self._good(self.request("POST", path, json=body))
+    def request_all(self, asks: Sequence[Ask]) -> list[Answer | EngineError]:
+        """Several at a time; each gives its answer, or the error that `request` would raise."""
+        made = self._loop.run(exchange_all(self._http, list(asks), AT_ONCE), self._watch)
+        return [self._judged(ask, outcome) for ask, outcome in zip(asks, made, strict=True)]
 
-    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """The answer, whatever its status, but for a server that is away or shuts us out.
+    def _judged(self, ask: Ask, outcome: Answer | BaseException) -> Answer | EngineError:
+        if isinstance(outcome, Answer):
+            return of_status(self.address, outcome) or outcome
+        if not isinstance(outcome, WIRE_ERRORS):
+            raise outcome
+        error = from_wire(self.address, ask, outcome)
+        if not isinstance(error, EngineError):
+            raise error
+        return error
 
-        Raises ServerAway (no answer, or a gateway's 502, 503, 504) and EngineUnavailable (401,
-        403, a redirect).
-        """
-        try:
-            response = self._http.request(method, path, **options)
-        except httpx.TransportError as err:
-            raise ServerAway(
-                f"no answer from {self.address}: {err or type(err).__name__}",
-                hint="start ComfyUI there, or name another server with --url",
-            ) from err
-        except httpx.InvalidURL as err:
-            raise InputError(f"not a server address: {self.address}: {err}") from err
-        if response.status_code in _GATEWAY:
-            raise ServerAway(
-                f"{self.address} answers {response.status_code}: nothing runs behind that gateway",
-                hint="start ComfyUI there, or name another server with --url",
-            )
-        self._refuse_strangers(response)
-        return response
 
-    def _refuse_strangers(self, response: httpx.Response) -> None:
-        if response.status_code in (401, 403):
-            raise EngineUnavailable(
-                f"{self.address} does not let us in ({response.status_code})",
-                hint="set the token (SOUNDREEL_TOKEN) or write user:password@ in --url",
-            )
-        if response.is_redirect:
-            target = response.headers.get("location", "").split("?")[0]
-            raise EngineUnavailable(
-                f"{self.address} redirects to {target}", hint="give the final address with --url"
-            )
-
-    def _good(self, response: httpx.Response) -> httpx.Response:
-        if response.is_success:
-            return response
-        path = response.request.url.path
-        raise EngineUnavailable(
-            f"{self.address} answers {response.status_code} to {path}: {response.text[:300]}",
-            hint="is that a ComfyUI server? try: soundreel doctor --url",
-        )
+def _nothing() -> None:
+    return None

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from soundreel.engines.comfyui.client.answers import UploadAnswer
+from soundreel.engines.comfyui.client.errors import RESUME_HINT, ServerAway
 from soundreel.engines.comfyui.client.results import FileRef
 from soundreel.engines.comfyui.client.transport import Transport
+from soundreel.engines.comfyui.client.wire.exchange import Ask
+from soundreel.engines.comfyui.client.wire.faults import passing
 from soundreel.errors import InputError, RemoteError
 
 FOLDER = "soundreel"
@@ -15,11 +20,16 @@ FOLDER = "soundreel"
 
 
 class Uploader:
-    """Sends each content once, and again only if it is not on the server any more."""
+    """Sends each content once, and again only if it is not on the server any more.
 
-    def __init__(self, transport: Transport) -> None:
+    tag: makes the names of temporary files ours alone, so that emptying them harms nobody.
+    """
+
+    def __init__(self, transport: Transport, tag: str) -> None:
         self._transport = transport
-        self._sent: dict[tuple[str, str], str] = {}
+        self._tag = tag
+        self._sent: dict[tuple[str, str], FileRef] = {}
+        self._used: set[FileRef] = set()
 
     def upload(self, data: bytes | Path, suffix: str, *, temporary: bool = False) -> str:
         """Value for a loader node's input, e.g. "soundreel/3f2a90.wav".
@@ -28,60 +38,91 @@ class Uploader:
         The server renames a file whose name is taken by other bytes: its answer is what counts.
         Only files that this object sent itself are taken as being there.
         """
-        name = f"{_digest(data)}{suffix}"
+        tag = f"-{self._tag}" if temporary else ""
+        name = f"{_digest(data)}{tag}{suffix}"
         kind = "temp" if temporary else "input"
         size = len(data) if isinstance(data, bytes) else data.stat().st_size
         known = self._sent.get((kind, name))
-        if known is None or not self._is_there(known, kind, size):
+        if known is None or not self._is_there(known, size):
             known = self._sent[kind, name] = self._send(name, data, kind, size)
-        return f"{known} [temp]" if temporary else known
+        self._used.add(known)
+        value = "/".join(filter(None, (known.subfolder, known.filename)))
+        return f"{value} [temp]" if temporary else value
 
-    def empty(self, file: FileRef) -> None:
-        """Put an empty file in the place of one that our run wrote, since nothing can be deleted.
+    def unused(self) -> list[FileRef]:
+        """The temporary files that nobody asked for since the last call."""
+        idle = [file for file in self._sent.values() if file.type == "temp"]
+        idle = [file for file in idle if file not in self._used]
+        self._used = set()
+        return idle
+
+    def forget(self, file: FileRef) -> None:
+        """The file is empty now."""
+        self._sent = {place: sent for place, sent in self._sent.items() if sent != file}
+
+    def emptying(self, file: FileRef) -> Ask:
+        """Puts an empty file in the place of one that our run wrote, since nothing can be deleted.
 
         A server that refuses keeps the file: a matter of disk space, not of the job.
         """
-        self._transport.request(
+        return Ask(
             "POST",
             "/upload/image",
-            data={"type": file.type, "subfolder": file.subfolder, "overwrite": "true"},
-            files={"image": (file.filename, b"", "application/octet-stream")},
+            {
+                "data": {"type": file.type, "subfolder": file.subfolder, "overwrite": "true"},
+                "files": {"image": (file.filename, b"", "application/octet-stream")},
+            },
         )
 
-    def _is_there(self, value: str, kind: str, size: int) -> bool:
-        folder, _, filename = value.rpartition("/")
+    def _is_there(self, file: FileRef, size: int) -> bool:
         answer = self._transport.request(
             "HEAD",
             "/view",
-            params={"filename": filename, "subfolder": folder, "type": kind},
+            params=file.query(),
             headers={"Accept-Encoding": "identity"},
         )
-        return answer.is_success and answer.headers.get("content-length") == str(size)
+        return answer.ok and answer.headers.get("content-length") == str(size)
 
-    def _send(self, name: str, data: bytes | Path, kind: str, size: int) -> str:
+    def _send(self, name: str, data: bytes | Path, kind: str, size: int) -> FileRef:
         with ExitStack() as stack:
             body = data if isinstance(data, bytes) else stack.enter_context(data.open("rb"))
-            answer = self._transport.request(
-                "POST",
-                "/upload/image",
-                data={"type": kind, "subfolder": FOLDER},
-                files={"image": (name, body, "application/octet-stream")},
-            )
-        if answer.status_code == 413:
+            with self._disk_trouble(kind):
+                answer = self._transport.request(
+                    "POST",
+                    "/upload/image",
+                    sends=size,
+                    data={"type": kind, "subfolder": FOLDER},
+                    files={"image": (name, body, "application/octet-stream")},
+                )
+        if answer.status == 413:
             raise InputError(
                 f"{name} has {size / 1e6:.0f} MB, more than {self._transport.address} takes: "
-                f"{answer.text[:200]}",
+                f"{answer.words()}",
                 hint="start ComfyUI with a larger --max-upload-size",
             )
+        if answer.status in (404, 405):
+            raise passing(self._transport.address, answer, self._refused(kind, answer.status))
+        if not answer.ok:
+            raise self._refused(kind, answer.status, answer.words())
+        place = self._transport.parsed(answer, UploadAnswer)
+        return FileRef(place.name, place.subfolder, kind)
+
+    @contextmanager
+    def _disk_trouble(self, kind: str) -> Iterator[None]:
+        """A server that cannot write answers 500, as one does that breaks down for a moment."""
         try:
-            place = answer.raise_for_status().json()
-            return "/".join(filter(None, (str(place.get("subfolder", "")), str(place["name"]))))
-        except Exception as err:
-            raise RemoteError(
-                f"{self._transport.address} did not take the upload ({answer.status_code}): "
-                f"{answer.text[:200]}",
-                hint=f"is its {kind} folder writable, and its disk not full?",
-            ) from err
+            yield
+        except ServerAway as err:
+            if err.status == 500:
+                err.then = self._refused(kind, err.status)
+            raise
+
+    def _refused(self, kind: str, status: int, words: str = "") -> RemoteError:
+        return RemoteError(
+            f"{self._transport.address} did not take the upload ({status})"
+            + (f": {words}" if words else ""),
+            hint=f"is its {kind} folder writable, and its disk not full? {RESUME_HINT}",
+        )
 
 
 def _digest(data: bytes | Path) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+_DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
+
 
 @dataclass(frozen=True, slots=True)
 class InputInfo:
@@ -60,7 +62,7 @@ def parse_object_info(raw: Mapping[str, Any]) -> NodeCatalog:
     nodes = {
         name: _parse_node(name, entry)
         for name, entry in raw.items()
-        if isinstance(entry, Mapping) and "input" in entry
+        if isinstance(entry, Mapping) and isinstance(entry.get("input"), Mapping)
     }
     return NodeCatalog(nodes)
 
@@ -68,25 +70,38 @@ def parse_object_info(raw: Mapping[str, Any]) -> NodeCatalog:
 def _parse_node(name: str, entry: Mapping[str, Any]) -> NodeInfo:
     inputs: dict[str, InputInfo] = {}
     for group in ("required", "optional"):
-        for input_name, spec in (entry["input"].get(group) or {}).items():
+        for input_name, spec in _mapping(entry["input"].get(group)).items():
             inputs[input_name] = _parse_input(input_name, spec, required=group == "required")
     return NodeInfo(
         name=name,
         inputs=inputs,
-        outputs=tuple(str(output) for output in entry.get("output") or ()),
+        outputs=_texts(entry.get("output")),
         is_output=bool(entry.get("output_node")),
         module=str(entry.get("python_module", "")),
     )
 
 
 def _parse_input(name: str, spec: Any, *, required: bool) -> InputInfo:
-    """Two shapes of a choice coexist: [["a", "b"], {...}] and ["COMBO", {"options": [...]}]."""
-    parts = list(spec) if isinstance(spec, list | tuple) else [spec]
+    """Three shapes of a choice coexist: [["a", "b"], {...}], ["COMBO", {"options": [...]}] and,
+    where a choice brings inputs of its own, [_DYNAMIC, {"options": [{"key": "a", ...}]}].
+    One whose choices the server does not list (it fetches them) can only be tried."""
+    parts = spec if isinstance(spec, list) else [spec]
     kind = parts[0] if parts else "*"
-    settings = parts[1] if len(parts) > 1 and isinstance(parts[1], Mapping) else {}
-    if isinstance(kind, list | tuple):
-        return InputInfo(name, "COMBO", required, tuple(map(str, kind)), settings)
-    if kind == "COMBO":
-        choices = settings.get("options") or ()
-        return InputInfo(name, "COMBO", required, tuple(map(str, choices)), settings)
+    settings = _mapping(parts[1]) if len(parts) > 1 else {}
+    if isinstance(kind, list):
+        return InputInfo(name, "COMBO", required, _texts(kind), settings)
+    if kind in ("COMBO", _DYNAMIC):
+        choices = _texts(settings.get("options")) if "options" in settings else None
+        return InputInfo(name, "COMBO", required, choices, settings)
     return InputInfo(name, str(kind), required, None, settings)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    entries = value if isinstance(value, list) else ()
+    return tuple(
+        str(entry.get("key", "")) if isinstance(entry, Mapping) else str(entry) for entry in entries
+    )
