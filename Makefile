@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORES ?= 2
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check bench docs clean
+.PHONY: demo test soak check bench docs clean
 
 demo: .venv/core
 	$(BIN)/soundreel examples/speech.wav --image examples/portrait.png --engine preview \
@@ -12,6 +12,10 @@ demo: .venv/core
 
 test: check
 	$(BIN)/pytest -n $(CORES) --dist loadgroup
+
+# What takes minutes: the whole of the fuzzing and stress tests, of which `make test` runs a tenth.
+soak: .venv/dev
+	$(BIN)/pytest -n $(CORES) --dist loadgroup -m soak
 
 check: .venv/dev
 	$(BIN)/ruff format --check .

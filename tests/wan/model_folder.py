@@ -24,12 +24,18 @@ def make_model_folder(folder: Path, seed: int = 0) -> Path:
     """Write four models and a tokenizer below `folder`; a seed always gives the same weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        for name, make in _PARTS.items():
-            model = make().eval()
-            _fill(model)
-            model.save_pretrained(folder / name)
+        for name in _PARTS:
+            make_part(folder, name)
     _write_tokenizer(folder / "tokenizer")
     return folder
+
+
+def make_part(folder: Path, name: str) -> Path:
+    """Write one of the four models below `folder`."""
+    model = _PARTS[name]().eval()
+    _fill(model)
+    model.save_pretrained(folder / name)
+    return folder / name
 
 
 def _transformer() -> Any:

@@ -6,14 +6,15 @@ ComfyUI's repackaged ones, diffusers and transformers folders, city96's GGUF fil
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 
-from soundreel.engines.wan.files.headers import Header, TensorHeader, read_tensor_bytes
+from soundreel.engines.wan.files.contents import Header, TensorHeader
+from soundreel.engines.wan.files.headers import FETCH_AGAIN, read_tensor_bytes
+from soundreel.engines.wan.files.limits import faults_of, parse_json, parse_object
 from soundreel.engines.wan.model.names import without_prefix
 
 Tensors = Mapping[str, TensorHeader]
@@ -101,7 +102,7 @@ def _audio_encoder(tensors: Tensors) -> Kind | None:
     projection = names.get("feature_projection.projection.weight")
     if projection is None or "feature_extractor.conv_layers.0.conv.weight" not in names:
         return None
-    return Kind.OTHER_AUDIO if projection.shape[0] == _WAV2VEC2_BASE else Kind.AUDIO_ENCODER
+    return Kind.OTHER_AUDIO if projection.shape[:1] == (_WAV2VEC2_BASE,) else Kind.AUDIO_ENCODER
 
 
 def _interpolator(tensors: Tensors) -> Kind | None:
@@ -121,6 +122,7 @@ _RULES: tuple[Callable[[Tensors], Kind | None], ...] = (
 _SUPPORTED_QUANT = {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
 _NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "F8_E4M3": "fp8", "F8_E5M2": "fp8_e5m2"}
 _SCALES = (".scale_weight", ".weight_scale")
+_MAX_NAME, _MAX_NAMES = 64, 8  # characters of a format's name, names that are told
 
 
 def number_format(path: Path, header: Header) -> str:
@@ -145,29 +147,40 @@ def foreign_formats(path: Path, header: Header) -> list[str]:
     weights = {t.dtype for n, t in header.tensors.items() if n.endswith(".weight")}
     if header.container == "safetensors" and not found:
         found |= {f"undeclared {dtype}" for dtype in weights & {"I8", "U8", "F4", "I32"}}
-    return sorted(found)
+    return sorted(found)[:_MAX_NAMES]
 
 
 def declared_quantisations(path: Path, header: Header) -> dict[str, str]:
-    """Layer name -> format, from ComfyUI's file metadata or its `<layer>.comfy_quant` tensors."""
+    """Layer name -> format, from ComfyUI's file metadata or its `<layer>.comfy_quant` tensors.
+
+    Raises InputError where they are malformed.
+    """
     layers: dict[str, str] = {}
-    text = header.metadata.get("_quantization_metadata")
-    if text:
-        entries = json.loads(text).get("layers", {})
-        layers.update({name: _format_of(entry) for name, entry in entries.items()})
-    for name, tensor in header.tensors.items():
-        if name.endswith(".comfy_quant") and header.container == "safetensors":
-            entry = json.loads(read_tensor_bytes(path, tensor))
-            layers[name.removesuffix(".comfy_quant")] = _format_of(entry)
+    with faults_of(path, "a weight file whose quantisation can be read", FETCH_AGAIN):
+        text = header.metadata.get("_quantization_metadata")
+        if text:
+            entries = parse_object(text.encode()).get("layers", {})
+            if not isinstance(entries, dict):
+                raise ValueError("its _quantization_metadata names no layers")
+            layers.update({name: _format_of(entry) for name, entry in entries.items()})
+        for name, tensor in header.tensors.items():
+            if name.endswith(".comfy_quant") and header.container == "safetensors":
+                entry = parse_json(read_tensor_bytes(path, tensor))
+                layers[name.removesuffix(".comfy_quant")] = _format_of(entry)
     return layers
 
 
 def _format_of(entry: object) -> str:
     """An entry is a format's name, or {"format": name, ...} with its parameters."""
-    if not isinstance(entry, Mapping):
-        return str(entry)
+    if isinstance(entry, str):
+        return entry[:_MAX_NAME]
+    if not isinstance(entry, dict):
+        raise ValueError(f"a quantisation is a {type(entry).__name__}")
+    name = entry.get("format", "unnamed")
+    if not isinstance(name, str):
+        raise ValueError(f"a quantisation's name is a {type(name).__name__}")
     rotated = any("rot" in str(key).lower() and value for key, value in entry.items())
-    return f"{entry.get('format', 'unnamed')}{' with rotation' if rotated else ''}"
+    return f"{name[:_MAX_NAME]}{' with rotation' if rotated else ''}"
 
 
 def _most_bytes(tensors: Iterable[TensorHeader]) -> str:

@@ -6,19 +6,22 @@ The first usable file for a slot is taken, the smallest where one place holds se
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from soundreel.engines.wan.files.catalog import FOLDERS, PUBLISHED, SLOTS, Slot
+from soundreel.engines.wan.files.contents import Header
 from soundreel.engines.wan.files.formats import Kind, foreign_formats, number_format, recognise
-from soundreel.engines.wan.files.headers import SUFFIXES, Header, read_header
+from soundreel.engines.wan.files.headers import FETCH_AGAIN, SUFFIXES, read_header
+from soundreel.engines.wan.files.limits import MAX_JSON, faults_of, read_json_object
 from soundreel.engines.wan.files.places import Place, places
 from soundreel.errors import EngineUnavailable, InputError
 
 _DEPTH = 4  # folders below a place that are looked into
+_MAX_ENTRIES, _MAX_SHARDS = 100_000, 1000
+_INDEX = ".safetensors.index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +116,19 @@ def scan(where: Sequence[Place]) -> Iterator[Found]:
     """Everything recognised in these places, place by place, the smaller first in each."""
     seen: set[Path] = set()
     for place in where:
-        items = [_inspect(path, place.origin) for path in _candidates(place.folder, seen)]
+        if place.problem:
+            yield _faulty(place.folder, place.origin, place.problem)
+            continue
+        files, problems = _listed(place.folder)
+        items = [_inspect(path, place.origin) for path in _candidates(files, seen)]
         yield from sorted(items, key=lambda item: (item.problem != "", item.size))
+        yield from (_faulty(place.folder, place.origin, problem) for problem in problems)
 
 
-def _candidates(folder: Path, seen: set[Path]) -> Iterator[Path]:
+def _candidates(files: Sequence[Path], seen: set[Path]) -> Iterator[Path]:
     """Weight files and shard indices, each file once; shards stand behind their index."""
-    files = sorted(_walk(folder, _DEPTH))
-    indices = [path for path in files if path.name.endswith(".safetensors.index.json")]
-    shards = {path.parent / name for path in indices for name in _shards(path)}
+    indices = [path for path in files if path.name.endswith(_INDEX)]
+    shards = {shard for path in indices for shard in _shards_of(path)}
     for path in indices + [p for p in files if p.suffix in SUFFIXES and p not in shards]:
         real = path.resolve()
         if real not in seen:
@@ -129,18 +136,38 @@ def _candidates(folder: Path, seen: set[Path]) -> Iterator[Path]:
             yield path
 
 
-def _walk(folder: Path, depth: int) -> Iterator[Path]:
-    for path in folder.iterdir():
-        if path.is_dir() and depth > 1 and not path.name.startswith("."):
-            yield from _walk(path, depth - 1)
-        elif path.is_file() and (path.suffix in SUFFIXES or path.name.endswith(".index.json")):
-            yield path
+def _listed(folder: Path) -> tuple[list[Path], list[str]]:
+    """Files that may be weights, sorted, and why some folders could not be read."""
+    files: list[Path] = []
+    problems: list[str] = []
+    waiting = [(folder, _DEPTH)]
+    entered: set[Path] = set()
+    count = 0
+    while waiting:
+        here, depth = waiting.pop()
+        try:
+            entered.add(here.resolve())
+            for path in here.iterdir():
+                count += 1
+                if path.is_dir():
+                    if depth > 1 and path.name[0] != "." and path.resolve() not in entered:
+                        waiting.append((path, depth - 1))
+                elif (path.suffix in SUFFIXES or path.name.endswith(_INDEX)) and path.is_file():
+                    files.append(path)
+        except OSError as err:
+            problems.append(f"cannot read {here}: {err.strerror or err}")
+        if count > _MAX_ENTRIES:
+            problems.append(f"{folder} holds more than {_MAX_ENTRIES:,} files: name its parts")
+            break
+    return sorted(files), problems
 
 
-def _shards(index: Path) -> list[str]:
-    """File names of a sharded set, in order."""
-    table = json.loads(index.read_text(encoding="utf-8"))
-    return sorted(set(table.get("weight_map", {}).values()))
+def _shards_of(index: Path) -> list[Path]:
+    """The files of a sharded set that stand behind its index; none where it cannot be read."""
+    try:
+        return _files_of(index)
+    except InputError:
+        return []
 
 
 def _inspect(path: Path, origin: str) -> Found:
@@ -149,23 +176,42 @@ def _inspect(path: Path, origin: str) -> Found:
         files = _files_of(path)
         header = _joined([read_header(file) for file in files])
         kind, form = recognise(header), number_format(files[0], header)
-    except (InputError, json.JSONDecodeError) as err:
-        text = err.message if isinstance(err, InputError) else f"{path} is not valid JSON"
-        return Found(Kind.UNKNOWN, path, (), "", 0, 0, origin, text)
-    size = sum(file.stat().st_size for file in files)
+        problem = _problem(files[0], header, kind)
+        size = sum(file.stat().st_size for file in files)
+    except InputError as err:
+        return _faulty(path, origin, err.message)
+    except OSError as err:  # it went away meanwhile
+        return _faulty(path, origin, f"cannot read {path}: {err.strerror or err}")
     numbers = sum(tensor.numel for tensor in header.tensors.values())
-    found = Found(kind, path, tuple(files), form, size, numbers, origin)
-    return replace(found, problem=_problem(files[0], header, kind))
+    return Found(kind, path, tuple(files), form, size, numbers, origin, problem)
+
+
+def _faulty(path: Path, origin: str, problem: str) -> Found:
+    return Found(Kind.UNKNOWN, path, (), "", 0, 0, origin, problem)
 
 
 def _files_of(path: Path) -> list[Path]:
-    if not path.name.endswith(".index.json"):
+    """The file itself, or the shards that an index names. Raises InputError."""
+    if not path.name.endswith(_INDEX):
         return [path]
-    files = [path.parent / name for name in _shards(path)]
-    gone = [file.name for file in files if not file.is_file()]
+    with faults_of(path, "an index of shards", FETCH_AGAIN):
+        table = read_json_object(path, MAX_JSON).get("weight_map")
+        if not isinstance(table, dict) or not table:
+            raise ValueError("it names no files")
+        files = sorted(_shard(path.parent, name) for name in set(table.values()))
+        if len(files) > _MAX_SHARDS:
+            raise ValueError(f"it names {len(files):,} files")
+        gone = [file.name for file in files if not file.is_file()]
     if gone:
         raise InputError(f"{path}: {len(gone)} of {len(files)} shards are missing: {gone[0]}")
     return files
+
+
+def _shard(folder: Path, name: object) -> Path:
+    """A file of the index's own folder: an index must not lead anywhere else."""
+    if not isinstance(name, str) or Path(name).name != name or "\\" in name:
+        raise ValueError("its weight_map names other things than files beside it")
+    return folder / name
 
 
 def _joined(headers: Sequence[Header]) -> Header:

@@ -13,15 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundreel.engines.wan.files.catalog import COMFY_21_REPO, COMFY_REPO, OFFICIAL_REPO, SLOTS
+from soundreel.engines.wan.files.limits import faults_of, read_bounded
 from soundreel.errors import EngineUnavailable, InputError
+
+_MAX_YAML = 32_768  # bytes; ComfyUI's example has 1,600
+_MAX_BRACKETS = 1000  # PyYAML's time grows with the square of the open ones
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A folder that may hold weights, and how it came to be looked into."""
+    """A folder that may hold weights, and how it came to be looked into.
+
+    problem: why `folder`, or the file that should name folders, cannot be read, or "".
+    """
 
     origin: str
     folder: Path
+    problem: str = ""
 
 
 def places(models_dir: Sequence[Path], environ: Mapping[str, str] = os.environ) -> list[Place]:
@@ -32,20 +40,38 @@ def places(models_dir: Sequence[Path], environ: Mapping[str, str] = os.environ) 
     wanted += [Place("hub cache", folder) for folder in _hub_folders(environ)]
     first: dict[Path, Place] = {}
     for place in wanted:
-        if place.folder.is_dir():
+        if place.problem or _is_dir(place.folder):
             first.setdefault(place.folder.resolve(), place)
     return list(first.values())
+
+
+def _is_dir(folder: Path) -> bool:
+    try:
+        return folder.is_dir()
+    except OSError:  # below a folder that we may not enter
+        return False
 
 
 def _expand(origin: str, folder: Path) -> Iterator[Place]:
     """A ComfyUI installation stands for its models folder and its extra paths."""
     folder = folder.expanduser()
     models = folder / "models"
-    is_comfy = models.is_dir() and (folder / "folder_paths.py").is_file()
-    yield from _slot_folders(origin, models if is_comfy else folder)
-    extra = folder / "extra_model_paths.yaml"
-    if extra.is_file():
-        yield from (Place(f"{origin} (extra_model_paths)", p) for p in extra_folders(extra))
+    try:
+        is_comfy = models.is_dir() and (folder / "folder_paths.py").is_file()
+        yield from _slot_folders(origin, models if is_comfy else folder)
+        extra = folder / "extra_model_paths.yaml"
+        if extra.is_file():
+            yield from _extra_places(f"{origin} (extra_model_paths)", extra)
+    except OSError as err:
+        yield Place(origin, folder, f"cannot read {folder}: {err.strerror or err}")
+
+
+def _extra_places(origin: str, extra: Path) -> Iterator[Place]:
+    """One bad file hides its own folders, no others."""
+    try:
+        yield from (Place(origin, folder) for folder in extra_folders(extra))
+    except (InputError, EngineUnavailable) as err:
+        yield Place(origin, extra, err.message)
 
 
 def _slot_folders(origin: str, folder: Path) -> Iterator[Place]:
@@ -73,22 +99,26 @@ def extra_folders(path: Path) -> list[Path]:
         raise EngineUnavailable(
             f"{path} cannot be read without PyYAML", hint="pip install 'soundreel[wan]'"
         ) from err
-    try:
-        sections = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-        names = {name for slot in SLOTS for name in slot.folders}
-        folders: list[Path] = []
-        for section in sections.values():
-            base = path.parent / Path(os.path.expandvars(section.get("base_path", ""))).expanduser()
-            for key in sorted(names & set(section)):
-                folders += [
-                    base / line.strip() for line in section[key].split("\n") if line.strip()
-                ]
-        return folders
-    except (OSError, yaml.YAMLError, AttributeError, TypeError) as err:
-        raise InputError(
-            f"{path} cannot be read as ComfyUI's extra_model_paths.yaml: {err}",
-            hint="each section is a mapping of folder names to paths",
-        ) from err
+    with faults_of(
+        path,
+        "a readable extra_model_paths.yaml",
+        "each section is a mapping of folder names to paths, in UTF-8",
+    ):
+        try:
+            text = read_bounded(path, _MAX_YAML).decode("utf-8")
+            if text.count("[") + text.count("{") > _MAX_BRACKETS:
+                raise ValueError(f"more than {_MAX_BRACKETS} brackets")
+            sections = yaml.safe_load(text) or {}
+        except yaml.YAMLError as err:
+            raise ValueError(str(err)) from err
+        return [folder for section in sections.values() for folder in _of_section(path, section)]
+
+
+def _of_section(path: Path, section: Mapping[str, str]) -> list[Path]:
+    base = path.parent / Path(os.path.expandvars(section.get("base_path", ""))).expanduser()
+    names = sorted({name for slot in SLOTS for name in slot.folders} & set(section))
+    lines = [line.strip() for key in names for line in section[key].split("\n")]
+    return [base / line for line in lines if line]
 
 
 def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
@@ -104,6 +134,20 @@ def _hub_folders(environ: Mapping[str, str]) -> list[Path]:
     folders: list[Path] = []
     for repo in (COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO):
         snapshots = hub_cache(environ) / f"models--{repo.replace('/', '--')}" / "snapshots"
-        if snapshots.is_dir():
-            folders += sorted(snapshots.iterdir(), key=lambda p: p.stat().st_mtime, reverse=True)
+        if _is_dir(snapshots):
+            folders += sorted(_listed(snapshots), key=_modified, reverse=True)
     return folders
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:  # a link to what is gone
+        return 0.0

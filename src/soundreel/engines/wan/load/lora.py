@@ -11,7 +11,6 @@ Key styles: `diffusion_model.blocks.0.self_attn.q.lora_down.weight` (ComfyUI, li
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,8 +20,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from soundreel.engines.wan.files.limits import MAX_CONFIG, faults_of, read_json_object
 from soundreel.errors import InputError
 
+_MAX_ALPHA = 1e6
 _PART = re.compile(
     r"^(?P<layer>.+)\.(?P<part>lora_down|lora_up|lora_A|lora_B)(\.default)?\.weight$"
 )
@@ -195,8 +196,13 @@ def _config_alpha(path: Path) -> Tensor | None:
     config = path.parent / "adapter_config.json"
     if not config.is_file():
         return None
-    alpha = json.loads(config.read_text(encoding="utf-8")).get("lora_alpha")
-    return None if alpha is None else torch.tensor(float(alpha))
+    with faults_of(config, "a readable adapter_config.json", "fetch it again, or give a strength"):
+        alpha = read_json_object(config, MAX_CONFIG).get("lora_alpha")
+        if alpha is None:
+            return None
+        if not isinstance(alpha, int | float) or not 0 < alpha < _MAX_ALPHA:
+            raise ValueError(f"its lora_alpha is not a number between 0 and {_MAX_ALPHA:,.0f}")
+        return torch.tensor(float(alpha))
 
 
 def _alpha(parts: Mapping[str, Tensor], rank: int) -> float:

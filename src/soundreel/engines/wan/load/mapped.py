@@ -7,7 +7,6 @@ device gets one tensor after the other. Pickles are read with `weights_only=True
 
 from __future__ import annotations
 
-import pickle
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from mmap import ACCESS_READ, mmap
@@ -17,11 +16,15 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from soundreel.engines.wan.files.headers import TensorHeader, read_header
+from soundreel.engines.wan.files.contents import TensorHeader
+from soundreel.engines.wan.files.headers import read_header
+from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.load.fp8 import FP8_DTYPES, dequantise, use_scaled_linears
 from soundreel.errors import InputError
 
 M = TypeVar("M", bound=nn.Module)
+
+_SHOWN = 12  # differences that a message names
 
 _DTYPES = {
     "F64": torch.float64,
@@ -68,7 +71,7 @@ def fill(
     Raises InputError for missing, unknown or misshapen tensors.
     """
     held = use_scaled_linears(model, weights, scales)
-    _check_names(model, weights)
+    require_fit(model, weights)
     placed: dict[str, Tensor] = {}
     for name, tensor in {**weights, **held}.items():
         if name not in held:
@@ -79,13 +82,8 @@ def fill(
     model.requires_grad_(False)
 
 
-def _widened(tensor: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
-    if tensor.dtype in FP8_DTYPES:
-        return dequantise(tensor, torch.ones(()) if scale is None else scale, dtype)
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _check_names(model: nn.Module, named: Mapping[str, Tensor]) -> None:
+def require_fit(model: nn.Module, named: Mapping[str, Tensor]) -> None:
+    """Raises InputError for missing, unknown or misshapen tensors."""
     wanted = dict(model.named_parameters())  # a tied parameter counts once
     problems = [f"{name} is missing" for name in sorted(set(wanted) - set(named))]
     problems += [f"{name} is unknown" for name in sorted(set(named) - set(model.state_dict()))]
@@ -97,9 +95,15 @@ def _check_names(model: nn.Module, named: Mapping[str, Tensor]) -> None:
     if problems:
         raise InputError(
             f"the weights do not fit {type(model).__name__}: {len(problems)} differences: "
-            f"{'; '.join(problems)}",
+            f"{'; '.join(problems[:_SHOWN])}",
             hint="soundreel models shows what each file is; soundreel models verify checks it",
         )
+
+
+def _widened(tensor: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
+    if tensor.dtype in FP8_DTYPES:
+        return dequantise(tensor, torch.ones(()) if scale is None else scale, dtype)
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _is_zip(path: Path) -> bool:
@@ -139,10 +143,8 @@ def _view(data: Tensor, tensor: TensorHeader, path: Path) -> Tensor:
 
 
 def _read_pickle(path: Path) -> dict[str, Tensor]:
-    try:
+    with faults_of(path, "a plain checkpoint", "take the safetensors file instead"):
         state = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (OSError, RuntimeError, pickle.UnpicklingError) as err:
-        raise InputError(
-            f"{path} is not a plain checkpoint: {err}", hint="take the safetensors file instead"
-        ) from err
+        if not isinstance(state, dict):
+            raise ValueError(f"it holds a {type(state).__name__}")
     return {name: value for name, value in state.items() if isinstance(value, Tensor)}

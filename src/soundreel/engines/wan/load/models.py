@@ -6,20 +6,23 @@ Tensors get into modules through `state`; names are converted by `weights`, `tex
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor, nn
 
+from soundreel.engines.wan.files.headers import FETCH_AGAIN
+from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.files.lookup import Found, WeightSet
+from soundreel.engines.wan.load.configs import audio_fields, config_beside, vae_fields
 from soundreel.engines.wan.load.fp8 import split_scales
 from soundreel.engines.wan.load.lora import LoraSpec, apply_loras
-from soundreel.engines.wan.load.mapped import empty_model, fill, read_state
+from soundreel.engines.wan.load.mapped import empty_model, fill, read_state, require_fit
 from soundreel.engines.wan.model.names import (
+    TransformerConfig,
     infer_config,
     kept_in_float32,
     module_name,
@@ -36,8 +39,6 @@ if TYPE_CHECKING:
     from soundreel.engines.wan.encoders.vae import WanVae
     from soundreel.engines.wan.memory.offload import Residence
     from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-
-T = TypeVar("T")
 
 Report = Callable[[str], None]
 """Takes one sentence for the user."""
@@ -99,7 +100,7 @@ def load_transformer(
     from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
     state = without_prefix(read_state(found.files))
-    config = infer_config(state, _config_beside(found.path))
+    config = _config_of(found, state)
     layers = config["audio_inject_layers"]
     weights, scales = split_scales(state)
     model = empty_model(lambda: WanS2VTransformer3DModel(**config))
@@ -125,7 +126,8 @@ def load_text_encoder(found: Found, *, device: torch.device, dtype: torch.dtype)
     tokenizer = _tokenizer(found, state.pop("spiece_model", None))
     weights, scales = split_scales(state)
     weights = text_keys(weights)
-    model = empty_model(lambda: text_model(text_config(weights)))
+    with _faults_of(found):
+        model = empty_model(lambda: text_model(text_config(weights)))
     fill(model, weights, scales, device=device, dtype=dtype)
     _tie_embedding(model)
     return TextEncoder(model, tokenizer)
@@ -133,21 +135,33 @@ def load_text_encoder(found: Found, *, device: torch.device, dtype: torch.dtype)
 
 def load_vae(found: Found, *, device: torch.device, tiled: bool = False) -> WanVae:
     """The VAE in float32, as the official code runs it. Raises InputError."""
-    from soundreel.engines.wan.encoders.vae import build_vae
+    from soundreel.engines.wan.encoders.vae import build_vae, vae_config, vae_keys, vae_model
 
-    state = read_state(found.files)
-    vae = _translated(found, lambda: build_vae(state, _vae_config(found.path), tiled=tiled))
+    state, fields = read_state(found.files), vae_fields(found.path)
+    with _faults_of(found):
+        keys = vae_keys(state)
+        model = empty_model(lambda: vae_model({**vae_config(keys), **fields}))
+        require_fit(model, keys)
+        vae = build_vae(state, fields, tiled=tiled)
     vae.model.to(device)
     return vae
 
 
 def load_audio_encoder(found: Found, *, device: torch.device) -> AudioEncoder:
     """wav2vec2 in float32, as the official code runs it. Raises InputError."""
-    from soundreel.engines.wan.encoders.sound import build_audio_encoder
+    from soundreel.engines.wan.encoders.sound import (
+        audio_config,
+        audio_keys,
+        audio_model,
+        build_audio_encoder,
+    )
 
-    state = read_state(found.files)
-    config = _config_beside(found.path)
-    encoder = _translated(found, lambda: build_audio_encoder(state, config))
+    state, fields = read_state(found.files), audio_fields(found.path)
+    with _faults_of(found):
+        keys = audio_keys(state)
+        model = empty_model(lambda: audio_model({**audio_config(keys), **fields}))
+        require_fit(model, keys)
+        encoder = build_audio_encoder(state, fields)
     encoder.model.to(device)
     return encoder
 
@@ -190,28 +204,6 @@ def _diffusers_name(name: str) -> str:
     return name
 
 
-def _config_beside(path: Path) -> Mapping[str, object] | None:
-    """The config.json in the file's folder, where there is one and it is read as JSON."""
-    config = path.parent / "config.json"
-    if not config.is_file():
-        return None
-    try:
-        found = json.loads(config.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise InputError(f"{config} is not valid JSON: {err}", hint="fetch it again") from err
-    if not isinstance(found, dict):
-        raise InputError(f"{config} does not hold a JSON object", hint="fetch it again")
-    return found
-
-
-def _vae_config(path: Path) -> Mapping[str, object] | None:
-    """Only a diffusers folder's config.json speaks of the VAE; that of an official one does not."""
-    config = _config_beside(path)
-    if config is None or config.get("_class_name") != "AutoencoderKLWan":
-        return None
-    return {name: value for name, value in config.items() if not name.startswith("_")}
-
-
 def _tokenizer(found: Found, inside: Tensor | None) -> Tokenizer:
     from soundreel.engines.wan.encoders.text import folder_tokenizer, sentencepiece_tokenizer
 
@@ -240,11 +232,11 @@ def _tie_embedding(model: nn.Module) -> None:
     model.set_submodule("encoder.embed_tokens", shared)
 
 
-def _translated(found: Found, build: Callable[[], T]) -> T:
-    try:
-        return build()
-    except KeyError as err:
-        raise InputError(
-            f"{found.path} is not a complete {found.kind.value}: {err.args[0]}",
-            hint="fetch it again: soundreel models pull",
-        ) from err
+def _config_of(found: Found, state: Mapping[str, Tensor]) -> TransformerConfig:
+    with _faults_of(found):
+        return infer_config(state, config_beside(found.path))
+
+
+def _faults_of(found: Found) -> AbstractContextManager[None]:
+    """Weights and a config.json that do not make a model, in whatever way the libraries say it."""
+    return faults_of(found.path, f"a complete {found.kind.value}", FETCH_AGAIN)
