@@ -1,7 +1,7 @@
 """Sound to video with Wan 2.2 S2V, with the options that this command always had.
 
-A thin shim over `soundreel generate`: it uses the ComfyUI engine when its server answers, else
-what `--engine auto` picks, and says so. 77 frames unless a duration is given.
+A thin shim over `soundreel generate`, whose options it takes: it uses the ComfyUI engine when its
+server answers, else what `--engine auto` picks, and says so. 77 frames unless a duration is given.
 """
 
 from __future__ import annotations
@@ -18,12 +18,29 @@ _CLASSIC_FRAMES = "77"
 def main(argv: list[str]) -> int:
     from soundreel.cli.app import run
 
-    given = vars(_parser().parse_args(argv))
-    audio = str(given.pop("audio"))
-    options = [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value]
-    if not given["frames"] and not given["audio_duration"]:
-        options.append(f"--frames={_CLASSIC_FRAMES}")
-    return run(["generate", f"--engine={_choose_engine(given['url'])}", *options, "--", audio])
+    if not argv or {"-h", "--help"} & set(argv):
+        return run(["generate", "--help"])
+    seen = _peek(argv)
+    added = []
+    if seen.engine is None:
+        added.append(f"--engine={_choose_engine(seen.url)}")
+    if not (seen.frames or seen.duration or seen.source):
+        added.append(f"--frames={_CLASSIC_FRAMES}")
+    return run(["generate", *added, *argv])
+
+
+def _peek(argv: list[str]) -> argparse.Namespace:
+    """What decides about the engine and the length; `generate` reads and checks all of it."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-e", "--engine")
+    parser.add_argument("--url")
+    parser.add_argument("--frames")
+    parser.add_argument("--audio-duration", "--duration", dest="duration")
+    parser.add_argument("--from", dest="source")
+    try:
+        return parser.parse_known_args(argv)[0]
+    except argparse.ArgumentError:  # `generate` says what is wrong
+        return argparse.Namespace(engine="", url=None, frames="?", duration="?", source="?")
 
 
 def _choose_engine(url: str | None) -> str:
@@ -55,25 +72,6 @@ def _server_answers(url: str | None) -> bool:
         except EngineError:
             continue
     return False
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("audio", help="the sound: any audio or video file")
-    parser.add_argument("--ref-image", help="reference image: who or what is seen")
-    parser.add_argument("--frames", help=f"pictures ({_CLASSIC_FRAMES} unless a duration is given)")
-    parser.add_argument("--audio-start", help="where to start, e.g. 90.5 or 1:30.5")
-    parser.add_argument("--audio-duration", help="how long")
-    parser.add_argument("--width", default="832")
-    parser.add_argument("--height", default="1216")
-    parser.add_argument("--positive", help="what the picture shows")
-    parser.add_argument("--negative", help="what it must not show")
-    parser.add_argument("--settings", default="s2v", help="short word in the file name")
-    parser.add_argument("--interpolate", choices=("film", "flow", "none"), default="none")
-    parser.add_argument("--crf", default="18", help="quality, 0 (lossless) to 51")
-    parser.add_argument("--timeout", help="stop the job after so many seconds")
-    parser.add_argument("--url", help="the ComfyUI server")
-    return parser
 
 
 if __name__ == "__main__":

@@ -19,7 +19,6 @@ from soundreel.options.table import REQUEST_OPTIONS
 
 SOURCE = Path(soundreel.__file__).parent
 OF_COMFYUI = {"--max-upload-size", "--lowvram"}
-NOT_YET = {"wan", "comfyui"}
 OF_GENERATE = {"overwrite", "keep_job", "config", "to", "options", "encoding"}
 """Parameters of functions, which the command line has as flags."""
 
@@ -75,7 +74,7 @@ def test_only_the_command_line_spells_flags() -> None:
         for path in modules()
         for line, text in texts(path)
         for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)
-        if flag not in OF_COMFYUI and not NOT_YET & set(path.parts)
+        if flag not in OF_COMFYUI
     ]
     assert not flags
 

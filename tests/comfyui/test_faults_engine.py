@@ -160,7 +160,7 @@ def test_out_of_memory_says_what_to_do(melody: Path) -> None:
         server.faults.fail_node = failure
         with pytest.raises(OutOfMemory) as caught:
             render(server, plan)
-    assert "--size" in caught.value.hint
+    assert "size" in caught.value.hint
 
 
 def test_a_server_that_loses_pictures_is_found_out(

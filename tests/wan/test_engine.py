@@ -88,7 +88,7 @@ def test_geometry_is_wans_and_its_lead_in_what_is_dropped(engine: WanEngine) -> 
     ("changes", "words"),
     [
         ({"width": 48}, "64 pixels"),
-        ({"options": {"init_first_frame": True}}, "--image"),
+        ({"options": {"init_first_frame": True}}, "`image=`"),
         ({"options": {"pose_video": Path("none.mp4")}}, "none.mp4"),
         ({"options": {"lora": ("none.safetensors:0.5",)}}, "none.safetensors"),
         ({"options": {"model": "none.safetensors"}}, "none.safetensors"),

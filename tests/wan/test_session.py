@@ -377,4 +377,4 @@ def test_out_of_memory_at_the_lowest_level_says_what_to_try(engine: WanEngine, t
     plan = plan_for(engine, request_for(tone, num_frames=5))
     with pytest.raises(OutOfMemory) as raised:
         list(render_with(plan, engine, resident=full))
-    assert "--size" in raised.value.hint
+    assert "size" in raised.value.hint

@@ -116,7 +116,7 @@ def test_out_of_memory_is_recognised(kind: str, words: str) -> None:
     error = failed_prompt({"execution_error": data}, "p")
     assert isinstance(error, OutOfMemory)
     assert words in error.message
-    assert "--size" in error.hint
+    assert "size" in error.hint
 
 
 def test_an_interrupt_by_somebody_is_told_as_such() -> None:

@@ -279,12 +279,12 @@ def test_an_option_that_the_workflow_has_no_place_for_is_refused(tmp_path: Path)
     options = workflow_options(tmp_path, flow_shift=5.0)
     template = load_template(tmp_path / "mine.json")
     template.graph["86"].inputs["model"] = Link("107")
-    with pytest.raises(InputError, match="--flow-shift"):
+    with pytest.raises(InputError, match="`flow_shift=`"):
         apply_options(template, options)
 
 
 def test_a_preset_and_a_workflow_exclude_each_other(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="--workflow"):
+    with pytest.raises(InputError, match="`workflow=`"):
         workflow_options(tmp_path, sampling_preset="quality")
 
 

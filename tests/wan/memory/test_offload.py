@@ -21,7 +21,7 @@ from soundreel.engines.wan.memory.offload import (
     retry_lower,
     streamed_blocks,
 )
-from soundreel.errors import OutOfMemory
+from soundreel.errors import OutOfMemory, mention
 from soundreel.events import Event, Notice, RunControl
 
 META = torch.device("meta")  # a device of its own that every machine has
@@ -135,7 +135,7 @@ def test_lowering_goes_down_one_level_and_ends(level: OffloadLevel) -> None:
         assert sentence is None
     else:
         assert residence.level == OFFLOAD_LEVELS[OFFLOAD_LEVELS.index(level) + 1]
-        assert f"--offload {residence.level}" in sentence
+        assert mention(offload=residence.level) in sentence
         assert devices(model) == {"cpu"}
 
 
@@ -143,7 +143,7 @@ def test_below_the_lowest_level_the_vae_works_on_tiles() -> None:
     residence = Residence(CPU, "block")
     residence.vae = SimpleNamespace(tiled=False)
     assert residence.lower() == (
-        "--offload block ran out of memory: going on with the VAE on tiles"
+        "`offload='block'` ran out of memory: going on with the VAE on tiles"
     )
     assert residence.vae.tiled
     assert residence.lower() is None
@@ -172,7 +172,7 @@ def test_the_chunk_is_made_again_one_level_lower_and_said_so() -> None:
     card = Card(CPU, "none")
     assert collect(card, 10) == (
         [0, 1, 2, 3],
-        ["--offload none ran out of memory: going on with --offload model"],
+        ["`offload='none'` ran out of memory: going on with `offload='model'`"],
     )
     assert card.level == "model"
 
@@ -184,7 +184,7 @@ def test_enough_memory_needs_no_retry() -> None:
 def test_out_of_memory_at_the_lowest_level_is_final() -> None:
     with pytest.raises(OutOfMemory, match="lowest offload level") as caught:
         collect(Card(CPU, "model"), 1)
-    assert "--size" in caught.value.hint
+    assert "size" in caught.value.hint
 
 
 def test_other_errors_are_not_retried() -> None:

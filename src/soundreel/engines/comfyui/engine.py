@@ -86,7 +86,7 @@ class ComfyUIEngine:
         check_size(plan.request.width, plan.request.height)
         server = find_server(self._settings, plan.request, read_options(plan.request))
         control.emit(Notice(_introduce(server)))
-        with ComfyClient(server.address, timeout=self._settings.timeout) as client:
+        with ComfyClient(server.address) as client:
             yield ComfyUISession(plan, server, client)
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from soundreel.engines.base import parse_options
 from soundreel.engines.comfyui.presets import PRESETS, Lora, Models, Sampling
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.types import Request
 
 NO_LORA = "none"
@@ -49,7 +49,8 @@ class ComfyUIOptions(BaseModel):
     vae: str | None = Field(default=None, description="VAE file on the server")
     audio_encoder: str | None = Field(default=None, description="audio encoder file on the server")
     film_model: str | None = Field(
-        default=None, description="frame interpolation file on the server, for --interpolate film"
+        default=None,
+        description=f"frame interpolation file on the server, for {mention(interpolate='film')}",
     )
     workflow: Path | None = Field(
         default=None, description="your own S2V workflow, exported from ComfyUI in API format"
@@ -82,8 +83,9 @@ def read_options(request: Request) -> ComfyUIOptions:
     options = parse_options(ComfyUIOptions, request.options)
     if options.workflow is not None and "sampling_preset" in options.model_fields_set:
         raise InputError(
-            "--sampling-preset and --workflow exclude each other",
-            hint="the workflow brings its own settings; change single ones with --steps and others",
+            f"{mention('sampling_preset')} and {mention('workflow')} exclude each other",
+            hint="the workflow brings its own settings; change single ones, such as "
+            f"{mention('steps')}",
         )
     return options
 
@@ -100,7 +102,8 @@ def _parse_lora(text: str) -> Lora:
     try:
         return Lora(name, float(strength))
     except ValueError as err:
-        raise InputError(
-            f"--lora {text}: {strength!r} is not a strength",
-            hint="write e.g. --lora my_lora.safetensors:0.8, or --lora none",
+        raise InputError.about(
+            {"options.lora": text},
+            f"{strength!r} is not a strength",
+            hint="write e.g. my_lora.safetensors:0.8, or none",
         ) from err

@@ -22,7 +22,7 @@ from soundreel.engines.comfyui.graphs.template import (
     load_template,
 )
 from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.errors import EngineError, EngineUnavailable, InputError
+from soundreel.errors import EngineError, EngineUnavailable, InputError, mention
 from soundreel.types import Check, Request
 
 CONNECT_SECONDS = 5.0
@@ -54,10 +54,10 @@ def make_template(options: ComfyUIOptions) -> Template:
 def check_size(width: int, height: int) -> None:
     """Raises InputError: the server accepts other sizes and fails in the middle of the run."""
     if width % SIZE_MULTIPLE or height % SIZE_MULTIPLE or min(width, height) < SMALLEST_SIDE:
-        raise InputError(
-            f"--size {width}x{height}: Wan S2V in ComfyUI needs multiples of {SIZE_MULTIPLE}, at "
-            f"least {SMALLEST_SIDE}",
-            hint=f"try --size {_legal(width)}x{_legal(height)}",
+        raise InputError.about(
+            {"width": width, "height": height},
+            f"Wan S2V in ComfyUI needs multiples of {SIZE_MULTIPLE}, at least {SMALLEST_SIDE}",
+            hint=f"try {mention(width=_legal(width), height=_legal(height))}",
         )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from soundreel.config import Settings
 from soundreel.engines.base import Session
 from soundreel.engines.wan.options import WanOptions, parse_options
-from soundreel.errors import EngineUnavailable, InputError
+from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 
@@ -59,7 +59,7 @@ class WanEngine:
         if self.deterministic and not is_small(weights):
             raise EngineUnavailable(
                 "no GPU that torch can use: a 14B model would take days on the CPU",
-                hint="install torch for your GPU, or choose --engine comfyui or preview",
+                hint="install torch for your GPU, or choose the engine comfyui or preview",
             )
 
     def geometry(self, request: Request) -> ChunkGeometry:
@@ -95,7 +95,7 @@ class WanEngine:
         return {**names, **libraries, "computed": f"{numbers} on {device.type}"}
 
     def estimate(self, plan: Plan) -> Estimate:
-        """For the card that `--gpu` names or else for this machine's; without weights, for those
+        """For the card that `gpu` names or else for this machine's; without weights, for those
         that `soundreel models pull` fetches."""
         missing = _missing_packages()
         if missing:
@@ -111,7 +111,7 @@ class WanEngine:
         weights = self._weights(options) if here else None
         target = self._target()
         if target is None:
-            hint = 'there is none here that torch can use; name one: --gpu "RTX 4090"'
+            hint = f"there is none here that torch can use; name one: {mention(gpu='RTX 4090')}"
             return Estimate(source="unknown", details=(("card", hint),))
         if weights is not None and is_small(weights):
             return Estimate(source="unknown: not the 14B model")
@@ -125,7 +125,7 @@ class WanEngine:
         )
 
     def _target(self) -> Target | None:
-        """What is planned for; None where there is no GPU. Raises InputError for `--gpu`."""
+        """What is planned for; None where there is no GPU. Raises InputError for `gpu`."""
         from soundreel.engines.wan.components import choose_device
         from soundreel.engines.wan.memory import estimate
 
@@ -187,15 +187,16 @@ class WanEngine:
         """The options. Raises InputError where they and the request do not go together."""
         options = parse_options(request.options)
         if min(request.width, request.height) < MIN_SIDE:
-            raise InputError(
-                f"--size {request.width}x{request.height}: engine wan needs {MIN_SIDE} pixels or "
-                "more on both sides",
-                hint="try --size 480x832",
+            raise InputError.about(
+                {"width": request.width, "height": request.height},
+                f"engine wan needs {MIN_SIDE} pixels or more on both sides",
+                hint=f"try {mention(width=480, height=832)}",
             )
         if options.init_first_frame and request.image is None:
-            raise InputError(
-                "--init-first-frame begins with the reference image, and there is none",
-                hint="give one with --image, or leave --init-first-frame out",
+            raise InputError.about(
+                {"options.init_first_frame": True},
+                "it begins with the reference image, and there is none",
+                hint=f"give one, {mention('image')}, or leave it out",
             )
         if options.pose_video is not None:
             from soundreel.video.reader import probe_video

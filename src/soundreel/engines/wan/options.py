@@ -38,7 +38,7 @@ PRESETS: Mapping[str, Sampling] = {
 
 
 class WanOptions(BaseModel):
-    """What `--engine wan` understands. None takes the preset's value."""
+    """What the engine wan understands. None takes the preset's value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

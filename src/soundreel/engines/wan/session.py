@@ -36,7 +36,7 @@ from soundreel.engines.wan.memory.offload import retry_lower
 from soundreel.engines.wan.motion import MOTION_FRAMES, Motion, survivors
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
-from soundreel.errors import EngineError, OutOfMemory
+from soundreel.errors import EngineError, OutOfMemory, mention
 from soundreel.events import Notice, RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.types import Chunk, Frame, Plan, Rgb
@@ -334,5 +334,6 @@ def _memory_errors() -> Iterator[None]:
             raise
         raise OutOfMemory(
             f"the device ran out of memory: {str(err).splitlines()[0]}",
-            hint="try --offload block, a smaller --size or fewer --chunk-frames",
+            hint=f"try {mention(offload='block')}, a smaller size or fewer "
+            f"{mention('chunk_frames')}",
         ) from err

@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
@@ -51,7 +51,9 @@ def parse_servers(urls: str, token: SecretStr | None = None) -> tuple[ServerAddr
     """The servers of a comma-separated list. Raises InputError without repeating credentials."""
     parts = [part.strip() for part in urls.split(",") if part.strip()]
     if not parts:
-        raise InputError("no ComfyUI server given", hint="name one: --url http://127.0.0.1:8188")
+        raise InputError(
+            "no ComfyUI server given", hint=f"name one: {mention(url='http://127.0.0.1:8188')}"
+        )
     return tuple(parse_server(part, token) for part in parts)
 
 

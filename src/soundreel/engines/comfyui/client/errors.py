@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from soundreel.engines.comfyui.client.answers import ErrorDetail, NodeErrors, PromptAnswer
-from soundreel.errors import EngineError, EngineUnavailable, OutOfMemory, RemoteError
+from soundreel.errors import EngineError, EngineUnavailable, OutOfMemory, RemoteError, mention
 
 RESUME_HINT = "finished chunks are kept: give the same command again to go on"
 NO_ANSWER_SECONDS = 3600.0
@@ -18,9 +18,9 @@ OTHER_SECONDS = 60.0
 """An answer that a server in order does not give, but one that breaks down for a moment does."""
 _OUT_OF_MEMORY = re.compile(r"out ?of ?memory|allocation on device|CUDA error: out", re.IGNORECASE)
 _NODE_ID = re.compile(r"#([^'\s]+)")
-_NODE_HINT = "update ComfyUI or install the node pack, then run: soundreel doctor --url"
+_NODE_HINT = "update ComfyUI or install the node pack, then run: soundreel doctor"
 _HINTS = {
-    "value_not_in_list": "see what the server has with: soundreel doctor --url",
+    "value_not_in_list": "see what the server has with: soundreel doctor",
     "custom_validation_failed": "the file is not on the server any more: start again",
     "invalid_prompt": _NODE_HINT,
     "missing_node_type": _NODE_HINT,
@@ -32,8 +32,8 @@ _FAILURES = (
     ),
     (
         re.compile(r"size mismatch|missing key|unexpected key", re.IGNORECASE),
-        "a model file is not the one that this node needs: see --model, --text-encoder, --vae, "
-        "--audio-encoder and --lora",
+        "a model file is not the one that this node needs: see "
+        + mention("model", "text_encoder", "vae", "audio_encoder", "lora"),
     ),
 )
 _MOST_LINES, _MOST_LETTERS = 4, 400
@@ -126,7 +126,7 @@ def _execution_error(data: Mapping[str, Any], prompt_id: str) -> EngineError:
     words = str(data.get("exception_message", "")).strip()
     message = f"node {_name(data)} failed on the server: {kind}: {brief(words)}"
     if _OUT_OF_MEMORY.search(kind) or _OUT_OF_MEMORY.search(words):
-        return OutOfMemory(message, hint="choose a smaller --size, or start ComfyUI with --lowvram")
+        return OutOfMemory(message, hint="choose a smaller size, or start ComfyUI with --lowvram")
     known = next((hint for pattern, hint in _FAILURES if pattern.search(words)), None)
     return RemoteError(
         message,

@@ -16,33 +16,15 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FIRST_REMINDER_SECONDS = 30.0
 
 
-class Deadline:
-    """`seconds` for the whole job, counted from now; None is no limit."""
-
-    def __init__(self, seconds: float | None) -> None:
-        self._seconds = seconds
-        self._end = None if seconds is None else time.monotonic() + seconds
-
-    def check(self, prompt_id: str = "") -> None:
-        """Raises RemoteError when the time is up."""
-        if self._end is not None and time.monotonic() >= self._end:
-            raise RemoteError(
-                f"the time limit of {self._seconds:g} s is up",
-                hint=f"{RESUME_HINT}, perhaps with a longer --timeout",
-                prompt_id=prompt_id,
-            )
-
-
-def retry(attempt: Callable[[], T], control: RunControl, deadline: Deadline) -> T:
+def retry(attempt: Callable[[], T], control: RunControl) -> T:
     """`attempt()`, again and again while the server is away; says so, and when it is back.
 
-    Raises Cancelled, RemoteError when the time is up or the server's patience (see ServerAway) at
-    its end, and whatever else `attempt` raises.
+    Raises Cancelled, EngineError when the job's time is up, RemoteError when the server's patience
+    (see ServerAway) is at its end, and whatever else `attempt` raises.
     """
     started, reminder, pause = time.monotonic(), 0.0, _FIRST_PAUSE
     while True:
         control.raise_if_cancelled()
-        deadline.check()
         try:
             result = attempt()
         except ServerAway as err:

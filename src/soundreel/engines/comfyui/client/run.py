@@ -36,7 +36,7 @@ from soundreel.engines.comfyui.client.results import (
     Step,
     Streamed,
 )
-from soundreel.engines.comfyui.client.retry import Deadline, retry
+from soundreel.engines.comfyui.client.retry import retry
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.wire.faults import not_comfyui
 from soundreel.errors import EngineError, RemoteError
@@ -65,7 +65,6 @@ class Run:
     listener: Listener
     client_id: str
     control: RunControl
-    deadline: Deadline
     poll_seconds: float
     on_progress: OnProgress
     _posted: bool = field(default=False, init=False)
@@ -90,7 +89,7 @@ class Run:
         try:
             for _ in range(1 + MOST_LOSSES):
                 graph = prompt() if callable(prompt) else prompt
-                with self.transport.watched(self._check):
+                with self.transport.watched(self.control.raise_if_cancelled):
                     prompt_id = self._submit(graph, wanted)
                     entry = self._watch(prompt_id, streamed)
                 if entry is not None:
@@ -131,7 +130,7 @@ class Run:
         self.listener.start(SOCKET_SECONDS)
         self.listener.forget()
         self._losses = self.listener.losses
-        return retry(attempt, self.control, self.deadline)
+        return retry(attempt, self.control)
 
     def _post(self, body: Mapping[str, Any]) -> str:
         """The prompt's id. Raises RemoteError with the server's words where it is refused."""
@@ -143,10 +142,6 @@ class Run:
             return said.prompt_id
         raise not_comfyui(self.transport.address, answer)
 
-    def _check(self) -> None:
-        self.control.raise_if_cancelled()
-        self.deadline.check()
-
     def _watch(self, prompt_id: str, streamed: Streamed | None) -> HistoryEntry | None:
         """Wait for the end: the history entry, or None if the server does not know it any more."""
         self._ahead, self._executing, self._ending = 0, False, False
@@ -154,15 +149,12 @@ class Run:
         silence, next_poll, misses = _FIRST_SILENCE_SECONDS, 0.0, 0
         while True:
             self.control.raise_if_cancelled()
-            self.deadline.check(prompt_id)
             message = self.listener.next(min(next_poll - time.monotonic(), _TICK_SECONDS))
             if message is not None and self._hear(message, prompt_id, streamed):
                 next_poll = 0.0
             if time.monotonic() < next_poll:
                 continue
-            now = retry(
-                lambda: prompt_status(self.transport, prompt_id), self.control, self.deadline
-            )
+            now = retry(lambda: prompt_status(self.transport, prompt_id), self.control)
             if isinstance(now, Finished):
                 while (message := self.listener.next(0.0)) is not None:
                     self._hear(message, prompt_id, streamed)
@@ -208,7 +200,7 @@ class Run:
         """The run is done; on a slow line its pictures are still on their way."""
         silent_since = time.monotonic()
         while len(self._pictures) < streamed.count:
-            self._check()
+            self.control.raise_if_cancelled()
             message = self.listener.next(_TICK_SECONDS)
             if message is not None:
                 self._hear(message, prompt_id, streamed)

@@ -26,7 +26,7 @@ from soundreel.engines.comfyui.client.results import (
     PromptResult,
     Streamed,
 )
-from soundreel.engines.comfyui.client.retry import Deadline, T, retry, retry_briefly
+from soundreel.engines.comfyui.client.retry import T, retry, retry_briefly
 from soundreel.engines.comfyui.client.run import SOCKET_SECONDS, PromptJson, Run
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.uploads import Uploader
@@ -51,7 +51,6 @@ TIDY_SECONDS = 10.0
 class ComfyClient:
     """A client with an identity of its own: everything that it sends can be told from others'.
 
-    timeout: seconds for everything between entering and leaving; None is no limit.
     connect_timeout: seconds until a server that does not answer counts as away.
     poll_seconds: how often queue and history are asked beside the socket.
     claims: folder in which clients of this machine know of each other (see claims.py).
@@ -61,25 +60,21 @@ class ComfyClient:
         self,
         address: ServerAddress,
         *,
-        timeout: float | None = None,
         connect_timeout: float = 10.0,
         poll_seconds: float = 2.0,
         claims: Path | None = None,
     ) -> None:
         self.address = address
         self.client_id = uuid.uuid4().hex
-        self._timeout = timeout
         self._poll_seconds = poll_seconds
         self._transport = Transport(address, connect_timeout)
         self._listener = Listener(address, self.client_id, connect_timeout)
         self._uploader = Uploader(self._transport, self.client_id[:8])
         self._claim = Claim(claims, self.client_id)
         self._looked_for_orphans = False
-        self._deadline = Deadline(timeout)
         self._catalog: NodeCatalog | None = None
 
     def __enter__(self) -> ComfyClient:
-        self._deadline = Deadline(self._timeout)
         self._claim.hold()
         return self
 
@@ -155,7 +150,6 @@ class ComfyClient:
             listener=self._listener,
             client_id=self.client_id,
             control=control,
-            deadline=self._deadline,
             poll_seconds=self._poll_seconds,
             on_progress=on_progress or _ignore,
         ).result(graph, wanted, streamed)
@@ -254,7 +248,9 @@ class ComfyClient:
         files = self._uploader.unused()
         if not files:
             return
-        with suppress(EngineError), self._transport.watched(Deadline(TIDY_SECONDS).check):
+        limit = RunControl()
+        limit.stop_after(TIDY_SECONDS)
+        with suppress(EngineError), self._transport.watched(limit.raise_if_cancelled):
             self._transport.request_all([self._uploader.emptying(file) for file in files])
 
     def _remove_orphans(self, control: RunControl) -> None:
@@ -265,7 +261,7 @@ class ComfyClient:
         senders = {sender(item) for item in (*state.running, *state.pending)}
         dead = self._claim.orphans(senders - {self.client_id})
         if dead:
-            with self._transport.watched(lambda: self._watch(control)):
+            with self._transport.watched(control.raise_if_cancelled):
                 gone = remove_prompts(self._transport, dead, ORPHAN_SECONDS, 0.5)
             if gone:
                 self._claim.forget(dead)
@@ -274,12 +270,11 @@ class ComfyClient:
         self._looked_for_orphans = True
 
     def _retry(self, attempt: Callable[[], T], control: RunControl) -> T:
-        with self._transport.watched(lambda: self._watch(control)):
-            return retry(attempt, control, self._deadline)
+        with self._transport.watched(control.raise_if_cancelled):
+            return retry(attempt, control)
 
     def _watch(self, control: RunControl) -> None:
         control.raise_if_cancelled()
-        self._deadline.check()
 
 
 def _view(file: FileRef, limit: int) -> Ask:

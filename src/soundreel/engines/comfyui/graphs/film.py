@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog
-from soundreel.errors import EngineUnavailable
+from soundreel.errors import EngineUnavailable, mention
 
 CORE_LOADER, CORE_NODE = "FrameInterpolationModelLoader", "FrameInterpolate"
 PACK_NODE = "FILM VFI"
@@ -54,7 +54,7 @@ def find_film(catalog: NodeCatalog, wanted: str | None) -> Film:
     raise EngineUnavailable(
         f"the server has neither {CORE_NODE} nor {PACK_NODE}",
         hint="update ComfyUI (frame interpolation came in April 2026) or install the pack "
-        "ComfyUI-Frame-Interpolation; --interpolate flow needs neither",
+        f"ComfyUI-Frame-Interpolation; {mention(interpolate='flow')} needs neither",
     )
 
 

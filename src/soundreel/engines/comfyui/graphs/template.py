@@ -15,7 +15,7 @@ from soundreel.engines.comfyui.graphs.graph import Graph, Link, Value
 from soundreel.engines.comfyui.graphs.s2v_graph import START_NODE
 from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.presets import Lora
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 
 _DECODERS = ("VAEDecode", "VAEDecodeTiled")
 _SEEDS = ("seed", "noise_seed")
@@ -105,26 +105,27 @@ def apply_options(template: Template, options: ComfyUIOptions) -> None:
 
 def _overrides(options: ComfyUIOptions) -> Iterator[tuple[str, str, Value]]:
     """(option, name of the node input, value)."""
-    yield "--steps", "steps", options.steps
-    yield "--guidance-scale", "cfg", options.guidance_scale
-    yield "--flow-shift", "shift", options.flow_shift
-    yield "--sampler", "sampler_name", options.sampler and options.sampling().sampler
-    yield "--scheduler", "scheduler", options.scheduler
-    yield "--model", "unet_name", options.model
-    yield "--text-encoder", "clip_name", options.text_encoder
-    yield "--vae", "vae_name", options.vae
-    yield "--audio-encoder", "audio_encoder_name", options.audio_encoder
+    yield "steps", "steps", options.steps
+    yield "guidance_scale", "cfg", options.guidance_scale
+    yield "flow_shift", "shift", options.flow_shift
+    yield "sampler", "sampler_name", options.sampler and options.sampling().sampler
+    yield "scheduler", "scheduler", options.scheduler
+    yield "model", "unet_name", options.model
+    yield "text_encoder", "clip_name", options.text_encoder
+    yield "vae", "vae_name", options.vae
+    yield "audio_encoder", "audio_encoder_name", options.audio_encoder
     if options.lora:
         lora = _only_lora(options.sampling().loras)
-        yield "--lora", "strength_model", 0.0 if lora is None else lora.strength
-        yield "--lora", "lora_name", None if lora is None else lora.name
+        yield "lora", "strength_model", 0.0 if lora is None else lora.strength
+        yield "lora", "lora_name", None if lora is None else lora.name
 
 
 def _only_lora(loras: tuple[Lora, ...]) -> Lora | None:
     if len(loras) > 1:
-        raise InputError(
-            f"--lora: {len(loras)} LoRAs, and a workflow brings its own nodes for them",
-            hint="put them into the workflow; --lora changes the one that is in it",
+        raise InputError.about(
+            {"options.lora": tuple(lora.name for lora in loras)},
+            "a workflow brings its own nodes for LoRAs, and one can be changed",
+            hint="put them into the workflow",
         )
     return loras[0] if loras else None
 
@@ -137,8 +138,8 @@ def _set_everywhere(template: Template, option: str, name: str, value: Value) ->
             inputs[name], done = value, True
     if not done:
         raise InputError(
-            f"{option}: no node of the workflow has an input {name} to set",
-            hint=f"leave {option} out, or add such a node to the workflow",
+            f"{mention(option)} finds no node of the workflow with an input {name} to set",
+            hint="leave it out, or add such a node to the workflow",
         )
 
 

@@ -21,7 +21,7 @@ from typing import TypeVar
 from soundreel.engines.wan.files.catalog import FOLDERS, Published, published_named, slot_named
 from soundreel.engines.wan.files.lookup import Found
 from soundreel.engines.wan.files.places import hub_cache
-from soundreel.errors import EngineUnavailable, WorkError
+from soundreel.errors import EngineUnavailable, WorkError, mention
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _BLOCK = 2**24
@@ -128,7 +128,7 @@ def _check_space(file: Published, size: int, folder: Path) -> None:
     if size > free:
         raise WorkError(
             f"{file.name} takes {_gb(size)}, {_gb(free)} are free in {existing}",
-            hint="name another folder: soundreel models pull --to FOLDER",
+            hint=f"name another folder: {mention('to')}",
         )
 
 
@@ -161,7 +161,7 @@ def _asked(file: Published, ask: Callable[[ModuleType], T]) -> T:
     except Exception as err:  # the hub's own, of its HTTP library (which changes), of the disk
         if isinstance(err, OSError) and err.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
             raise WorkError(
-                f"cannot write {file.name}: {err}", hint="name another folder: --to"
+                f"cannot write {file.name}: {err}", hint=f"name another folder: {mention('to')}"
             ) from err
         gone = isinstance(err, hub.errors.HfHubHTTPError) and err.response.status_code < 500
         raise EngineUnavailable(

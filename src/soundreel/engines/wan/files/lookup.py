@@ -17,7 +17,7 @@ from soundreel.engines.wan.files.formats import Kind, foreign_formats, number_fo
 from soundreel.engines.wan.files.headers import FETCH_AGAIN, SUFFIXES, read_header
 from soundreel.engines.wan.files.limits import MAX_JSON, faults_of, read_json_object
 from soundreel.engines.wan.files.places import Place, places
-from soundreel.errors import EngineUnavailable, InputError
+from soundreel.errors import EngineUnavailable, InputError, mention
 
 _DEPTH = 4  # folders below a place that are looked into
 _MAX_ENTRIES, _MAX_SHARDS = 100_000, 1000
@@ -61,7 +61,7 @@ class WeightSet:
         raise EngineUnavailable(
             f"no weights for: {wanted}",
             hint="see what was found: soundreel models; fetch what is missing: soundreel models "
-            "pull; or name a folder: --models-dir",
+            f"pull; or name a folder: {mention('models_dir')}",
         )
 
 

@@ -12,7 +12,7 @@ from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.lookup import Found, WeightSet, find_weights, given, scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.options import WanOptions
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.types import Check
 
 SMALL = 10**9
@@ -24,7 +24,7 @@ def find_model(options: WanOptions, models_dir: Sequence[Path]) -> WeightSet:
     that is none."""
     weights = find_weights(models_dir)
     if options.model is not None:
-        path = _path_of(options.model, Kind.S2V, models_dir, "--model")
+        path = _path_of(options.model, Kind.S2V, models_dir, "model")
         weights = replace(weights, transformer=given(path, "transformer"))
     return weights.require()
 
@@ -40,16 +40,17 @@ def find_loras(options: WanOptions, models_dir: Sequence[Path]) -> list[tuple[Fo
 
         specs = [parse_lora(text) for text in options.lora]
         for spec in specs:
-            path = _path_of(str(spec.path), Kind.LORA, models_dir, "--lora")
+            path = _path_of(str(spec.path), Kind.LORA, models_dir, "lora")
             found.append((given(path, "lora"), spec.strength))
     if options.sampling_preset == "fast" and not found:
         name = next(file.name for file in PUBLISHED if file.slot == "lora")
         try:
-            path = _path_of(name, Kind.LORA, models_dir, "--sampling-preset fast")
+            path = _path_of(name, Kind.LORA, models_dir, "lora")
         except InputError as err:
-            raise InputError(
-                f"--sampling-preset fast needs a few-step LoRA, and {name} is not on this machine",
-                hint="fetch it: soundreel models pull; or name one: --lora FILE",
+            raise InputError.about(
+                {"options.sampling_preset": "fast"},
+                f"needs a few-step LoRA, and {name} is not on this machine",
+                hint=f"fetch it: soundreel models pull; or name one: {mention('lora')}",
             ) from err
         found = [(given(path, "lora"), 1.0)]
     return found
@@ -83,4 +84,6 @@ def _path_of(text: str, kind: Kind, models_dir: Sequence[Path], option: str) -> 
         if item.path.name == path.name == text:
             return item.path
     names = ", ".join(sorted({item.path.name for item in known})) or "none"
-    raise InputError(f"{option}: no file {text}", hint=f"found on this machine: {names}")
+    raise InputError.about(
+        {f"options.{option}": text}, "no such file", hint=f"found on this machine: {names}"
+    )

@@ -69,8 +69,9 @@ def parse_lora(text: str) -> LoraSpec:
     try:
         return LoraSpec(Path(path).expanduser(), float(strength))
     except ValueError as err:
-        raise InputError(
-            f"--lora {text}: {strength!r} is not a strength",
+        raise InputError.about(
+            {"options.lora": text},
+            f"{strength!r} is not a strength",
             hint="write path or path:strength, e.g. lora.safetensors:0.8",
         ) from err
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 
 GIB = 2**30
 
@@ -61,9 +61,11 @@ def card_named(text: str) -> Card:
     card = known_card(text)
     if card is not None:
         return card
-    raise InputError(
-        f"--gpu {text!r} is not known here",
-        hint=f"known: {', '.join(card.name for card in CARDS)}; or give the memory: --gpu 24GB",
+    raise InputError.about(
+        {"gpu": text},
+        "not a card that is known here",
+        hint=f"known: {', '.join(card.name for card in CARDS)}; or give the memory: "
+        f"{mention(gpu='24GB')}",
     )
 
 

@@ -24,6 +24,7 @@ from soundreel.engines.wan.memory.fit import (
 )
 from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.memory.offload import OffloadLevel
+from soundreel.errors import mention
 from soundreel.types import Estimate, Plan
 
 SOURCE = "predicted: exact counts at the card's published rates; a real run takes longer"
@@ -137,5 +138,5 @@ def _verdict(
     lines = [("does not fit", needed)]
     other = fit(workload, precision, free)
     if other.fits(free):
-        return [*lines, ("would fit", f"--offload {other.level}")]
+        return [*lines, ("would fit", mention(offload=other.level))]
     return [*lines, *(("would fit", text) for text in remedies(workload, precision, free))]

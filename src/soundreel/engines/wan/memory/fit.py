@@ -26,7 +26,7 @@ from dataclasses import dataclass, replace
 from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.needs import MOTION_LATENTS, Workload
 from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel
-from soundreel.errors import EngineUnavailable
+from soundreel.errors import EngineUnavailable, mention
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 
 RESERVE = 2**30
@@ -138,7 +138,7 @@ def _stage_needs(
 
 
 def remedies(workload: Workload, precision: Precision, free: int) -> list[str]:
-    """What would fit instead, as options that a person can type; empty where nothing would."""
+    """What would fit instead, as options as messages mention them; empty where nothing would."""
     found = [_fewer_frames(workload, precision, free), _smaller(workload, precision, free)]
     return [text for text in found if text]
 
@@ -146,7 +146,9 @@ def remedies(workload: Workload, precision: Precision, free: int) -> list[str]:
 def _fewer_frames(workload: Workload, precision: Precision, free: int) -> str:
     counts = range(16, workload.frames, FRAMES_PER_LATENT)
     frames = _largest(counts, lambda n: replace(workload, frames=n), precision, free)
-    return f"--chunk-frames {frames} at {workload.width}x{workload.height}" if frames else ""
+    if not frames:
+        return ""
+    return f"{mention(chunk_frames=frames)} at {workload.width}x{workload.height}"
 
 
 def _smaller(workload: Workload, precision: Precision, free: int) -> str:
@@ -159,7 +161,8 @@ def _smaller(workload: Workload, precision: Precision, free: int) -> str:
     best = _largest(range(20, 100, 5), sized, precision, free)
     if not best:
         return ""
-    return f"--size {sized(best).width}x{sized(best).height} with {workload.frames} frames a chunk"
+    size = mention(width=sized(best).width, height=sized(best).height)
+    return f"{size} with {workload.frames} frames a chunk"
 
 
 def _largest(
@@ -181,8 +184,8 @@ def require(workload: Workload, precision: Precision, free: int, level: OffloadL
         return way
     raise EngineUnavailable(
         f"{workload.width}x{workload.height} in chunks of {workload.frames} frames needs "
-        f"{gib(way.peak + RESERVE)} even with --offload block (stage: {way.worst.name}), "
-        f"{gib(free)} are free",
+        f"{gib(way.peak + RESERVE)} even with {mention(offload='block')} "
+        f"(stage: {way.worst.name}), {gib(free)} are free",
         hint=" or ".join(remedies(workload, precision, free)) or "take a card with more memory",
     )
 

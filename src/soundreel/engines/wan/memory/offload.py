@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from soundreel.engines.wan.memory.stream import BlockStream, Store, has_streams, tensor_places
-from soundreel.errors import OutOfMemory
+from soundreel.errors import OutOfMemory, mention
 from soundreel.events import Notice, RunControl
 
 T = TypeVar("T")
@@ -77,13 +77,16 @@ class Residence:
         previous, self.level = self.level, OFFLOAD_LEVELS[position]
         for model in list(self._home):
             self._leave(model)
-        return f"--offload {previous} ran out of memory: going on with --offload {self.level}"
+        return (
+            f"{mention(offload=previous)} ran out of memory: going on with "
+            f"{mention(offload=self.level)}"
+        )
 
     def _tile(self) -> str | None:
         if self.vae is None or self.vae.tiled:
             return None
         self.vae.tiled = True
-        return "--offload block ran out of memory: going on with the VAE on tiles"
+        return f"{mention(offload='block')} ran out of memory: going on with the VAE on tiles"
 
     def _enter(self, model: nn.Module, left_out: Iterable[nn.Module]) -> None:
         if model in self._home:
@@ -156,7 +159,8 @@ def _final(err: Exception) -> OutOfMemory:
         return err
     return OutOfMemory(
         f"the device ran out of memory at the lowest offload level: {err}",
-        hint="take a smaller --size or fewer --chunk-frames; soundreel plan shows what fits",
+        hint=f"take a smaller size or fewer {mention('chunk_frames')}; "
+        "soundreel plan shows what fits",
     )
 
 

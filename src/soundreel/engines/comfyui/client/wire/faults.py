@@ -31,11 +31,12 @@ from soundreel.errors import (
     InputError,
     RemoteError,
     SoundreelError,
+    mention,
 )
 
 LONGEST_PAUSE = 60.0
 
-_START = "start ComfyUI there, or name another server with --url"
+_START = f"start ComfyUI there, or name another server: {mention('url')}"
 _GATEWAY = frozenset({429, 502, 503, 504, *range(520, 528), 529, 530})
 _CONNECTION = {
     errno.ECONNREFUSED: "connection refused",
@@ -94,7 +95,7 @@ def of_status(address: ServerAddress, answer: Answer) -> EngineError | None:
     if answer.status in (401, 403):
         return EngineUnavailable(
             f"{address} does not let us in ({answer.status})",
-            hint="set the token (SOUNDREEL_TOKEN) or write user:password@ in --url",
+            hint=f"set the token (SOUNDREEL_TOKEN), or write user:password@ in {mention('url')}",
         )
     if 300 <= answer.status < 400:
         target = answer.headers.get("location", "").split("?")[0]
@@ -111,7 +112,7 @@ def passing(
     words = f": {answer.words()}" if answer.content and not _is_page(answer) else ""
     return ServerAway(
         f"{address} answers {answer.status} to {answer.path}{words}",
-        hint=hint or "look into the server's log; try: soundreel doctor --url",
+        hint=hint or "look into the server's log; try: soundreel doctor",
         patience_s=OTHER_SECONDS,
         pause_s=_retry_after(answer),
         status=answer.status,
@@ -123,9 +124,10 @@ def not_comfyui(address: ServerAddress, answer: Answer) -> NotComfyUI:
     """An answer to a question that every ComfyUI server knows, but not as one gives it."""
     found = f"{answer.status}" if not answer.ok else "a web page" if _is_page(answer) else "no JSON"
     parts = urlsplit(address.url)
-    hint = "check host, port and path in --url"
+    hint = f"check host, port and path in {mention('url')}"
     if parts.path:
-        hint = f"is the path {parts.path} right? try --url {parts.scheme}://{parts.netloc}"
+        bare = f"{parts.scheme}://{parts.netloc}"
+        hint = f"is the path {parts.path} right? try {mention(url=bare)}"
     return NotComfyUI(
         f"{address} does not answer like ComfyUI: {found} at {answer.path}",
         hint=hint,
@@ -158,7 +160,8 @@ def short_reason(err: BaseException) -> str:
 def _no_answer(address: ServerAddress, reason: str) -> ServerAway:
     hint = _START
     if reason == "it closes the connection" and address.url.startswith("http://"):
-        hint = f"if it speaks https, write --url https{address.url.removeprefix('http')}"
+        secure = f"https{address.url.removeprefix('http')}"
+        hint = f"if it speaks https, write {mention(url=secure)}"
     return ServerAway(
         f"no answer from {address} ({reason})", hint=hint, patience_s=NO_ANSWER_SECONDS
     )
@@ -176,7 +179,7 @@ def _certificate(address: ServerAddress, err: BaseException) -> EngineUnavailabl
             plain = f"http{address.url.removeprefix('https')}"
             return EngineUnavailable(
                 f"{address} does not speak https ({cause.reason or cause})",
-                hint=f"if the server has no certificate, write --url {plain}",
+                hint=f"if the server has no certificate, write {mention(url=plain)}",
             )
     return None
 
@@ -214,7 +217,7 @@ def _is_page(answer: Answer) -> bool:
 
 
 def _base(target: str) -> str:
-    """An address for --url out of a place that a server sends us to."""
+    """An address out of a place that a server sends us to."""
     for end in ("/system_stats", "/object_info", "/queue", "/prompt"):
         target = target.removesuffix(end)
     return target

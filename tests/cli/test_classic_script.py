@@ -1,0 +1,58 @@
+"""The command that existed before soundreel: it looks at what it must and passes the rest on."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from soundreel.cli import app
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "generate_wan22_sound_video.py"
+NO_SERVER = "http://127.0.0.1:9"
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("classic", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """What arrives at `soundreel`."""
+    calls: list[list[str]] = []
+    monkeypatch.setattr(app, "run", lambda args: calls.append(args) or 0)
+    monkeypatch.setenv("SOUNDREEL_URL", NO_SERVER)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        (["a.wav"], ["--engine=auto", "--frames=77"]),
+        (["a.wav", "--frames", "9"], ["--engine=auto"]),
+        (["a.wav", "--audio-duration=3"], ["--engine=auto"]),
+        (["--duration", "3", "--crf", "0", "a.wav"], ["--engine=auto"]),
+        (["a.wav", "-e", "preview", "--frames", "9"], []),
+        (["a.wav", "--frames"], []),
+        (["--from", "a.mp4"], ["--engine=auto"]),
+        (["--url", "http://[", "a.wav"], ["--engine=comfyui", "--frames=77"]),
+    ],
+)
+def test_what_was_given_is_passed_on_as_it_is(
+    script: ModuleType, passed: list[list[str]], given: list[str], added: list[str]
+) -> None:
+    assert script.main(given) == 0
+    assert passed == [["generate", *added, *given]]
+
+
+def test_its_help_is_that_of_generate(script: ModuleType, passed: list[list[str]]) -> None:
+    assert script.main(["-h"]) == 0
+    assert passed == [["generate", "--help"]]
