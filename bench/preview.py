@@ -102,7 +102,7 @@ def _draw(request: Request, target: Path) -> None:
     """The run's pictures, one after another, as bytes."""
     engine, control = PreviewEngine(Settings()), RunControl()
     plan = plan_request(request, check_inputs(request), engine, control)
-    with engine.open(plan, control) as session, target.open("wb") as file:
+    with engine.find(plan.request).open(plan, control) as session, target.open("wb") as file:
         for chunk in plan.chunks:
             for frame in session.render(chunk, control):
                 file.write(frame.rgb.tobytes())

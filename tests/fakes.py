@@ -36,7 +36,6 @@ class FakeEngine:
     """Geometry like Wan's, shorter chunks; picture i shows the loudness of its own sound."""
 
     name = "fake"
-    deterministic = True
     interpolations: frozenset[str] = frozenset()
     Options = FakeOptions
     available = True
@@ -44,21 +43,26 @@ class FakeEngine:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def preflight(self, request: Request) -> None:
-        if not self.available:
-            raise EngineUnavailable("the fake engine is away")
-
     def geometry(self, request: Request) -> ChunkGeometry:
         return ChunkGeometry(Fraction(16), 20, grid=4, dropped_frames=3, lead_in_frames=3)
 
-    def identity(self, request: Request) -> Mapping[str, str]:
-        return {"model": "fake 1"}
+    def find(self, request: Request) -> FakeReady:
+        if not self.available:
+            raise EngineUnavailable("the fake engine is away")
+        return FakeReady()
 
     def estimate(self, plan: Plan) -> Estimate:
         return Estimate(0.001 * plan.num_frames, 1 << 20, "predicted")
 
     def diagnose(self) -> Sequence[Check]:
         return [Check("fake", ok=self.available, found="always here")]
+
+
+class FakeReady:
+    identity: Mapping[str, str] = {"model": "fake 1"}
+
+    def estimate(self, plan: Plan) -> Estimate:
+        return Estimate(0.001 * plan.num_frames, 1 << 20, "predicted")
 
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[FakeSession]:

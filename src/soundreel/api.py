@@ -12,19 +12,26 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from soundreel import output, registry
 from soundreel.audio.load import AudioInfo, probe
 from soundreel.check import check_request, check_size
 from soundreel.config import Settings, load_settings
-from soundreel.engines.base import Engine
+from soundreel.engines.base import Engine, Ready
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.media.image import load_image
+from soundreel.output import (
+    check_target,
+    output_name,
+    placed,
+    unused_path,
+    write_sidecar,
+)
 from soundreel.post.interpolate import LOCAL_METHODS
 from soundreel.record import TAG, digest_of, hash_inputs, make_record, record_text
+from soundreel.registry import choose, create, fit_options
 from soundreel.render import render_chunks
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
-from soundreel.types import Plan, Request, Result
+from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
 from soundreel.work.job import Job, remove_old_jobs
@@ -52,25 +59,23 @@ def generate(
         info = check_inputs(request)
         key = _job_key(request, settings)
     with Job(settings.work_dir, key) as job:
-        plan, engine = _fixed_plan(request, info, settings, job, control)
+        plan, ready = _fixed_plan(request, info, settings, job, control)
         inputs = hash_inputs(plan.request)
-        record = make_record(
-            plan, inputs, engine.identity(plan.request), versions(plan.interpolation)
-        )
+        record = make_record(plan, inputs, ready.identity, versions(plan.interpolation))
         target = _fixed_target(plan, settings, job)
         if not _is_finished(target, record, job, plan):
-            output.check_target(target, plan.request, overwrite=overwrite)
+            check_target(target, plan.request, overwrite=overwrite)
             job.bind(digest_of(record))
             with control.stage("render", seconds):
-                resumed = render_chunks(plan, engine, job, control)
+                resumed = render_chunks(plan, ready, job, control)
             with (
                 control.stage("finish", seconds),
-                output.placed(target, overwrite=overwrite) as temporary,
+                placed(target, overwrite=overwrite) as temporary,
             ):
                 _join(plan, job, record, temporary, control)
         else:
             resumed = len(plan.chunks)
-        sidecar = output.write_sidecar(target, record, _local_facts(plan, seconds))
+        sidecar = write_sidecar(target, record, _local_facts(plan, seconds))
         if not keep_job:
             job.remove()
     return Result(target, sidecar, plan, seconds, resumed)
@@ -97,32 +102,31 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     return make_plan(request, geometry, clip, count, interpolation)
 
 
-def preview_plan(
+def plan(
     request: Request, settings: Settings | None = None, control: RunControl | None = None
-) -> tuple[Plan, Engine]:
-    """The plan that `generate` would follow, and its engine. Writes nothing, renders nothing."""
+) -> tuple[Plan, Estimate]:
+    """The plan that `generate` would follow, and what it would cost. Renders and writes nothing;
+    of a named engine's weights or server none need be there."""
     settings, control = settings or load_settings({}), control or RunControl()
     info = check_inputs(request)
-    auto = request.engine == "auto"
-    name = registry.choose(request, settings, control) if auto else request.engine
-    resolved = registry.fit_options(replace(request, engine=name), control, chosen=auto)
-    engine = registry.create(name, settings)
-    return plan_request(resolved, info, engine, control), engine
+    if request.engine == "auto":
+        choice = choose(request, settings, control)
+        made = plan_request(choice.request, info, choice.engine, control)
+        return made, choice.ready.estimate(made)
+    engine = create(request.engine, settings)
+    made = plan_request(fit_options(request, control), info, engine, control)
+    return made, engine.estimate(made)
 
 
 def _fixed_plan(
     request: Request, info: AudioInfo, settings: Settings, job: Job, control: RunControl
-) -> tuple[Plan, Engine]:
+) -> tuple[Plan, Ready]:
     """Engine and seed are decided when the job starts; a later run keeps to them."""
-    name = job.fixed("engine", lambda: registry.choose(request, settings, control))
+    choice = choose(request, settings, control, begun=job.fact("engine"))
+    job.fixed("engine", lambda: choice.request.engine)
     seed = job.fixed("seed", lambda: secrets.randbelow(2**31) if request.seed < 0 else request.seed)
-    resolved = registry.fit_options(
-        replace(request, engine=name, seed=seed), control, chosen=request.engine == "auto"
-    )
-    engine = registry.create(name, settings)
-    if job.sealed:
-        engine.preflight(resolved)
-    return plan_request(resolved, info, engine, control), engine
+    resolved = replace(choice.request, seed=seed)
+    return plan_request(resolved, info, choice.engine, control), choice.ready
 
 
 def _fixed_target(plan: Plan, settings: Settings, job: Job) -> Path:
@@ -131,8 +135,8 @@ def _fixed_target(plan: Plan, settings: Settings, job: Job) -> Path:
     folder = settings.output_dir.absolute()
 
     def new() -> str:
-        name = output.output_name(plan, datetime.now().strftime("%Y%m%d_%H%M%S"))
-        return str(output.unused_path(folder / name))
+        name = output_name(plan, datetime.now().strftime("%Y%m%d_%H%M%S"))
+        return str(unused_path(folder / name))
 
     return Path(job.fixed("output", new))
 

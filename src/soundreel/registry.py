@@ -8,7 +8,7 @@ Engines of other packages register under the entry point group `soundreel.engine
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import cast
@@ -16,7 +16,7 @@ from typing import cast
 from pydantic import BaseModel
 
 from soundreel.config import Settings
-from soundreel.engines.base import Engine, parse_options
+from soundreel.engines.base import Engine, Ready, parse_options
 from soundreel.errors import EngineUnavailable, InputError, SoundreelError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.types import Request
@@ -24,7 +24,7 @@ from soundreel.types import Request
 ENTRY_POINT_GROUP = "soundreel.engines"
 
 AUTO_ORDER = ("wan", "comfyui", "preview")
-"""Best first: `--engine auto` takes the first whose preflight passes."""
+"""Best first: `--engine auto` takes the first that finds all it needs."""
 
 _BUILT_IN: Mapping[str, tuple[str, str]] = {
     # name: (module with the engine class, module with the light Options model)
@@ -44,38 +44,58 @@ def engine_names() -> tuple[str, ...]:
     return (*AUTO_ORDER, *sorted({*_BUILT_IN, *_plugins()} - set(AUTO_ORDER)))
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An engine that can run the request. request: names it, with the options that it uses."""
+
+    engine: Engine
+    request: Request
+    ready: Ready
+
+
 def create(name: str, settings: Settings) -> Engine:
-    """Make the engine. Raises InputError (unknown) or EngineUnavailable (an extra is missing)."""
-    _require_known(name)
-    try:
-        factory = _factory(name)
-    except ImportError as err:
+    """Make the engine. Raises InputError (unknown) or EngineUnavailable (it cannot be used)."""
+    made = _engine_class(name)
+    if not hasattr(made, "find"):
         raise EngineUnavailable(
-            f"engine {name} cannot be imported: {err}",
-            hint=f"install what it needs: pip install 'soundreel[{name}]'",
-        ) from err
-    return factory(settings)
+            f"engine {name} was written for soundreel 0.1; since then an engine is asked once: "
+            "find(request) takes the place of preflight and returns what has identity, estimate "
+            "and open",
+            hint="update the package that it comes from; docs/writing-an-engine.md shows how",
+        )
+    return cast(Callable[[Settings], Engine], made)(settings)
 
 
-def choose(request: Request, settings: Settings, control: RunControl) -> str:
-    """The engine's name: the one asked for, or the best one that can run here, said in one line.
+def choose(
+    request: Request, settings: Settings, control: RunControl, begun: str | None = None
+) -> Choice:
+    """The engine that is asked for, or the best one that can run here, said in one line.
 
+    begun: the engine that a job began with under `auto`; it ends with no other.
     Raises EngineUnavailable or InputError if none can.
     """
-    if request.engine != "auto":
-        create(request.engine, settings).preflight(fit_options(request, control))
-        return request.engine
+    auto = request.engine == "auto"
+    if auto and begun is None:
+        return _best(request, settings, control)
+    named = replace(request, engine=begun or request.engine)
+    engine = create(named.engine, settings)
+    fitted = fit_options(named, control, chosen=auto)
+    return Choice(engine, fitted, engine.find(fitted))
+
+
+def _best(request: Request, settings: Settings, control: RunControl) -> Choice:
     reasons = []
     for name in AUTO_ORDER:
         candidate = replace(request, engine=name)
         try:
-            create(name, settings).preflight(_drop_options(candidate))
+            engine = create(name, settings)
+            ready = engine.find(_drop_options(candidate))
         except SoundreelError as err:
             reasons.append(f"{name}: {err.message}")
             continue
         why = f" (not {'; not '.join(reasons)})" if reasons else ""
         control.emit(Notice(f"engine: {name}{why}"))
-        return name
+        return Choice(engine, fit_options(candidate, control, chosen=True), ready)
     raise EngineUnavailable(f"no engine can run here: {'; '.join(reasons)}", "see soundreel doctor")
 
 
@@ -110,23 +130,42 @@ def _drop_options(request: Request) -> Request:
 
 
 def options_model(name: str) -> type[BaseModel]:
-    """The pydantic model of an engine's options: light, no engine import for the built-in ones."""
+    """The pydantic model of an engine's options: light, no engine import for the built-in ones.
+
+    Raises InputError (unknown) or EngineUnavailable (another package's, which cannot be imported).
+    """
     if name in _BUILT_IN:
         return cast(type[BaseModel], _load(_BUILT_IN[name][1]))
-    _require_known(name)
-    return cast(type[BaseModel], _plugins()[name].load().Options)
+    try:
+        return cast(type[BaseModel], _engine_class(name).Options)  # type: ignore[attr-defined]
+    except AttributeError as err:
+        raise EngineUnavailable(
+            f"engine {name} names no options: its class has no attribute Options",
+            hint="ask its author; docs/writing-an-engine.md shows one",
+        ) from err
 
 
-def _require_known(name: str) -> None:
+def _engine_class(name: str) -> object:
+    """Raises InputError (unknown) or EngineUnavailable (what it needs is not installed)."""
     if name not in engine_names():
         raise InputError.about(
             {"engine": name}, "unknown engine", f"choose one of: auto, {', '.join(engine_names())}"
         )
-
-
-def _factory(name: str) -> Callable[[Settings], Engine]:
-    found = _load(_BUILT_IN[name][0]) if name in _BUILT_IN else _plugins()[name].load()
-    return cast(Callable[[Settings], Engine], found)
+    if name in _BUILT_IN:
+        try:
+            return _load(_BUILT_IN[name][0])
+        except ImportError as err:
+            raise EngineUnavailable(
+                f"engine {name} cannot be imported: {err}",
+                hint=f"install what it needs: pip install 'soundreel[{name}]'",
+            ) from err
+    try:
+        return _plugins()[name].load()
+    except Exception as err:  # whatever the code of another package raises
+        raise EngineUnavailable(
+            f"engine {name} cannot be imported: {type(err).__name__}: {err}",
+            hint="update or remove the package that it comes from",
+        ) from err
 
 
 def _load(target: str) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from soundreel.engines.base import Engine, Session
+from soundreel.engines.base import Ready, Session
 from soundreel.errors import EngineError
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, RunControl
 from soundreel.post.chain import PostFilter, make_post_filter
@@ -13,7 +13,7 @@ from soundreel.video.writer import SegmentWriter
 from soundreel.work.job import Job
 
 
-def render_chunks(plan: Plan, engine: Engine, job: Job, control: RunControl) -> int:
+def render_chunks(plan: Plan, ready: Ready, job: Job, control: RunControl) -> int:
     """Render and seal every chunk that is not sealed yet; returns how many were already."""
     count, resumed = len(plan.chunks), job.sealed
     for index in range(resumed):
@@ -21,7 +21,7 @@ def render_chunks(plan: Plan, engine: Engine, job: Job, control: RunControl) -> 
     if resumed == count:
         return resumed
     post = make_post_filter(plan.interpolation)
-    with engine.open(plan, control) as session:
+    with ready.open(plan, control) as session:
         if resumed:
             session_state, post_state = job.state(resumed - 1)
             session.restore(session_state)

@@ -56,7 +56,7 @@ def make_engine(server: FakeComfyUI | str) -> ComfyUIEngine:
 
 @contextmanager
 def opened(server: FakeComfyUI, plan: Plan, control: RunControl | None = None) -> Iterator[Session]:
-    with make_engine(server).open(plan, control or RunControl()) as session:
+    with make_engine(server).find(plan.request).open(plan, control or RunControl()) as session:
         yield session
 
 

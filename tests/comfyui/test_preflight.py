@@ -41,7 +41,7 @@ def catalog(**nodes: dict[str, object]) -> NodeCatalog:
 
 def test_a_good_server_passes_and_nothing_is_sent() -> None:
     with FakeComfyUI() as server:
-        engine(server.url).preflight(REQUEST)
+        engine(server.url).find(REQUEST)
         assert not server.prompts
         assert not server.uploads
         assert {method for method, _ in server.requests} == {"GET"}
@@ -50,7 +50,7 @@ def test_a_good_server_passes_and_nothing_is_sent() -> None:
 def test_no_server_is_said_within_about_a_second() -> None:
     started = time.monotonic()
     with pytest.raises(EngineUnavailable, match=r"127\.0\.0\.1:9") as caught:
-        engine("http://127.0.0.1:9").preflight(REQUEST)
+        engine("http://127.0.0.1:9").find(REQUEST)
     assert time.monotonic() - started < 2
     assert "`url=`" in caught.value.hint
 
@@ -64,7 +64,7 @@ def test_a_missing_node_is_named_with_what_brings_it(class_type: str, hint: str)
         FakeComfyUI(missing=(class_type,)) as server,
         pytest.raises(EngineUnavailable, match=class_type) as caught,
     ):
-        engine(server.url).preflight(REQUEST)
+        engine(server.url).find(REQUEST)
     assert hint in caught.value.hint
 
 
@@ -84,14 +84,14 @@ def test_a_missing_file_is_named_with_its_folder(option: str, folder: str) -> No
         FakeComfyUI() as server,
         pytest.raises(EngineUnavailable, match=r"no\.such") as caught,
     ):
-        engine(server.url).preflight(request)
+        engine(server.url).find(request)
     assert folder in caught.value.hint
 
 
 def test_everything_that_is_missing_is_said_at_once() -> None:
     request = replace(REQUEST, options={"model": "a.x", "vae": "b.x", "sampler": "c"})
     with FakeComfyUI() as server, pytest.raises(EngineUnavailable) as caught:
-        engine(server.url).preflight(request)
+        engine(server.url).find(request)
     for name in ("a.x", "b.x", "'c'"):
         assert name in caught.value.message
 
@@ -99,28 +99,28 @@ def test_everything_that_is_missing_is_said_at_once() -> None:
 @pytest.mark.parametrize(("width", "height"), [(72, 96), (64, 100), (48, 96), (64, 16)])
 def test_illegal_sizes_are_refused_without_a_server(width: int, height: int) -> None:
     with pytest.raises(InputError, match=f"width={width}, height={height}") as caught:
-        engine("http://127.0.0.1:9").preflight(replace(REQUEST, width=width, height=height))
+        engine("http://127.0.0.1:9").find(replace(REQUEST, width=width, height=height))
     assert "`width=" in caught.value.hint
 
 
 def test_the_first_server_that_can_is_taken() -> None:
     with FakeComfyUI(missing=("LoadLatent",)) as old, FakeComfyUI() as good:
         chosen = engine("http://127.0.0.1:9", old.url, good.url)
-        chosen.preflight(REQUEST)
+        chosen.find(REQUEST)
         with pytest.raises(EngineUnavailable, match="LoadLatent") as caught:
-            engine("http://127.0.0.1:9", old.url).preflight(REQUEST)
+            engine("http://127.0.0.1:9", old.url).find(REQUEST)
     assert "127.0.0.1:9" in caught.value.message
 
 
 def test_an_address_without_a_server_behind_is_an_input_error() -> None:
     with pytest.raises(InputError):
-        engine("ftp://host").preflight(REQUEST)
+        engine("ftp://host").find(REQUEST)
 
 
 @pytest.mark.parametrize("film", ["core", "pack"])
 def test_film_is_found_in_core_and_pack(film: str) -> None:
     with FakeComfyUI(film=film) as server:
-        engine(server.url).preflight(replace(REQUEST, interpolate="film"))
+        engine(server.url).find(replace(REQUEST, interpolate="film"))
 
 
 def test_film_that_is_not_there_is_said_with_the_way_around() -> None:
@@ -128,7 +128,7 @@ def test_film_that_is_not_there_is_said_with_the_way_around() -> None:
         FakeComfyUI(film="") as server,
         pytest.raises(EngineUnavailable, match="FILM VFI") as caught,
     ):
-        engine(server.url).preflight(replace(REQUEST, interpolate="film"))
+        engine(server.url).find(replace(REQUEST, interpolate="film"))
     assert "`interpolate='flow'`" in caught.value.hint
 
 
@@ -185,14 +185,14 @@ def test_diagnosis_of_a_poor_server_says_the_mend() -> None:
 
 def test_credentials_are_told_to_no_one() -> None:
     with pytest.raises(EngineUnavailable) as caught:
-        engine("http://me:secret@127.0.0.1:9").preflight(REQUEST)
+        engine("http://me:secret@127.0.0.1:9").find(REQUEST)
     assert "secret" not in f"{caught.value.message} {caught.value.hint}"
 
 
 def test_identity_tells_graphs_apart_and_names_no_place() -> None:
     with FakeComfyUI() as server:
-        first = engine(server.url).identity(REQUEST)
-        other = engine(server.url).identity(replace(REQUEST, options={"steps": 7}))
+        first = engine(server.url).find(REQUEST).identity
+        other = engine(server.url).find(replace(REQUEST, options={"steps": 7})).identity
     assert first["graph"] != other["graph"]
     assert first["models"] == other["models"]
     assert "127.0.0.1" not in str(first)

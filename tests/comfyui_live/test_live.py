@@ -71,7 +71,7 @@ def plan_for(engine: ComfyUIEngine, audio: Path, frames: int, **changes: Any) ->
 
 def render(engine: ComfyUIEngine, plan: Plan, control: RunControl | None = None) -> list[Frame]:
     control = control or RunControl()
-    with engine.open(plan, control) as session:
+    with engine.find(plan.request).open(plan, control) as session:
         return flat([list(session.render(chunk, control)) for chunk in plan.chunks])
 
 
@@ -113,12 +113,12 @@ def test_an_interrupt_takes_and_the_job_resumes_with_the_same_pictures(
             control.cancel()
 
     control.on_event = stop
-    with engine.open(plan, control) as session:
+    with engine.find(plan.request).open(plan, control) as session:
         made = list(session.render(plan.chunks[0], control))
         state = session.snapshot()
         with pytest.raises(Cancelled):
             list(session.render(plan.chunks[1], control))
-    with engine.open(plan, RunControl()) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         session.restore(state)
         made += session.render(plan.chunks[1], RunControl())
     assert digest(made) == digest(render(engine, plan))

@@ -44,7 +44,7 @@ def test_a_chunk_of_its_own_equals_one_graph_bit_for_bit(tmp_path: Path) -> None
     )
     plan = plan_request(request, probe(audio), ComfyUIEngine(live), RunControl())
     control = RunControl()
-    with ComfyUIEngine(live).open(plan, control) as session:
+    with ComfyUIEngine(live).find(plan.request).open(plan, control) as session:
         for chunk in plan.chunks[:2]:
             assert len(list(session.render(chunk, control))) == chunk.num_frames
         ours = read_latents(session.snapshot())

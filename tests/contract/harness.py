@@ -18,6 +18,8 @@ class Harness:
     make: the engine for a machine's settings; its test server or tiny model is set up already.
     size: a picture size that is legal and quick.     options: what a request needs to be quick.
     hears: pictures follow the sound, so that the offset of picture to sound can be measured.
+    samples: pictures come by sampling steps, which are told.
+    deterministic: a whole second run gives equal pictures.
     """
 
     name: str
@@ -26,6 +28,8 @@ class Harness:
     size: tuple[int, int] = (64, 64)
     options: Mapping[str, object] = field(default_factory=dict)
     hears: bool = True
+    samples: bool = True
+    deterministic: bool = True
 
     def request(self, audio: Path, **changes: object) -> Request:
         values: dict[str, object] = {

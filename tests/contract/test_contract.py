@@ -16,7 +16,15 @@ from soundreel.api import plan_request
 from soundreel.audio.load import probe
 from soundreel.engines.base import Engine, Session
 from soundreel.errors import Cancelled
-from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone
+from soundreel.events import (
+    Event,
+    FrameDone,
+    Notice,
+    RunControl,
+    StageFinished,
+    StageStarted,
+    StepDone,
+)
 from soundreel.types import Chunk, Frame, Plan
 
 
@@ -35,7 +43,7 @@ def render(session: Session, chunk: Chunk, control: RunControl | None = None) ->
 
 
 def render_all(engine: Engine, plan: Plan) -> list[np.ndarray]:
-    with engine.open(plan, RunControl()) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         return [frame.rgb for chunk in plan.chunks for frame in render(session, chunk)]
 
 
@@ -65,7 +73,7 @@ def test_pictures_have_count_order_shape_and_type(
 ) -> None:
     count = frames_over_chunks(engine, harness, tone, 2)
     plan = plan_for(harness, engine, tone, num_frames=count)
-    with engine.open(plan, RunControl()) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         frames = [frame for chunk in plan.chunks for frame in render(session, chunk)]
     assert [frame.index for frame in frames] == list(range(count))
     for frame in frames:
@@ -84,7 +92,7 @@ def test_same_seed_same_pictures_other_seed_others(
     first = plan_for(harness, engine, tone, num_frames=5)
     other = plan_for(harness, engine, tone, num_frames=5, seed=8)
     made = fingerprint(render_all(engine, first))
-    if engine.deterministic:
+    if harness.deterministic:
         assert fingerprint(render_all(engine, first)) == made
     assert fingerprint(render_all(engine, other)) != made
 
@@ -94,11 +102,11 @@ def test_restored_session_continues_as_if_never_stopped(
 ) -> None:
     count = frames_over_chunks(engine, harness, tone, 2)
     plan = plan_for(harness, engine, tone, num_frames=count)
-    with engine.open(plan, RunControl()) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         render(session, plan.chunks[0])
         state = session.snapshot()
         uninterrupted = [frame.rgb for frame in render(session, plan.chunks[1])]
-    with harness.make(harness.settings).open(plan, RunControl()) as session:
+    with harness.make(harness.settings).find(plan.request).open(plan, RunControl()) as session:
         session.restore(state)
         resumed = [frame.rgb for frame in render(session, plan.chunks[1])]
     assert fingerprint(resumed) == fingerprint(uninterrupted)
@@ -120,23 +128,30 @@ def test_cancel_stops_within_a_step_or_frame(harness: Harness, engine: Engine, t
             seen.append(frame.index)
             control.cancel()
 
-    with engine.open(plan, control) as session, pytest.raises(Cancelled):
+    with engine.find(plan.request).open(plan, control) as session, pytest.raises(Cancelled):
         take_all(session)
     assert len(seen) <= 1
 
 
 def test_events_are_told_through_the_control(harness: Harness, engine: Engine, tone: Path) -> None:
+    """An engine that samples tells every step; one that does not tells its stages."""
     events: list[Event] = []
     plan = plan_for(harness, engine, tone, num_frames=5)
     control = RunControl(events.append)
-    with engine.open(plan, control) as session:
+    with engine.find(plan.request).open(plan, control) as session:
         render(session, plan.chunks[0], control)
     assert not [event for event in events if isinstance(event, FrameDone)], "the spine counts these"
-    for event in events:
-        if isinstance(event, StepDone):
-            assert 1 <= event.step <= event.steps
-        if isinstance(event, Notice):
-            assert event.message
+    assert all(event.message for event in events if isinstance(event, Notice))
+    begun = [event.stage for event in events if isinstance(event, StageStarted)]
+    assert begun == [event.stage for event in events if isinstance(event, StageFinished)]
+    steps = [event for event in events if isinstance(event, StepDone)]
+    if harness.samples:
+        assert steps
+        assert {event.chunk for event in steps} == {0}
+        assert [event.step for event in steps] == list(range(1, steps[0].steps + 1))
+    else:
+        assert begun
+        assert not steps
 
 
 def test_picture_follows_its_own_sound(harness: Harness, engine: Engine, tmp_path: Path) -> None:
@@ -163,12 +178,12 @@ def test_picture_follows_its_own_sound(harness: Harness, engine: Engine, tmp_pat
 
 
 def test_identity_names_no_place_and_no_time(harness: Harness, engine: Engine, tone: Path) -> None:
-    identity = engine.identity(harness.request(tone))
+    identity = engine.find(harness.request(tone)).identity
     for value in identity.values():
         assert isinstance(value, str)
         assert "://" not in value
         assert not value.startswith("/")
-    assert identity == engine.identity(harness.request(tone))
+    assert identity == engine.find(harness.request(tone)).identity
 
 
 def test_diagnosis_says_what_is_there(engine: Engine) -> None:

@@ -55,7 +55,7 @@ def plan_of(audio: Path, **changes: object) -> Plan:
 
 def frames(plan: Plan, first_chunk: int = 0, control: RunControl | None = None) -> Iterator[Rgb]:
     control = control or RunControl()
-    with PreviewEngine(Settings()).open(plan, control) as session:
+    with PreviewEngine(Settings()).find(plan.request).open(plan, control) as session:
         session.restore(b"")
         for chunk in plan.chunks[first_chunk:]:
             for frame in session.render(chunk, control):
@@ -219,4 +219,4 @@ def test_interpolation_starts_from_the_usual_rate() -> None:
 @pytest.mark.parametrize("options", [{"fit": "stretch"}, {"steps": 20}])
 def test_wrong_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
-        PreviewEngine(Settings()).preflight(Request(audio=Path("a.wav"), options=options))
+        PreviewEngine(Settings()).find(Request(audio=Path("a.wav"), options=options))

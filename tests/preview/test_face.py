@@ -90,7 +90,7 @@ def test_box_takes_slope_and_eyes_from_the_face_about_it(portrait: Rgb) -> None:
 def test_a_box_that_is_none_is_refused_with_the_rule(text: str) -> None:
     request = Request(audio=EXAMPLES / "speech.wav", options={"mouth": text})
     with pytest.raises(InputError, match="mouth") as caught:
-        PreviewEngine(Settings()).preflight(request)
+        PreviewEngine(Settings()).find(request)
     assert caught.value.hint
     with pytest.raises(ValueError):
         parse_mouth(text)
@@ -103,7 +103,7 @@ def test_a_box_outside_the_image_is_refused_before_work_begins() -> None:
         options={"mouth": "480,100,60,20"},
     )
     with pytest.raises(InputError, match="512x512") as caught:
-        PreviewEngine(Settings()).preflight(request)
+        PreviewEngine(Settings()).find(request)
     assert "pixels" in caught.value.hint
 
 

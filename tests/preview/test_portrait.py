@@ -62,7 +62,7 @@ def speaking(**changes: object) -> tuple[Portrait, Rgb, Plan]:
 def frames(plan: Plan, first_chunk: int = 0) -> tuple[list[Rgb], list[str]]:
     events: list[Event] = []
     control = RunControl(events.append)
-    with PreviewEngine(Settings()).open(plan, control) as session:
+    with PreviewEngine(Settings()).find(plan.request).open(plan, control) as session:
         session.restore(b"")
         pictures = [
             frame.rgb

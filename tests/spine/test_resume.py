@@ -184,7 +184,7 @@ def test_stop_right_after_the_file_is_in_place_finds_it_again(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("soundreel.output.write_sidecar", fail)
+        patch.setattr("soundreel.api.write_sidecar", fail)
         with pytest.raises(KeyboardInterrupt):
             generate(request, settings)
     before = digest(tmp_path / "a.mp4")
@@ -212,7 +212,7 @@ def test_chunks_of_another_plan_are_refused(
     request = request_for(tone, tmp_path / "a.mp4")
     with pytest.raises(Cancelled):
         generate(request, settings, control=cancel_after(30))
-    monkeypatch.setattr(fakes.FakeEngine, "identity", lambda *_: {"model": "fake 2"})
+    monkeypatch.setattr(fakes.FakeReady, "identity", {"model": "fake 2"})
     with pytest.raises(WorkError, match="another plan") as caught:
         generate(request, settings)
     assert "delete" in caught.value.hint

@@ -24,9 +24,9 @@ from soundreel.engines.wan.components import Components  # noqa: E402
 from soundreel.engines.wan.encoders.pictures import PoseVideo  # noqa: E402
 from soundreel.engines.wan.encoders.vae import TILE  # noqa: E402
 from soundreel.engines.wan.engine import WanEngine  # noqa: E402
-from soundreel.engines.wan.files.lookup import find_weights  # noqa: E402
-from soundreel.engines.wan.load.lora import LoraSpec  # noqa: E402
-from soundreel.engines.wan.load.models import components  # noqa: E402
+from soundreel.engines.wan.files.lookup import find_weights, given  # noqa: E402
+from soundreel.engines.wan.files.selection import Selection  # noqa: E402
+from soundreel.engines.wan.job import make_components  # noqa: E402
 from soundreel.engines.wan.memory import stream  # noqa: E402
 from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel, Residence  # noqa: E402
 from soundreel.engines.wan.options import parse_options  # noqa: E402
@@ -111,13 +111,9 @@ def run(
     tiled: bool = False,
 ) -> int:
     """Pictures that the whole plan gives on the fake card."""
-    parts = components(
-        find_weights((models,)),
-        Residence(CARD, level),
-        dtype=torch.bfloat16,
-        loras=[LoraSpec(lora)] if lora else [],
-        tiled=tiled,
-    )
+    loras = ((given(lora, "lora"), 1.0),) if lora else ()
+    files = Selection(find_weights((models,)), loras)
+    parts = make_components(files, Residence(CARD, level), dtype=torch.bfloat16, tiled=tiled)
     parts, options = loaded(parts), parse_options(plan.request.options)
     with fake_card():
         session = WanSession(

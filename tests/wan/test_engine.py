@@ -17,7 +17,9 @@ pytest.importorskip("torch")
 from soundreel.config import Settings
 from soundreel.engines.wan import engine as engine_module
 from soundreel.engines.wan.engine import WanEngine
-from soundreel.engines.wan.files.selection import find_loras
+from soundreel.engines.wan.files.lookup import scan
+from soundreel.engines.wan.files.places import places
+from soundreel.engines.wan.files.selection import select
 from soundreel.engines.wan.options import PRESETS, Sampling, parse_options
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.types import Request
@@ -99,7 +101,7 @@ def test_what_cannot_work_is_said_before_the_work(
     engine: WanEngine, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(InputError) as raised:
-        engine.preflight(request_for(**changes))
+        engine.find(request_for(**changes))
     assert words in raised.value.message + raised.value.hint
     assert raised.value.hint
 
@@ -112,10 +114,10 @@ def test_machine_without_weights_is_told_so_without_importing_torch(tmp_path: Pa
         "from soundreel.engines.wan.engine import WanEngine\n"
         "from soundreel.errors import EngineUnavailable\n"
         "from soundreel.types import Request\n"
-        "try: WanEngine(Settings()).preflight(Request(audio=Path('a.wav')))\n"
+        "try: WanEngine(Settings()).find(Request(audio=Path('a.wav')))\n"
         "except EngineUnavailable as err: print(err.message, 'torch' in sys.modules)\n"
     )
-    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    home = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "PYTHONPATH": ":".join(sys.path)}
     run = subprocess.run(
         [sys.executable, "-c", code], env=home, capture_output=True, text=True, check=True
     )
@@ -126,17 +128,17 @@ def test_machine_without_weights_is_told_so_without_importing_torch(tmp_path: Pa
 def test_missing_packages_are_named(engine: WanEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_module, "PACKAGES", ("torch", "no_such_package"))
     with pytest.raises(EngineUnavailable, match="no_such_package"):
-        engine.preflight(request_for())
+        engine.find(request_for())
 
 
 def test_a_request_that_can_work_passes(engine: WanEngine) -> None:
-    engine.preflight(request_for())
+    engine.find(request_for())
 
 
 def test_missing_weights_are_named(settings: Settings, tmp_path: Path) -> None:
     shutil.copytree(wan_tiny.model_folder() / "transformer", tmp_path / "m" / "transformer")
     with pytest.raises(EngineUnavailable) as raised:
-        WanEngine(settings_with(settings, tmp_path / "m")).preflight(request_for())
+        WanEngine(settings_with(settings, tmp_path / "m")).find(request_for())
     assert "vae" in raised.value.message
     assert "transformer" not in raised.value.message
     checks = WanEngine(settings_with(settings, tmp_path / "m")).diagnose()
@@ -147,11 +149,11 @@ def test_missing_weights_are_named(settings: Settings, tmp_path: Path) -> None:
 def test_identity_follows_the_weights_not_the_place(
     engine: WanEngine, settings: Settings, tmp_path: Path
 ) -> None:
-    identity = engine.identity(request_for())
+    identity = engine.find(request_for()).identity
     moved = shutil.copytree(wan_tiny.model_folder(), tmp_path / "elsewhere")
-    assert WanEngine(settings_with(settings, moved)).identity(request_for()) == identity
+    assert WanEngine(settings_with(settings, moved)).find(request_for()).identity == identity
     other = make_model_folder(tmp_path / "other", seed=1)
-    changed = WanEngine(settings_with(settings, other)).identity(request_for())
+    changed = WanEngine(settings_with(settings, other)).find(request_for()).identity
     assert changed["transformer"] != identity["transformer"]
     assert str(tmp_path) not in str(changed)
 
@@ -172,10 +174,11 @@ def test_loras_are_found_by_name_and_the_fast_preset_takes_the_few_step_one(
     for name in ("mine.safetensors", few_steps):
         save_file(tensors, tmp_path / "loras" / name)
     folders = (wan_tiny.model_folder(), tmp_path)
-    named = parse_options({"lora": ("mine.safetensors:0.5",)})
-    assert [(f.path.name, s) for f, s in find_loras(named, folders)] == [("mine.safetensors", 0.5)]
-    fast = parse_options({"sampling_preset": "fast"})
-    assert [(f.path.name, s) for f, s in find_loras(fast, folders)] == [(few_steps, 1.0)]
+    found = list(scan(places(folders)))
+    named = select(found, loras=[("mine.safetensors", 0.5)]).loras
+    assert [(file.path.name, strength) for file, strength in named] == [("mine.safetensors", 0.5)]
+    fast = select(found, few_steps=True).loras
+    assert [(file.path.name, strength) for file, strength in fast] == [(few_steps, 1.0)]
     engine = WanEngine(settings_with(settings, *folders))
-    identity = engine.identity(request_for({"lora": ("mine.safetensors",)}))
+    identity = engine.find(request_for({"lora": ("mine.safetensors",)})).identity
     assert identity["lora 1"].startswith("mine.safetensors ")

@@ -98,13 +98,16 @@ def stop_after(frames: int) -> RunControl:
 
 def test_a_state_of_another_kind_is_refused(engine: WanEngine, tone: Path) -> None:
     plan = plan_for(engine, request_for(tone, num_frames=5))
-    with engine.open(plan, RunControl()) as session, pytest.raises(WorkError):
+    with engine.find(plan.request).open(plan, RunControl()) as session, pytest.raises(WorkError):
         session.restore(b"not a state of ours")
 
 
 def test_a_chunk_without_the_state_before_it_is_refused(engine: WanEngine, tone: Path) -> None:
     plan = plan_for(engine, request_for(tone, num_frames=13))
-    with engine.open(plan, RunControl()) as session, pytest.raises(EngineError, match="chunk 2"):
+    with (
+        engine.find(plan.request).open(plan, RunControl()) as session,
+        pytest.raises(EngineError, match="chunk 2"),
+    ):
         list(session.render(plan.chunks[1], RunControl()))
 
 
@@ -168,7 +171,7 @@ def test_sound_starts_as_much_earlier_as_pictures_are_dropped(
     monkeypatch.setattr(session_module.SoundFeatures, "pictures", watched_pictures)
     request = request_for(tone, options, image=image, start=Fraction(1), num_frames=13)
     plan = plan_for(engine, request)
-    with engine.open(plan, RunControl()) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         for chunk in plan.chunks:
             list(session.render(chunk, RunControl()))
     start = 1 - Fraction(lead, 16)
@@ -191,7 +194,7 @@ def test_lead_in_before_the_file_is_silence(
         return features(encoder, sound, resident)
 
     monkeypatch.setattr(session_module, "SoundFeatures", watched)
-    with engine.open(plan, RunControl()):
+    with engine.find(plan.request).open(plan, RunControl()):
         assert len(seen[0]) == 8000
         assert not seen[0][:3000].any()
         assert (seen[0][3000:] > 0.4).all()
@@ -221,7 +224,7 @@ def test_nothing_is_encoded_that_nobody_needs(
     monkeypatch.setattr(WanVae, "encode", watched)
     request = request_for(tone, image=image if with_image else None, num_frames=frames)
     plan = plan_for(engine, request)
-    with engine.open(plan, RunControl()) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         made = [len(list(session.render(chunk, RunControl()))) for chunk in plan.chunks]
     assert sum(made) == frames
     assert sizes == ([1, 73, 73][:encodes])
@@ -243,7 +246,7 @@ def test_guidance_of_one_runs_the_transformer_once_a_step(
     for scale, expected in ((1.0, 2), (2.0, 4)):
         passes.clear()
         plan = plan_for(engine, request_for(tone, {"guidance_scale": scale}, num_frames=5))
-        with engine.open(plan, RunControl()) as session:
+        with engine.find(plan.request).open(plan, RunControl()) as session:
             list(session.render(plan.chunks[0], RunControl()))
         assert len(passes) == expected
 
@@ -261,7 +264,7 @@ def test_first_frame_option_starts_from_motion_with_the_image(
     monkeypatch.setattr(WanVae, "encode", watched)
     request = request_for(tone, {"init_first_frame": True}, image=image, num_frames=8)
     plan = plan_for(engine, request)
-    with engine.open(plan, RunControl()) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         assert len(list(session.render(plan.chunks[0], RunControl()))) == 8
     reference, motion = encoded
     assert not motion[:, :, :67].any()
@@ -284,7 +287,7 @@ def test_each_chunk_has_noise_of_its_own_seed(engine: WanEngine, tone: Path) -> 
 def test_previews_come_as_often_as_asked_for(engine: WanEngine, tone: Path) -> None:
     events: list[Event] = []
     plan = plan_for(engine, request_for(tone, {"steps": 5, "preview_steps": 2}, num_frames=5))
-    with engine.open(plan, RunControl()) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         list(session.render(plan.chunks[0], RunControl(events.append)))
     assert [event.step for event in events if isinstance(event, StepDone)] == [1, 2, 3, 4, 5]
     previews = [event for event in events if isinstance(event, StepPreview)]
@@ -298,13 +301,15 @@ def test_previews_come_as_often_as_asked_for(engine: WanEngine, tone: Path) -> N
 def render_with(plan: Plan, engine: WanEngine, **rest: Any) -> Iterator[Any]:
     """Frames of a session with other dependencies than the engine's."""
     from soundreel.engines.wan.files.lookup import find_weights
-    from soundreel.engines.wan.load.models import components
+    from soundreel.engines.wan.files.selection import Selection
+    from soundreel.engines.wan.job import make_components
     from soundreel.engines.wan.memory.offload import Residence
 
     control = rest.pop("control", RunControl())
     residence = Residence(torch.device("cpu"), rest.pop("level", "none"))
     dtype = rest.pop("dtype", torch.float32)
-    parts = components(find_weights((wan_tiny.model_folder(),)), residence, dtype=dtype)
+    files = Selection(find_weights((wan_tiny.model_folder(),)))
+    parts = make_components(files, residence, dtype=dtype)
     if "resident" in rest:
         parts = replace(parts, resident=rest.pop("resident"))
     session = WanSession(plan, parse_options(plan.request.options), parts, **rest)
@@ -340,7 +345,7 @@ def test_a_prompt_that_is_cut_is_said(engine: WanEngine, tone: Path) -> None:
     for words, said in (("a singer", 0), ("a singer " * 100, 1)):
         events: list[Event] = []
         plan = plan_for(engine, request_for(tone, prompt=words, num_frames=5))
-        with engine.open(plan, RunControl(events.append)):
+        with engine.find(plan.request).open(plan, RunControl(events.append)):
             notices = [event.message for event in events if isinstance(event, Notice)]
         assert sum("512 tokens" in notice for notice in notices) == said
 

@@ -133,12 +133,11 @@ def plan(
     from soundreel.cli.progress import make_reporter
 
     with make_reporter(quiet=quiet or as_json) as reporter:
-        made, engine = api.preview_plan(
+        made, estimate = api.plan(
             make_request(audio, given, config, replay),
             make_settings(given, config, gpu=gpu),
             RunControl(reporter.handle),
         )
-    estimate = engine.estimate(made)
     if as_json:
         typer.echo(json.dumps(plan_json(made, estimate), indent=2, ensure_ascii=False))
     else:

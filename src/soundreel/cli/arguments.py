@@ -31,6 +31,11 @@ from soundreel.types import Request, with_values
 _FLAG_ROWS = tuple(row for row in REQUEST_OPTIONS if row.names)
 _NOT_SHARED = ("gpu",)
 """Settings that not every command takes."""
+_OWN = {
+    *("audio", "as_json", "config", "from", "help"),
+    *("json", "keep_job", "overwrite", "quiet", "replay"),
+}
+"""Names that single commands take."""
 
 
 def _typer_option(row: Option) -> Any:
@@ -77,7 +82,7 @@ def request_command(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command all options in place of its `**given`, which collects them."""
     own = [p for p in _parameters(command) if p.kind is not inspect.Parameter.VAR_KEYWORD]
     shared = [*_FLAG_ROWS, *(row for row in SETTINGS_OPTIONS if row.key not in _NOT_SHARED)]
-    parameters = [*own, *map(_parameter, shared), *engine_parameters(ENGINE_PANEL)]
+    parameters = [*own, *map(_parameter, shared), *_engine_parameters()]
     keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
 
     def wrapper(**values: Any) -> None:
@@ -87,6 +92,13 @@ def request_command(command: Callable[..., None]) -> Callable[..., None]:
     wrapper.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
     wrapper.__annotations__ = {p.name: p.annotation for p in keyword}
     return wrapper
+
+
+def _engine_parameters() -> list[inspect.Parameter]:
+    """Without those whose name is soundreel's own: an engine of another package may have such."""
+    rows = (*REQUEST_OPTIONS, *SETTINGS_OPTIONS)
+    taken = {name for row in rows for name in row.names} | _OWN
+    return [p for p in engine_parameters(ENGINE_PANEL) if p.name not in taken]
 
 
 def make_settings(given: Mapping[str, Any], config: Path | None, **more: Any) -> Settings:
@@ -122,7 +134,7 @@ def _by_field(row: Option, value: object) -> dict[str, object]:
 
 def _with_defaults(given: Mapping[str, object], config: Path | None) -> dict[str, object]:
     """What was given or stands in the config file, by option: the request's, and the engines'."""
-    engine_names = [p.name for p in engine_parameters()]
+    engine_names = [p.name for p in _engine_parameters()]
     known = {name: row.key for row in _FLAG_ROWS for name in row.names if len(name) > 1}
     known |= {name: name for name in engine_names}
     values: dict[str, object] = {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origin
@@ -12,7 +13,8 @@ import typer
 from pydantic.fields import FieldInfo
 
 from soundreel.cli.spelling import dashed, spell
-from soundreel.registry import AUTO_ORDER, options_model
+from soundreel.errors import EngineUnavailable
+from soundreel.registry import engine_names, options_model
 
 ENGINE_PANEL = "Engine options"
 
@@ -20,10 +22,18 @@ ENGINE_PANEL = "Engine options"
 def engine_parameters(panel: str = ENGINE_PANEL) -> list[inspect.Parameter]:
     """One keyword parameter for every option name; engines that share a name share the option."""
     users: dict[str, list[tuple[str, FieldInfo]]] = {}
-    for engine in AUTO_ORDER:
-        for name, field in options_model(engine).model_fields.items():
+    for engine in engine_names():
+        for name, field in _fields(engine).items():
             users.setdefault(name, []).append((engine, field))
     return [_parameter(name, fields, panel) for name, fields in users.items()]
+
+
+def _fields(engine: str) -> Mapping[str, FieldInfo]:
+    """None of an engine that cannot be imported: others are asked for help then, too."""
+    try:
+        return options_model(engine).model_fields
+    except EngineUnavailable:
+        return {}
 
 
 def _parameter(name: str, users: list[tuple[str, FieldInfo]], panel: str) -> inspect.Parameter:

@@ -1,7 +1,8 @@
 """The protocol that every engine follows, and how its options are read.
 
 An engine is made with the machine's Settings (`Engine(settings)`), costs nothing until it is
-opened, and keeps its heavy imports inside the methods that need them.
+asked, and keeps its heavy imports inside the methods that need them. A job asks it once:
+`engine.find(request)` gives a Ready, `ready.open(plan, control)` a Session.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
 from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
 
-Options = TypeVar("Options", bound=BaseModel)
+OptionsModel = TypeVar("OptionsModel", bound=BaseModel)
 
 
 class Session(Protocol):
@@ -41,37 +42,18 @@ class Session(Protocol):
         ...
 
 
-class Engine(Protocol):
-    """A way to make pictures from sound."""
+class Ready(Protocol):
+    """What an engine found for one request: the weights, the server. It travels on to the end of
+    the job, so that nothing is looked for twice and the record names what makes the pictures."""
 
-    name: str
-    deterministic: bool
-    """Whether a whole second run gives equal bytes."""
-    interpolations: frozenset[str]
-    """Interpolation methods that the engine performs itself."""
-
-    def preflight(self, request: Request) -> None:
-        """Check within about a second that this request can run here.
-
-        Raises EngineUnavailable (something is missing) or InputError (an option is wrong).
-        """
-        ...
-
-    def geometry(self, request: Request) -> ChunkGeometry:
-        """How this request is cut into chunks. Pure: no weights, no server."""
-        ...
-
-    def identity(self, request: Request) -> Mapping[str, str]:
+    @property
+    def identity(self) -> Mapping[str, str]:
         """What else decides the pictures (weights, model names, versions), for the digest and the
         sidecar. No times, absolute paths or addresses."""
         ...
 
     def estimate(self, plan: Plan) -> Estimate:
-        """What the plan will cost."""
-        ...
-
-    def diagnose(self) -> Sequence[Check]:
-        """What `soundreel doctor` shows for this engine."""
+        """What the plan will cost with what was found."""
         ...
 
     def open(self, plan: Plan, control: RunControl) -> AbstractContextManager[Session]:
@@ -79,7 +61,39 @@ class Engine(Protocol):
         ...
 
 
-def parse_options(model: type[Options], options: Mapping[str, object]) -> Options:
+class Engine(Protocol):
+    """A way to make pictures from sound."""
+
+    name: str
+    interpolations: frozenset[str]
+    """Interpolation methods that the engine performs itself."""
+
+    @property
+    def Options(self) -> type[BaseModel]:  # noqa: N802  (a class, read from the engine's class)
+        """The model of its options: their parser, and their help on the command line."""
+        ...
+
+    def geometry(self, request: Request) -> ChunkGeometry:
+        """How this request is cut into chunks. Pure: no weights, no server."""
+        ...
+
+    def find(self, request: Request) -> Ready:
+        """Find all that this request needs, within about a second. Asked once a job.
+
+        Raises EngineUnavailable (something is missing) or InputError (an option is wrong).
+        """
+        ...
+
+    def estimate(self, plan: Plan) -> Estimate:
+        """What the plan would cost: asks no server, and what is missing here is no error."""
+        ...
+
+    def diagnose(self) -> Sequence[Check]:
+        """What `soundreel doctor` shows for this engine."""
+        ...
+
+
+def parse_options(model: type[OptionsModel], options: Mapping[str, object]) -> OptionsModel:
     """A request's options as the engine's model types them; None counts as not given.
 
     Raises InputError naming the first wrong one.

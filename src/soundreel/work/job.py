@@ -72,6 +72,10 @@ class Job:
             write_atomic(self._facts_path, json.dumps(facts, indent=1).encode())
         return facts[name]
 
+    def fact(self, name: str) -> Any | None:
+        """What `fixed` decided in an earlier run, None where nothing is yet."""
+        return self._facts().get(name)
+
     def bind(self, digest: str) -> None:
         """Tie the job to one plan. WorkError if its chunks belong to another."""
         if self.fixed("digest", lambda: digest) != digest:

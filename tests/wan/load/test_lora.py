@@ -19,9 +19,9 @@ from soundreel.engines.wan.load.lora import (
     LoraReport,
     LoraSpec,
     apply_loras,
-    parse_lora,
 )
 from soundreel.engines.wan.load.mapped import empty_model, fill
+from soundreel.engines.wan.options import parse_lora
 from soundreel.errors import InputError
 
 CPU = torch.device("cpu")
@@ -169,7 +169,7 @@ def test_a_lora_of_another_model_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_lora_option(text: str, path: str, strength: float) -> None:
-    assert parse_lora(text) == LoraSpec(Path(path), strength)
+    assert parse_lora(text) == (path, strength)
 
 
 def test_bad_strength_is_an_error() -> None:

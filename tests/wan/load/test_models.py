@@ -17,10 +17,12 @@ from torch import Tensor
 
 from soundreel.engines.wan.encoders.text import _NAMES
 from soundreel.engines.wan.files.lookup import WeightSet, given
+from soundreel.engines.wan.files.selection import Selection
+from soundreel.engines.wan.job import make_components
 from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.lora import LoraSpec
 from soundreel.engines.wan.load.mapped import read_state
-from soundreel.engines.wan.load.models import components, load_text_encoder, load_transformer
+from soundreel.engines.wan.load.models import load_text_encoder, load_transformer
 from soundreel.engines.wan.memory.offload import Residence
 from soundreel.engines.wan.model.names import to_official
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -288,5 +290,5 @@ def test_eight_bit_weights_are_refused_on_apples_gpus(tmp_path: Path) -> None:
     }
     residence = Residence(torch.device("mps"), "none")
     with pytest.raises(EngineUnavailable, match="do not run on Apple") as caught:
-        components(WeightSet(**four), residence, dtype=torch.bfloat16)
+        make_components(Selection(WeightSet(**four)), residence, dtype=torch.bfloat16)
     assert "pull bf16" in caught.value.hint

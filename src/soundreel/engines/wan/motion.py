@@ -12,6 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor
 
 from soundreel.errors import WorkError
@@ -35,17 +37,12 @@ class Motion:
 
     def to_bytes(self) -> bytes:
         """All of it, exactly, as a safetensors file."""
-        from safetensors.torch import save
-
         held = {"latents": self.latents, "pictures": self.pictures}
         return bytes(save({k: v.cpu().contiguous() for k, v in held.items() if v is not None}))
 
     @classmethod
     def from_bytes(cls, state: bytes, device: torch.device) -> Motion:
         """Raises WorkError if `state` is not one of ours."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
         try:
             held = load(state)
         except SafetensorError as err:

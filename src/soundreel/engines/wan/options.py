@@ -10,7 +10,8 @@ from typing import Literal, cast, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
-from soundreel.engines import base
+from soundreel.engines.base import parse_options as parse
+from soundreel.errors import InputError
 
 Sampler = Literal["unipc", "dpm++", "euler"]
 
@@ -113,4 +114,19 @@ class WanOptions(BaseModel):
 
 def parse_options(values: Mapping[str, object]) -> WanOptions:
     """The options of a request. Raises InputError naming the first bad one."""
-    return base.parse_options(WanOptions, values)
+    return parse(WanOptions, values)
+
+
+def parse_lora(text: str) -> tuple[str, float]:
+    """`path` or `path:strength`. Raises InputError where the strength is not a number."""
+    path, colon, strength = text.rpartition(":")
+    if not colon or "/" in strength or "\\" in strength or strength.endswith(".safetensors"):
+        return text, 1.0
+    try:
+        return path, float(strength)
+    except ValueError as err:
+        raise InputError.about(
+            {"options.lora": text},
+            f"{strength!r} is not a strength",
+            hint="write path or path:strength, e.g. lora.safetensors:0.8",
+        ) from err

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 import torch
+from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
 from soundreel.engines.wan.options import Sampler, Sampling
@@ -137,8 +138,6 @@ def draw_noise(
 
 
 def _unipc() -> Scheduler:
-    from diffusers import UniPCMultistepScheduler
-
     made: Scheduler = UniPCMultistepScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,
         solver_order=2,
@@ -150,8 +149,6 @@ def _unipc() -> Scheduler:
 
 
 def _dpm() -> Scheduler:
-    from diffusers import DPMSolverMultistepScheduler
-
     made: Scheduler = DPMSolverMultistepScheduler(
         num_train_timesteps=TRAIN_TIMESTEPS,
         solver_order=2,

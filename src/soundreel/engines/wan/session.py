@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -33,6 +32,7 @@ from soundreel.engines.wan.encoders.text import MAX_TOKENS
 from soundreel.engines.wan.encoders.vae import SPACE, TIME
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
 from soundreel.engines.wan.memory.offload import retry_lower
+from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.motion import MOTION_FRAMES, Motion, survivors
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
@@ -40,9 +40,6 @@ from soundreel.errors import EngineError, OutOfMemory, mention
 from soundreel.events import Notice, RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.types import Chunk, Frame, Plan, Rgb
-
-if TYPE_CHECKING:
-    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
 INIT_FRAMES = 6
 """Last pictures of the motion buffer that `init_first_frame` fills with the reference image."""

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from soundreel.audio.segment import read_clip
 from soundreel.timeline.grid import samples_between
@@ -256,8 +257,6 @@ def audio_config(tensors: Mapping[str, Tensor]) -> dict[str, object]:
 
 def audio_model(config: Mapping[str, object]) -> Wav2Vec2Model:
     """transformers' wav2vec2 without its training mask, not yet filled."""
-    from transformers import Wav2Vec2Config, Wav2Vec2Model
-
     no_mask = {"apply_spec_augment": False, "mask_time_prob": 0.0, "mask_feature_prob": 0.0}
     return Wav2Vec2Model(Wav2Vec2Config.from_dict({**config, **no_mask}))
 

@@ -12,8 +12,12 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+import ftfy
 import torch
+from sentencepiece import SentencePieceProcessor
+from tokenizers import Tokenizer as Fast
 from torch import Tensor, nn
+from transformers import UMT5Config, UMT5EncoderModel
 
 from soundreel.errors import InputError
 
@@ -45,8 +49,6 @@ class TextEncoder:
 
 def clean(text: str) -> str:
     """Mended encoding errors, no HTML entities (escaped twice at most), single spaces."""
-    import ftfy
-
     text = html.unescape(html.unescape(ftfy.fix_text(text)))
     return re.sub(r"\s+", " ", text).strip()
 
@@ -56,8 +58,6 @@ def folder_tokenizer(folder: Path) -> Tokenizer:
 
     Raises InputError if it is not there or cannot be read.
     """
-    from tokenizers import Tokenizer as Fast
-
     path = folder / "tokenizer.json"
     try:
         fast = Fast.from_file(str(path))
@@ -80,8 +80,6 @@ def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
 
     Raises InputError if they are not a sentencepiece model.
     """
-    from sentencepiece import SentencePieceProcessor
-
     try:
         processor = SentencePieceProcessor(model_proto=model)
     except RuntimeError as err:
@@ -122,8 +120,6 @@ def text_config(tensors: Mapping[str, Tensor]) -> dict[str, object]:
 
 def text_model(config: Mapping[str, object]) -> nn.Module:
     """transformers' UMT5 encoder, not yet filled."""
-    from transformers import UMT5Config, UMT5EncoderModel
-
     model: nn.Module = UMT5EncoderModel(UMT5Config.from_dict(dict(config)))
     return model
 

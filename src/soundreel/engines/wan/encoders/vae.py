@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol, cast
 
 import torch
+from diffusers import AutoencoderKLWan
+from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 from torch import Tensor, nn
 
 SPACE = 8
@@ -188,8 +190,6 @@ def _skipped(stream: Iterator[Tensor], skip: int) -> Iterator[Tensor]:
 
 def vae_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """diffusers' names for a checkpoint with the original names or with diffusers'."""
-    from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
-
     tensors = dict(state)
     if "conv1.weight" in tensors:
         tensors = convert_wan_vae_to_diffusers(tensors)
@@ -206,8 +206,6 @@ def vae_config(tensors: Mapping[str, Tensor]) -> dict[str, object]:
 
 def vae_model(config: Mapping[str, object]) -> nn.Module:
     """diffusers' VAE, not yet filled."""
-    from diffusers import AutoencoderKLWan
-
     model: nn.Module = AutoencoderKLWan(**config)
     return model
 

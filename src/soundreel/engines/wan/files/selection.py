@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from soundreel.config import Settings
 from soundreel.engines.wan.files.catalog import PUBLISHED, SLOTS
 from soundreel.engines.wan.files.formats import Kind
-from soundreel.engines.wan.files.lookup import Found, WeightSet, find_weights, given, scan
-from soundreel.engines.wan.files.places import places
-from soundreel.engines.wan.options import WanOptions
+from soundreel.engines.wan.files.lookup import (
+    Found,
+    WeightSet,
+    choose,
+    find_weights,
+    fingerprint,
+    given,
+)
 from soundreel.errors import InputError, mention
 from soundreel.types import Check
 
@@ -19,46 +23,71 @@ SMALL = 10**9
 """Parameters below which a transformer is not the 14B model."""
 
 
-def find_model(options: WanOptions, models_dir: Sequence[Path]) -> WeightSet:
-    """The four models. Raises EngineUnavailable naming what is missing, InputError for a `model`
-    that is none."""
-    weights = find_weights(models_dir)
-    if options.model is not None:
-        path = _path_of(options.model, Kind.S2V, models_dir, "model")
-        weights = replace(weights, transformer=given(path, "transformer"))
-    return weights.require()
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The files of one request. loras: each with its strength."""
+
+    weights: WeightSet
+    loras: tuple[tuple[Found, float], ...] = ()
+
+    @property
+    def names(self) -> dict[str, str]:
+        """File name and fingerprint by slot, for the record."""
+        used = {slot.name: getattr(self.weights, slot.name, None) for slot in SLOTS}
+        used |= {f"lora {index}": lora for index, (lora, _) in enumerate(self.loras, 1)}
+        return {
+            name: f"{file.path.name} {fingerprint(file)}" for name, file in used.items() if file
+        }
+
+    @property
+    def is_small(self) -> bool:
+        """Whether this is a model for tests, about which the memory model says nothing."""
+        transformer = self.weights.transformer
+        return transformer is not None and transformer.parameters < SMALL
 
 
-def find_loras(options: WanOptions, models_dir: Sequence[Path]) -> list[tuple[Found, float]]:
-    """Each LoRA file with its strength. The preset "fast" takes the few-step LoRA that is found.
+def select(
+    found: Sequence[Found],
+    *,
+    model: str | None = None,
+    loras: Sequence[tuple[str, float]] = (),
+    few_steps: bool = False,
+) -> Selection:
+    """What a request uses of the files `found` on this machine.
 
-    Raises InputError where one is not there or is not a LoRA.
+    model: the S2V transformer, a file name or a path; loras: so too, each with its strength.
+    few_steps: take the published few-step LoRA where no other is given.
+    Raises EngineUnavailable naming what is missing, InputError for a file that is not there or is
+    of another kind.
     """
-    found = []
-    if options.lora:
-        from soundreel.engines.wan.load.lora import parse_lora  # imports torch
+    weights = choose(found)
+    if model is not None:
+        path = _path_of(model, Kind.S2V, found, "model")
+        weights = replace(weights, transformer=given(path, "transformer"))
+    return Selection(weights.require(), tuple(_loras(found, loras, few_steps=few_steps)))
 
-        specs = [parse_lora(text) for text in options.lora]
-        for spec in specs:
-            path = _path_of(str(spec.path), Kind.LORA, models_dir, "lora")
-            found.append((given(path, "lora"), spec.strength))
-    if options.sampling_preset == "fast" and not found:
+
+def _loras(
+    found: Sequence[Found], named: Sequence[tuple[str, float]], *, few_steps: bool
+) -> Iterator[tuple[Found, float]]:
+    for name, strength in named:
+        yield given(_path_of(name, Kind.LORA, found, "lora"), "lora"), strength
+    if few_steps and not named:
         name = next(file.name for file in PUBLISHED if file.slot == "lora")
         try:
-            path = _path_of(name, Kind.LORA, models_dir, "lora")
+            path = _path_of(name, Kind.LORA, found, "lora")
         except InputError as err:
             raise InputError.about(
                 {"options.sampling_preset": "fast"},
                 f"needs a few-step LoRA, and {name} is not on this machine",
                 hint=f"fetch it: soundreel models pull; or name one: {mention('lora')}",
             ) from err
-        found = [(given(path, "lora"), 1.0)]
-    return found
+        yield given(path, "lora"), 1.0
 
 
-def weight_checks(settings: Settings) -> list[Check]:
+def weight_checks(models_dir: Sequence[Path]) -> list[Check]:
     """A line for each slot: the file that a job would use."""
-    weights = find_weights(settings.models_dir)
+    weights = find_weights(models_dir)
     checks = []
     for slot in SLOTS:
         if slot.required:
@@ -69,17 +98,12 @@ def weight_checks(settings: Settings) -> list[Check]:
     return checks
 
 
-def is_small(weights: WeightSet) -> bool:
-    """Whether this is a model for tests, about which the memory model says nothing."""
-    return weights.transformer is not None and weights.transformer.parameters < SMALL
-
-
-def _path_of(text: str, kind: Kind, models_dir: Sequence[Path], option: str) -> Path:
-    """A path as it is, or the file of that name in the models folders. Raises InputError."""
+def _path_of(text: str, kind: Kind, found: Sequence[Found], option: str) -> Path:
+    """A path as it is, or the file of that name among those found. Raises InputError."""
     path = Path(text).expanduser()
     if path.exists():
         return path
-    known = [item for item in scan(places(models_dir)) if item.kind is kind]
+    known = [item for item in found if item.kind is kind]
     for item in known:
         if item.path.name == path.name == text:
             return item.path

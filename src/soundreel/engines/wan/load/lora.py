@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from soundreel.engines.wan.files.limits import MAX_CONFIG, faults_of, read_json_object
+from soundreel.engines.wan.load.mapped import read_state
 from soundreel.errors import InputError
 
 _MAX_ALPHA = 1e6
@@ -59,21 +60,6 @@ class LoraReport:
         return (
             f"{text}; {len(self.unmatched)} keys fit no layer and are unused: {', '.join(groups)}"
         )
-
-
-def parse_lora(text: str) -> LoraSpec:
-    """`path` or `path:strength`. Raises InputError where the strength is not a number."""
-    path, colon, strength = text.rpartition(":")
-    if not colon or "/" in strength or "\\" in strength or strength.endswith(".safetensors"):
-        return LoraSpec(Path(text).expanduser())
-    try:
-        return LoraSpec(Path(path).expanduser(), float(strength))
-    except ValueError as err:
-        raise InputError.about(
-            {"options.lora": text},
-            f"{strength!r} is not a strength",
-            hint="write path or path:strength, e.g. lora.safetensors:0.8",
-        ) from err
 
 
 class LowRank(nn.Module):
@@ -172,8 +158,6 @@ def _apply_one(
 
 def read_lora(path: Path) -> tuple[dict[str, dict[str, Tensor]], list[str]]:
     """Layer -> {"down", "up", "alpha"}, and the keys that are not low-rank parts (diff, diff_b)."""
-    from soundreel.engines.wan.load.mapped import read_state
-
     layers: dict[str, dict[str, Tensor]] = {}
     other: list[str] = []
     alphas: dict[str, Tensor] = {}

@@ -1,7 +1,6 @@
 """The four models from their files, on a device, ready to run.
 
-Tensors get into modules through `state`; names are converted by `weights`, `text`, `vae` and
-`audio_encoder`.
+Tensors get into modules through `mapped`; names are converted by `model.names` and the encoders.
 """
 
 from __future__ import annotations
@@ -9,14 +8,31 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from soundreel.engines.wan.encoders.sound import (
+    AudioEncoder,
+    audio_config,
+    audio_keys,
+    audio_model,
+    build_audio_encoder,
+)
+from soundreel.engines.wan.encoders.text import (
+    TextEncoder,
+    Tokenizer,
+    folder_tokenizer,
+    sentencepiece_tokenizer,
+    text_config,
+    text_keys,
+    text_model,
+)
+from soundreel.engines.wan.encoders.vae import WanVae, build_vae, vae_config, vae_keys, vae_model
 from soundreel.engines.wan.files.headers import FETCH_AGAIN
 from soundreel.engines.wan.files.limits import faults_of
-from soundreel.engines.wan.files.lookup import Found, WeightSet
+from soundreel.engines.wan.files.lookup import Found
 from soundreel.engines.wan.load.configs import audio_fields, config_beside, vae_fields
 from soundreel.engines.wan.load.fp8 import split_scales
 from soundreel.engines.wan.load.lora import LoraSpec, apply_loras
@@ -30,59 +46,11 @@ from soundreel.engines.wan.model.names import (
     to_module,
     without_prefix,
 )
-from soundreel.errors import EngineUnavailable, InputError
-
-if TYPE_CHECKING:
-    from soundreel.engines.wan.components import Components
-    from soundreel.engines.wan.encoders.sound import AudioEncoder
-    from soundreel.engines.wan.encoders.text import TextEncoder, Tokenizer
-    from soundreel.engines.wan.encoders.vae import WanVae
-    from soundreel.engines.wan.memory.offload import Residence
-    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+from soundreel.errors import InputError
 
 Report = Callable[[str], None]
 """Takes one sentence for the user."""
-
-
-def components(
-    weights: WeightSet,
-    residence: Residence,
-    *,
-    dtype: torch.dtype,
-    loras: Sequence[LoraSpec] = (),
-    tiled: bool = False,
-    report: Report = lambda _: None,
-) -> Components:
-    """The parts that a session takes; nothing is read before the session asks for it.
-
-    Models come in main memory, mapped from their files; `residence` takes them to its device.
-    Raises EngineUnavailable where a file is missing or does not run on the device.
-    """
-    from soundreel.engines.wan.components import Components
-
-    weights.require()
-    _check_device(weights, residence.device)
-    transformer, text = cast(Found, weights.transformer), cast(Found, weights.text_encoder)
-    vae, audio = cast(Found, weights.vae), cast(Found, weights.audio_encoder)
-
-    def load_tileable_vae() -> WanVae:
-        residence.vae = loaded = load_vae(vae, device=_CPU, tiled=tiled)
-        return loaded
-
-    return Components(
-        text=lambda: load_text_encoder(text, device=_CPU, dtype=dtype),
-        audio=lambda: load_audio_encoder(audio, device=_CPU),
-        vae=load_tileable_vae,
-        transformer=lambda: load_transformer(
-            transformer, device=_CPU, dtype=dtype, loras=loras, report=report
-        ),
-        device=residence.device,
-        dtype=dtype,
-        resident=residence,
-    )
-
-
-_CPU = torch.device("cpu")
 
 
 def load_transformer(
@@ -97,8 +65,6 @@ def load_transformer(
 
     report: told what became of each LoRA. Raises InputError where the weights do not fit.
     """
-    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-
     state = without_prefix(read_state(found.files))
     config = _config_of(found, state)
     layers = config["audio_inject_layers"]
@@ -120,8 +86,6 @@ def load_transformer(
 
 def load_text_encoder(found: Found, *, device: torch.device, dtype: torch.dtype) -> TextEncoder:
     """UMT5 with its tokenizer; 8-bit weights stay 8-bit. Raises InputError."""
-    from soundreel.engines.wan.encoders.text import TextEncoder, text_config, text_keys, text_model
-
     state = read_state(found.files)
     tokenizer = _tokenizer(found, state.pop("spiece_model", None))
     weights, scales = split_scales(state)
@@ -135,8 +99,6 @@ def load_text_encoder(found: Found, *, device: torch.device, dtype: torch.dtype)
 
 def load_vae(found: Found, *, device: torch.device, tiled: bool = False) -> WanVae:
     """The VAE in float32, as the official code runs it. Raises InputError."""
-    from soundreel.engines.wan.encoders.vae import build_vae, vae_config, vae_keys, vae_model
-
     state, fields = read_state(found.files), vae_fields(found.path)
     with _faults_of(found):
         keys = vae_keys(state)
@@ -149,13 +111,6 @@ def load_vae(found: Found, *, device: torch.device, tiled: bool = False) -> WanV
 
 def load_audio_encoder(found: Found, *, device: torch.device) -> AudioEncoder:
     """wav2vec2 in float32, as the official code runs it. Raises InputError."""
-    from soundreel.engines.wan.encoders.sound import (
-        audio_config,
-        audio_keys,
-        audio_model,
-        build_audio_encoder,
-    )
-
     state, fields = read_state(found.files), audio_fields(found.path)
     with _faults_of(found):
         keys = audio_keys(state)
@@ -164,19 +119,6 @@ def load_audio_encoder(found: Found, *, device: torch.device) -> AudioEncoder:
         encoder = build_audio_encoder(state, fields)
     encoder.model.to(device)
     return encoder
-
-
-def _check_device(weights: WeightSet, device: torch.device) -> None:
-    eight_bit = [
-        found.path.name
-        for found in (weights.transformer, weights.text_encoder)
-        if found is not None and found.number_format.startswith("fp8")
-    ]
-    if device.type == "mps" and eight_bit:  # torch has no 8-bit floats there
-        raise EngineUnavailable(
-            f"8-bit weights do not run on Apple's GPUs: {', '.join(eight_bit)}",
-            hint="take 16-bit ones: soundreel models pull bf16",
-        )
 
 
 def layer_aliases(model: nn.Module, inject_layers: Sequence[int]) -> dict[str, str]:
@@ -205,8 +147,6 @@ def _diffusers_name(name: str) -> str:
 
 
 def _tokenizer(found: Found, inside: Tensor | None) -> Tokenizer:
-    from soundreel.engines.wan.encoders.text import folder_tokenizer, sentencepiece_tokenizer
-
     if inside is not None:
         return sentencepiece_tokenizer(inside.numpy().tobytes())
     folder = found.path.parent

@@ -9,24 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import torch
+from diffusers import AutoencoderKLWan
 from torch import nn
+from transformers import Wav2Vec2Config, Wav2Vec2Model
 
+from soundreel.engines.wan.encoders.text import text_model
+from soundreel.engines.wan.encoders.vae import TILE, WanVae
 from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.mapped import empty_model
 from soundreel.engines.wan.memory.counting import Count, count
 from soundreel.engines.wan.memory.offload import OffloadLevel, streamed_blocks
+from soundreel.engines.wan.model.conditioning import WanS2VConditioning
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
+from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.timeline.grid import FRAMES_PER_LATENT
-
-if TYPE_CHECKING:
-    from transformers import Wav2Vec2Model
-
-    from soundreel.engines.wan.encoders.vae import WanVae
-    from soundreel.engines.wan.model.conditioning import WanS2VConditioning
-    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
 MOTION_LATENTS = 19
 """Latent frames of the 73 motion pictures."""
@@ -174,48 +173,34 @@ def sound_count(seconds: int) -> Count:
 
 
 def _transformer() -> nn.Module:
-    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-
     return cast(nn.Module, WanS2VTransformer3DModel())
 
 
 def _two_blocks() -> WanS2VTransformer3DModel:
     """Of the 14B's width, the first with sound."""
-    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-
     return cast(
         WanS2VTransformer3DModel, WanS2VTransformer3DModel(num_layers=2, audio_inject_layers=(0,))
     )
 
 
 def _text_encoder() -> nn.Module:
-    from soundreel.engines.wan.encoders.text import text_model
-
     return text_model(UMT5_XXL)
 
 
 def _vae() -> nn.Module:
-    from diffusers import AutoencoderKLWan
-
     return cast(nn.Module, AutoencoderKLWan())
 
 
 def _wav2vec2() -> Wav2Vec2Model:
-    from transformers import Wav2Vec2Config, Wav2Vec2Model
-
     return Wav2Vec2Model(Wav2Vec2Config.from_dict(WAV2VEC2_LARGE))
 
 
 def _meta_vae() -> WanVae:
-    from soundreel.engines.wan.encoders.vae import WanVae
-
     return WanVae(empty_model(_vae))
 
 
 def _field(workload: Workload, tiled: bool) -> tuple[int, int, int]:
     """Latents that the VAE works on at once, in height and width, and how often."""
-    from soundreel.engines.wan.encoders.vae import TILE, WanVae
-
     _, height, width = workload.latents
     tiles = len(WanVae(empty_model(_vae), tiled=tiled)._tiles(height, width))
     return (min(height, TILE), min(width, TILE), tiles) if tiles else (height, width, 1)
@@ -272,7 +257,7 @@ def _weights(model: nn.Module, quantised: bool, float32: Callable[[str], bool]) 
 
 
 def _bytes(model: nn.Module, name: str, quantised: bool, float32: Callable[[str], bool]) -> int:
-    """Of one parameter as `state.fill` loads it, with the scale of an 8-bit one."""
+    """Of one parameter as `load.mapped.fill` loads it, with the scale of an 8-bit one."""
     layer, _, last = name.rpartition(".")
     numel = model.get_parameter(name).numel()
     if quantised and last == "weight" and isinstance(model.get_submodule(layer), nn.Linear):

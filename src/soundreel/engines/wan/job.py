@@ -1,0 +1,179 @@
+"""The door to torch: from the files of a request to an opened session, and what that would take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import cast
+
+import torch
+
+from soundreel.engines.base import Session
+from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.files.lookup import Found, WeightSet
+from soundreel.engines.wan.files.selection import Selection
+from soundreel.engines.wan.load.lora import LoraSpec
+from soundreel.engines.wan.load.models import (
+    load_audio_encoder,
+    load_text_encoder,
+    load_transformer,
+    load_vae,
+)
+from soundreel.engines.wan.memory.device import (
+    choose_device,
+    default_dtype,
+    device_name,
+    free_bytes,
+)
+from soundreel.engines.wan.memory.estimate import Target, predict, target_here, target_named
+from soundreel.engines.wan.memory.fit import Fit, Precision, require
+from soundreel.engines.wan.memory.needs import Workload
+from soundreel.engines.wan.memory.offload import OffloadLevel, Residence, free_memory
+from soundreel.engines.wan.options import WanOptions
+from soundreel.engines.wan.session import WanSession
+from soundreel.errors import EngineUnavailable, mention
+from soundreel.events import Notice, RunControl
+from soundreel.types import Estimate, Plan
+
+_CPU = torch.device("cpu")
+
+
+@contextmanager
+def open_session(
+    plan: Plan, options: WanOptions, files: Selection, control: RunControl
+) -> Iterator[Session]:
+    """Raises EngineUnavailable where the plan fits on the device in no way."""
+    device = choose_device()
+    level, tiled = _way(plan, options, files, control)
+    residence = Residence(device, level)
+    parts = make_components(
+        files,
+        residence,
+        dtype=default_dtype(device),
+        tiled=tiled,
+        report=lambda text: control.emit(Notice(text)),
+    )
+    lower = residence.lower if options.offload == "auto" else lambda: None
+    session = WanSession(plan, options, parts, lower=lower)
+    try:
+        with control.stage("encode text, sound and image"):
+            session.prepare(control)
+        yield session
+    finally:
+        del session, parts, residence
+        free_memory()
+
+
+def make_components(
+    files: Selection,
+    residence: Residence,
+    *,
+    dtype: torch.dtype,
+    tiled: bool = False,
+    report: Callable[[str], None] = lambda _: None,
+) -> Components:
+    """The parts that a session takes; nothing is read before the session asks for it.
+
+    Models come in main memory, mapped from their files; `residence` takes them to its device.
+    report: told what became of each LoRA.
+    Raises EngineUnavailable where a file is missing or does not run on the device.
+    """
+    weights = files.weights.require()
+    _check_device(weights, residence.device)
+    transformer, text = cast(Found, weights.transformer), cast(Found, weights.text_encoder)
+    vae, audio = cast(Found, weights.vae), cast(Found, weights.audio_encoder)
+    loras = [LoraSpec(found.path, strength) for found, strength in files.loras]
+
+    def load_tileable_vae() -> WanVae:
+        residence.vae = loaded = load_vae(vae, device=_CPU, tiled=tiled)
+        return loaded
+
+    return Components(
+        text=lambda: load_text_encoder(text, device=_CPU, dtype=dtype),
+        audio=lambda: load_audio_encoder(audio, device=_CPU),
+        vae=load_tileable_vae,
+        transformer=lambda: load_transformer(
+            transformer, device=_CPU, dtype=dtype, loras=loras, report=report
+        ),
+        device=residence.device,
+        dtype=dtype,
+        resident=residence,
+    )
+
+
+def estimate(plan: Plan, options: WanOptions, files: Selection | None, gpu: str | None) -> Estimate:
+    """gpu: the card to plan for, None is this machine's; files: None takes the published ones.
+
+    Raises InputError for a card that is not known.
+    """
+    target = _target(gpu)
+    if target is None:
+        hint = f"there is none here that torch can use; name one: {mention(gpu='RTX 4090')}"
+        return Estimate(source="unknown", details=(("card", hint),))
+    if files is not None and files.is_small:
+        return Estimate(source="unknown: not the 14B model")
+    return predict(
+        plan,
+        target,
+        precision=Precision() if files is None else _precision(files.weights),
+        level=None if options.offload == "auto" else options.offload,
+        steps=options.sampling.steps,
+        guided=options.sampling.guidance_scale > 1,
+    )
+
+
+def _target(gpu: str | None) -> Target | None:
+    """What is planned for; None where there is no GPU. Raises InputError for `gpu`."""
+    if gpu is not None:
+        return target_named(gpu)
+    free = free_bytes()
+    return None if free is None else target_here(device_name(choose_device()), free)
+
+
+def _way(
+    plan: Plan, options: WanOptions, files: Selection, control: RunControl
+) -> tuple[OffloadLevel, bool]:
+    """Offload level and whether the VAE is tiled. Raises EngineUnavailable if nothing fits."""
+    given = None if options.offload == "auto" else options.offload
+    free = free_bytes()
+    if free is None or files.is_small:
+        return given or "none", False
+    way = _fit(plan, options, files.weights, free)
+    if options.offload == "auto" and (way.level != "none" or way.tiled):
+        tiles = ", VAE on tiles" if way.tiled else ""
+        control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
+    return way.level, way.tiled
+
+
+def _fit(plan: Plan, options: WanOptions, weights: WeightSet, free: int) -> Fit:
+    request = plan.request
+    workload = Workload(
+        request.width,
+        request.height,
+        max(chunk.generated_frames for chunk in plan.chunks),
+        reference=request.image is not None,
+        motion=len(plan.chunks) > 1 or options.init_first_frame,
+        guided=options.sampling.guidance_scale > 1,
+    )
+    level = None if options.offload == "auto" else options.offload
+    return require(workload, _precision(weights), free, level)
+
+
+def _precision(weights: WeightSet) -> Precision:
+    assert weights.transformer is not None
+    assert weights.text_encoder is not None
+    return Precision(weights.transformer.number_format, weights.text_encoder.number_format)
+
+
+def _check_device(weights: WeightSet, device: torch.device) -> None:
+    eight_bit = [
+        found.path.name
+        for found in (weights.transformer, weights.text_encoder)
+        if found is not None and found.number_format.startswith("fp8")
+    ]
+    if device.type == "mps" and eight_bit:  # torch has no 8-bit floats there
+        raise EngineUnavailable(
+            f"8-bit weights do not run on Apple's GPUs: {', '.join(eight_bit)}",
+            hint="take 16-bit ones: soundreel models pull bf16",
+        )

@@ -1,0 +1,36 @@
+"""The device of this machine: which one torch can use, its numbers, its free memory, its name."""
+
+from __future__ import annotations
+
+import torch
+
+
+def choose_device() -> torch.device:
+    """The best device of this machine: cuda (also ROCm), mps, else cpu."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    if torch.backends.mps.is_available():
+        return torch.device("mps")
+    return torch.device("cpu")
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """bfloat16 as the official code runs; float32 on a CPU, which is faster there and exact."""
+    return torch.float32 if device.type == "cpu" else torch.bfloat16
+
+
+def free_bytes() -> int | None:
+    """Free bytes of the device, None where it cannot be asked."""
+    if torch.cuda.is_available():
+        return int(torch.cuda.mem_get_info()[0])
+    if torch.backends.mps.is_available():
+        return int(torch.mps.recommended_max_memory())
+    return None
+
+
+def device_name(device: torch.device) -> str:
+    """What a person calls it, with its memory; "none" where there is no GPU."""
+    if device.type == "cuda":
+        memory = torch.cuda.get_device_properties(device).total_memory
+        return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
+    return "none" if device.type == "cpu" else device.type
