@@ -89,7 +89,10 @@ def preview_jobs(folder: Path) -> dict[str, Request]:
 def wan_jobs(folder: Path) -> dict[str, Request]:
     beat, pose = write_wav(folder / "short.wav", music(1.4)), write_pose(folder / "pose.mp4")
     plain = Request(audio=beat, engine="wan", seed=7, width=64, height=64)
-    one: dict[str, object] = {"steps": 2, "guidance_scale": 2.0, "reference_timing": True}
+    one: dict[str, object] = {
+        **{"sampling_preset": "official", "steps": 2, "guidance_scale": 2.0},
+        "reference_timing": True,
+    }
     several: dict[str, object] = {
         "sampling_preset": "quality",
         "steps": 2,
@@ -107,13 +110,23 @@ def wan_jobs(folder: Path) -> dict[str, Request]:
 def comfyui_jobs(folder: Path) -> dict[str, Request]:
     song = write_wav(folder / "long.wav", music(11))
     plain = Request(audio=song, engine="comfyui", seed=5, width=64, height=64)
+    # Named, since presets may change: as ComfyUI's own workflow has them.
+    own: dict[str, object] = {"flow_shift": 8.0, "sampler": "uni_pc"}
     return {
         "comfyui-one-chunk": replace(
-            plain, num_frames=30, image=EXAMPLES / "portrait.png", options={"workflow": WORKFLOW}
+            plain,
+            num_frames=30,
+            image=EXAMPLES / "portrait.png",
+            options={"workflow": WORKFLOW, **own},
         ),
         "comfyui-chunks": replace(plain, options={"sampling_preset": "quality", "steps": 3}),
         "comfyui-film": replace(
-            plain, start=Fraction(1, 3), num_frames=90, interpolate="film", fps=Fraction(48)
+            plain,
+            start=Fraction(1, 3),
+            num_frames=90,
+            interpolate="film",
+            fps=Fraction(48),
+            options=own,
         ),
     }
 

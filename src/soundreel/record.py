@@ -74,7 +74,7 @@ def hash_inputs(request: Request) -> dict[str, dict[str, str]]:
 def make_record(
     plan: Plan,
     inputs: Mapping[str, Mapping[str, str]],
-    identity: Mapping[str, str],
+    identity: Mapping[str, object],
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """All that decides the bytes of the video."""
@@ -94,7 +94,7 @@ def make_record(
             "sound_duration": str(plan.audio.sound_duration),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
         },
-        "engine": {"name": plan.request.engine, **identity},
+        "engine": {"name": plan.request.engine, **to_json(identity)},
         "seed": plan.request.seed,
         "inputs": to_json(inputs),
         "versions": dict(versions),

@@ -7,7 +7,7 @@ Engines of other packages register under the entry point group `soundreel.engine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -16,7 +16,7 @@ from typing import cast
 from pydantic import BaseModel
 
 from soundreel.config import Settings
-from soundreel.engines.base import Engine, Ready, parse_options
+from soundreel.engines.base import Engine, Ready, Recalling, parse_options
 from soundreel.errors import EngineUnavailable, InputError, SoundreelError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.types import Request
@@ -121,6 +121,19 @@ def fit_options(request: Request, control: RunControl, *, chosen: bool = False) 
     fitted = _drop_options(request)
     options = parse_options(model, fitted.options).model_dump(exclude_unset=True)
     return replace(fitted, options=options)
+
+
+def recall_options(
+    name: str,
+    options: Mapping[str, object],
+    engine: Mapping[str, object],
+    given: Collection[str],
+) -> Mapping[str, object]:
+    """See `engines.base.Recalling`; as they are where the engine's model does not do that."""
+    model = options_model(name) if name in engine_names() else None
+    if not hasattr(model, "recall"):
+        return options
+    return cast(type[Recalling], model).recall(options, engine, given)
 
 
 def _drop_options(request: Request) -> Request:

@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from soundreel import registry
 from soundreel.errors import InputError, mention
 from soundreel.record import TAG, request_from_record
 from soundreel.types import Request
 from soundreel.video.reader import read_tags
 
 
-def replay_request(source: Path, audio: Path | None, image: Path | None) -> Request:
-    """`audio` and `image` say where the inputs lie now, if they moved. Raises InputError."""
+def replay_request(
+    source: Path, audio: Path | None, image: Path | None, given: Collection[str] = ()
+) -> Request:
+    """`audio` and `image` say where the inputs lie now, if they moved; given: engine options that
+    will be set anew. Raises InputError."""
     record = _read(source)
-    given = {"audio": audio, "image": image}
+    moved = {"audio": audio, "image": image}
     files = {
-        name: given.get(name) or _find(name, about["name"], source, record)
+        name: moved.get(name) or _find(name, about["name"], source, record)
         for name, about in record.get("inputs", {}).items()
     }
-    return request_from_record(record, files)
+    request = request_from_record(record, files)
+    engine = record.get("engine")
+    if not isinstance(engine, Mapping):
+        raise InputError(
+            f"the record in {source} does not say what made it", hint="give the options by hand"
+        )
+    options = registry.recall_options(request.engine, request.options, engine, given)
+    return replace(request, options=options)
 
 
 def _read(source: Path) -> dict[str, Any]:

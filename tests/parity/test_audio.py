@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -100,7 +101,7 @@ def test_rows_at_30_fps(
 
 def test_row_of_each_picture(cases: ReferenceFile, audio_case: str) -> None:
     for size, facts in cases.cases[audio_case]["buckets"].items():
-        rows = torch.tensor(picture_rows(0, facts["frames"]))
+        rows = torch.tensor(picture_rows(0, facts["frames"], Fraction(16)))
         assert torch.equal(rows, cases.tensor(f"{audio_case}.idx_{size}"))
         assert int((rows >= cases.cases[audio_case]["z_frames"]).sum()) == facts["zero_frames"]
 

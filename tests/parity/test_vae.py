@@ -7,7 +7,8 @@ import torch
 
 from parity import models
 from parity.reference import STAGE_TOLERANCE, Reference, max_abs
-from soundreel.engines.wan.encoders.vae import TIME, WanVae
+from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.timeline.grid import FRAMES_PER_LATENT
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +43,9 @@ def test_decode_comes_in_groups(reference: Reference, vae: WanVae) -> None:
     for name in names(reference, "dec"):
         latents = cases.tensor(f"{name}.latent")[None]
         groups = list(vae.decode(latents))
-        assert [group.shape[2] for group in groups] == [1] + [TIME] * (latents.shape[2] - 1)
+        assert [group.shape[2] for group in groups] == [1] + [FRAMES_PER_LATENT] * (
+            latents.shape[2] - 1
+        )
         video = torch.cat(groups, dim=2)[0]
         assert max_abs(video, cases.tensor(f"{name}.video")) <= STAGE_TOLERANCE, name
 

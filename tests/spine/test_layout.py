@@ -17,7 +17,8 @@ ENGINES = ("preview", "comfyui", "wan")
 LAYERS: list[set[str]] = [
     {"safe"},
     {"types", "errors", "events", "options"},
-    {"config", "audio", "timeline", "video", "post", "media", "work", "engines.base"},
+    {"config", "audio", "timeline", "video", "post", "media", "work", "engines.base"}
+    | {"engines.wan22", "engines.wan22_options", "engines.tensors"},
     {f"engines.{name}" for name in ENGINES},
     {"registry", "check", "record", "render", "output", "replay", "versions", "api"},
     {"cli"},

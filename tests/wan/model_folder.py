@@ -27,6 +27,7 @@ def make_model_folder(folder: Path, seed: int = 0) -> Path:
         for name in _PARTS:
             make_part(folder, name)
     _write_tokenizer(folder / "tokenizer")
+    write_few_step_lora(folder / "loras")
     return folder
 
 
@@ -36,6 +37,22 @@ def make_part(folder: Path, name: str) -> Path:
     _fill(model)
     model.save_pretrained(folder / name)
     return folder / name
+
+
+def write_few_step_lora(folder: Path) -> None:
+    """The file that the preset `fast` takes, for one layer of the tiny transformer."""
+    from safetensors.torch import save_file
+
+    from soundreel.engines.wan22 import FEW_STEP_LORA
+
+    numbers = torch.Generator().manual_seed(4)
+    layer = "diffusion_model.blocks.0.self_attn.q"
+    tensors = {
+        f"{layer}.lora_down.weight": torch.randn(4, 48, generator=numbers),
+        f"{layer}.lora_up.weight": torch.randn(48, 4, generator=numbers),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, folder / FEW_STEP_LORA.name)
 
 
 def _transformer() -> Any:

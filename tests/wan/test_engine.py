@@ -20,11 +20,15 @@ from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.files.lookup import scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import select
-from soundreel.engines.wan.options import PRESETS, Sampling, parse_options
+from soundreel.engines.wan.options import parse_options
+from soundreel.engines.wan22 import FEW_STEP_LORA, PRESETS, Lora, Sampling
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.types import Request
 from wan import tiny as wan_tiny
 from wan.model_folder import make_model_folder
+
+OFFICIAL = {"sampling_preset": "official"}
+FEW_STEPS = (Lora(FEW_STEP_LORA.name),)
 
 
 def settings_with(settings: Settings, *folders: Path) -> Settings:
@@ -44,12 +48,16 @@ def request_for(options: dict[str, Any] | None = None, **changes: Any) -> Reques
 @pytest.mark.parametrize(
     ("options", "sampling"),
     [
-        ({}, PRESETS["official"]),
+        ({}, PRESETS["fast"]),
         ({"sampling_preset": "quality"}, Sampling(20, 6.0, 8.0, "unipc")),
-        ({"sampling_preset": "fast", "steps": 6}, Sampling(6, 1.0, 5.0, "euler")),
-        ({"sampler": "dpmpp"}, Sampling(40, 4.5, 3.0, "dpm++")),
-        ({"sampler": "uni_pc", "flow_shift": 5}, Sampling(40, 4.5, 5.0, "unipc")),
-        ({"steps": None, "guidance_scale": 0}, Sampling(40, 0.0, 3.0, "unipc")),
+        ({"steps": 6}, Sampling(6, 1.0, 5.0, "euler", FEW_STEPS)),
+        ({"lora": ("none",), "sampler": "dpmpp"}, Sampling(4, 1.0, 5.0, "dpm++")),
+        ({**OFFICIAL, "sampler": "uni_pc", "flow_shift": 5}, Sampling(40, 4.5, 5.0, "unipc")),
+        ({**OFFICIAL, "steps": None, "guidance_scale": 0}, Sampling(40, 0.0, 3.0, "unipc")),
+        (
+            {**OFFICIAL, "lora": ("a.safetensors:0.5",)},
+            Sampling(40, 4.5, 3.0, "unipc", (Lora("a.safetensors", 0.5),)),
+        ),
     ],
 )
 def test_given_values_go_over_the_preset(options: dict[str, Any], sampling: Sampling) -> None:
@@ -94,7 +102,6 @@ def test_geometry_is_wans_and_its_lead_in_what_is_dropped(engine: WanEngine) -> 
         ({"options": {"pose_video": Path("none.mp4")}}, "none.mp4"),
         ({"options": {"lora": ("none.safetensors:0.5",)}}, "none.safetensors"),
         ({"options": {"model": "none.safetensors"}}, "none.safetensors"),
-        ({"options": {"sampling_preset": "fast"}}, "few-step LoRA"),
     ],
 )
 def test_what_cannot_work_is_said_before_the_work(
@@ -161,24 +168,31 @@ def test_identity_follows_the_weights_not_the_place(
 def test_loras_are_found_by_name_and_the_fast_preset_takes_the_few_step_one(
     settings: Settings, tmp_path: Path
 ) -> None:
-    import torch
-    from safetensors.torch import save_file
-
-    layer = "diffusion_model.blocks.0.self_attn.q"
-    tensors = {
-        f"{layer}.lora_down.weight": torch.randn(4, 48),
-        f"{layer}.lora_up.weight": torch.randn(48, 4),
-    }
-    few_steps = "wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors"
-    (tmp_path / "loras").mkdir()
-    for name in ("mine.safetensors", few_steps):
-        save_file(tensors, tmp_path / "loras" / name)
     folders = (wan_tiny.model_folder(), tmp_path)
+    source = wan_tiny.model_folder() / "loras" / FEW_STEP_LORA.name
+    (tmp_path / "loras").mkdir()
+    shutil.copy(source, tmp_path / "loras" / "mine.safetensors")
     found = list(scan(places(folders)))
-    named = select(found, loras=[("mine.safetensors", 0.5)]).loras
+    named = select(found, loras=[Lora("mine.safetensors", 0.5)]).loras
     assert [(file.path.name, strength) for file, strength in named] == [("mine.safetensors", 0.5)]
-    fast = select(found, few_steps=True).loras
-    assert [(file.path.name, strength) for file, strength in fast] == [(few_steps, 1.0)]
     engine = WanEngine(settings_with(settings, *folders))
     identity = engine.find(request_for({"lora": ("mine.safetensors",)})).identity
-    assert identity["lora 1"].startswith("mine.safetensors ")
+    assert str(identity["lora 1"]).startswith("mine.safetensors ")
+    by_preset = engine.find(request_for()).identity
+    assert str(by_preset["lora 1"]).startswith(FEW_STEP_LORA.name)
+    assert "lora 1" not in engine.find(request_for({"lora": ("none",)})).identity
+
+
+def test_without_the_few_step_lora_the_default_preset_says_what_to_do(
+    settings: Settings, tmp_path: Path
+) -> None:
+    shutil.copytree(wan_tiny.model_folder(), tmp_path / "m")
+    shutil.rmtree(tmp_path / "m" / "loras")
+    engine = WanEngine(settings_with(settings, tmp_path / "m"))
+    with pytest.raises(EngineUnavailable, match="few-step LoRA") as raised:
+        engine.find(request_for())
+    assert "models pull" in raised.value.hint
+    engine.find(request_for({"sampling_preset": "quality"}))
+    checks = {check.name: check for check in engine.diagnose()}
+    assert not checks["LoRA"].ok
+    assert "models pull" in checks["LoRA"].hint

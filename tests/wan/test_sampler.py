@@ -8,7 +8,6 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from soundreel.engines.wan.options import PRESETS, Sampling  # noqa: E402
 from soundreel.engines.wan.sampler import (  # noqa: E402
     denoise,
     draw_noise,
@@ -16,6 +15,7 @@ from soundreel.engines.wan.sampler import (  # noqa: E402
     make_solver,
     sigma_ladder,
 )
+from soundreel.engines.wan22 import PRESETS, Sampling  # noqa: E402
 from soundreel.errors import Cancelled  # noqa: E402
 from soundreel.events import RunControl  # noqa: E402
 

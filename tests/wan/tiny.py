@@ -8,7 +8,12 @@ from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-OPTIONS = {"steps": 2, "chunk_frames": 8, "guidance_scale": 2.0}
+OPTIONS = {
+    "sampling_preset": "official",
+    "steps": 2,
+    "chunk_frames": 8,
+    "guidance_scale": 2.0,
+}
 """Two steps and short chunks: seconds instead of minutes."""
 
 

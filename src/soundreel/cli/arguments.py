@@ -121,7 +121,7 @@ def make_request(
         if value is not None:
             changes |= _by_field(row, value)
     options = {name: value for name, value in values.items() if value is not None}
-    base = _base_request(audio, replay, changes)
+    base = _base_request(audio, replay, changes, options)
     return with_values(base, {**changes, "options": {**base.options, **options}})
 
 
@@ -161,12 +161,15 @@ def _defaults(config: Path | None) -> dict[str, object]:
 
 
 def _base_request(
-    audio: Path | None, replay: Path | None, changes: Mapping[str, object]
+    audio: Path | None,
+    replay: Path | None,
+    changes: Mapping[str, object],
+    options: Mapping[str, object],
 ) -> Request:
     if replay is not None:
         from soundreel.replay import replay_request
 
-        return replay_request(replay, audio, _path(changes.get("image")))
+        return replay_request(replay, audio, _path(changes.get("image")), options)
     if audio is None:
         raise InputError("no sound file given", hint="soundreel AUDIO, e.g. soundreel song.mp3")
     return Request(audio=audio)

@@ -7,7 +7,7 @@ asked, and keeps its heavy imports inside the methods that need them. A job asks
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
@@ -47,9 +47,9 @@ class Ready(Protocol):
     the job, so that nothing is looked for twice and the record names what makes the pictures."""
 
     @property
-    def identity(self) -> Mapping[str, str]:
+    def identity(self) -> Mapping[str, object]:
         """What else decides the pictures (weights, model names, versions), for the digest and the
-        sidecar. No times, absolute paths or addresses."""
+        sidecar, as JSON values. No times, absolute paths or addresses."""
         ...
 
     def estimate(self, plan: Plan) -> Estimate:
@@ -90,6 +90,21 @@ class Engine(Protocol):
 
     def diagnose(self) -> Sequence[Check]:
         """What `soundreel doctor` shows for this engine."""
+        ...
+
+
+class Recalling(Protocol):
+    """An options model whose presets or defaults may change from version to version."""
+
+    @classmethod
+    def recall(
+        cls, options: Mapping[str, object], engine: Mapping[str, object], given: Collection[str]
+    ) -> Mapping[str, object]:
+        """The options of a record such that they ask today for what they asked for then.
+
+        engine: the record's `engine`, what `identity` gave. given: options that the user sets anew.
+        Raises InputError.
+        """
         ...
 
 

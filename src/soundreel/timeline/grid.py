@@ -37,9 +37,30 @@ def ceil_to(count: int, grid: int) -> int:
     return -(-count // grid) * grid
 
 
+def floor_to(count: int, grid: int) -> int:
+    """The largest multiple of `grid` that is at most `count`."""
+    return count // grid * grid
+
+
 def latents_for(frames: int) -> int:
     """Latent frames that hold `frames` pictures on the 4-picture grid."""
     return ceil_to(frames, FRAMES_PER_LATENT) // FRAMES_PER_LATENT
+
+
+def slots_for(latents: int) -> int:
+    """Generated frames that latent frames stand for on the 4-picture grid, dropped ones included:
+    the inverse of `latents_for`."""
+    return FRAMES_PER_LATENT * latents
+
+
+def pictures_of(latents: int) -> int:
+    """Pictures that the VAE makes of latent frames: the first one gives 1, the others 4 each."""
+    return FRAMES_PER_LATENT * (latents - 1) + 1
+
+
+def whole_latents(pictures: int) -> int:
+    """Latent frames that the VAE makes of at least one picture; up to 3 left over give none."""
+    return (pictures - 1) // FRAMES_PER_LATENT + 1
 
 
 def format_seconds(value: Fraction) -> str:

@@ -14,7 +14,8 @@ from soundreel.engines.comfyui.graphs.film import Film
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.s2v_graph import classic_graph, s2v_graph
 from soundreel.engines.comfyui.graphs.template import find_inputs
-from soundreel.engines.comfyui.presets import PRESETS, Lora, Models
+from soundreel.engines.comfyui.presets import Models
+from soundreel.engines.wan22 import PRESETS, Lora
 
 TEMPLATE_FILE = Path(__file__).parents[3] / "scripts" / "last_prompt_api_format_s2v.json"
 
@@ -74,7 +75,7 @@ def test_nodes_keep_the_numbers_that_users_know() -> None:
 def test_the_shift_acts_on_the_sampler() -> None:
     graph = classic_graph()
     assert graph["86"].inputs["model"] == Link("103")
-    assert graph["103"].inputs == {"model": Link("107"), "shift": 8.0}
+    assert graph["103"].inputs == {"model": Link("107"), "shift": 5.0}
 
 
 def test_prompts_stand_under_their_numbers() -> None:

@@ -303,12 +303,12 @@ def test_wrong_options_are_named(options: dict[str, object], words: str) -> None
 
 def test_options_change_the_preset() -> None:
     options = ComfyUIOptions(steps=8, lora=("a.safetensors:0.5", "b.safetensors"), sampler="unipc")
-    sampling = options.sampling()
-    assert (sampling.steps, sampling.guidance, sampling.sampler) == (8, 1.0, "uni_pc")
+    sampling = options.sampling
+    assert (sampling.steps, sampling.guidance_scale, sampling.sampler) == (8, 1.0, "unipc")
     assert [(lora.name, lora.strength) for lora in sampling.loras] == [
         ("a.safetensors", 0.5),
         ("b.safetensors", 1.0),
     ]
-    assert ComfyUIOptions(lora=("none",)).sampling().loras == ()
+    assert ComfyUIOptions(lora=("none",)).sampling.loras == ()
     with pytest.raises(InputError, match="strong"):
-        ComfyUIOptions(lora=("a:strong",)).sampling()
+        _ = ComfyUIOptions(lora=("a:strong",)).sampling

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gc
 import weakref
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -124,7 +125,7 @@ def test_statistics_are_those_of_the_whole_sound() -> None:
 def test_pictures_after_the_end_are_zero() -> None:
     features = SoundFeatures(Passing(), ramp(2)[0])
     pictures = features.pictures(28, 12).flatten()
-    past = torch.tensor([row >= features.rows for row in picture_rows(28, 12)])
+    past = torch.tensor([row >= features.rows for row in picture_rows(28, 12, Fraction(16))])
     assert past.any()
     assert not pictures[past].any()
     assert pictures[~past].all()
@@ -139,6 +140,6 @@ def test_sound_too_short_for_a_row_gives_zeros(samples: int) -> None:
 
 
 def test_rows_are_rounded_half_to_even() -> None:
-    assert picture_rows(0, 9) == [0, 2, 4, 6, 8, 9, 11, 13, 15]
-    assert picture_rows(4, 1) == [8], "7.5 -> 8"
-    assert picture_rows(12, 1) == [22], "22.5 -> 22"
+    assert picture_rows(0, 9, Fraction(16)) == [0, 2, 4, 6, 8, 9, 11, 13, 15]
+    assert picture_rows(4, 1, Fraction(16)) == [8], "7.5 -> 8"
+    assert picture_rows(12, 1, Fraction(16)) == [22], "22.5 -> 22"

@@ -11,11 +11,11 @@ pytest.importorskip("torch")
 
 from soundreel.engines.wan.encoders.text import (
     END_TOKEN,
-    MAX_TOKENS,
     clean,
     folder_tokenizer,
     sentencepiece_tokenizer,
 )
+from soundreel.engines.wan22 import TEXT_TOKENS
 from soundreel.errors import InputError
 from wan import tiny as wan_tiny
 
@@ -40,7 +40,7 @@ def test_folder_tokenizer_cuts_before_the_end_token() -> None:
     assert tokens("ab")[-1] == END_TOKEN
     assert len(tokens("ab")) == 3
     long = tokens("x" * 1000)
-    assert len(long) == MAX_TOKENS
+    assert len(long) == TEXT_TOKENS
     assert long[-1] == END_TOKEN
     assert tokens("") == [END_TOKEN]
 
@@ -73,7 +73,7 @@ def test_sentencepiece_model_of_a_comfyui_file() -> None:
     own = SentencePieceProcessor(model_proto=written.getvalue())
     assert own.decode(ids[:-1]) == "a slow song"
     long = tokens("a " * 2000)
-    assert len(long) == MAX_TOKENS
+    assert len(long) == TEXT_TOKENS
     assert long[-1] == END_TOKEN
 
 

@@ -21,7 +21,6 @@ from soundreel.engines.wan.load.lora import (
     apply_loras,
 )
 from soundreel.engines.wan.load.mapped import empty_model, fill
-from soundreel.engines.wan.options import parse_lora
 from soundreel.errors import InputError
 
 CPU = torch.device("cpu")
@@ -156,22 +155,3 @@ def test_a_lora_of_another_model_is_an_error(tmp_path: Path) -> None:
     keys = {"lora_unet_down_blocks_0_attn.lora_down.weight": DOWN}
     with pytest.raises(InputError, match="fits no layer"):
         apply(Net(), write(tmp_path / "x.safetensors", keys))
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "strength"),
-    [
-        ("a.safetensors", "a.safetensors", 1.0),
-        ("a.safetensors:0.8", "a.safetensors", 0.8),
-        ("/x/b.safetensors:-0.5", "/x/b.safetensors", -0.5),
-        (r"C:\loras\b.safetensors", r"C:\loras\b.safetensors", 1.0),
-        (r"C:\loras\b.safetensors:0.5", r"C:\loras\b.safetensors", 0.5),
-    ],
-)
-def test_lora_option(text: str, path: str, strength: float) -> None:
-    assert parse_lora(text) == (path, strength)
-
-
-def test_bad_strength_is_an_error() -> None:
-    with pytest.raises(InputError, match="not a strength"):
-        parse_lora("a.safetensors:strong")

@@ -14,22 +14,25 @@ from soundreel.engines.base import Ready, Session
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.estimate import estimate
 from soundreel.engines.comfyui.graphs.names import file_names
-from soundreel.engines.comfyui.graphs.s2v_graph import FPS
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
 from soundreel.engines.comfyui.preflight import (
-    SIZE_MULTIPLE,
     Server,
-    check_size,
     diagnose,
     find_server,
     free_memory,
     make_template,
 )
 from soundreel.engines.comfyui.session import ComfyUISession
+from soundreel.engines.wan22 import (
+    CHUNK_FRAMES,
+    DROPPED_FRAMES,
+    PICTURE_RATE,
+    SIZE_MULTIPLE,
+    check_size,
+)
 from soundreel.events import Notice, RunControl
+from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
-
-CHUNK_FRAMES = 80
 
 
 class ComfyUIEngine:
@@ -46,10 +49,10 @@ class ComfyUIEngine:
         """Chunks of 80 slots on a grid of 4. A shot's first latent gives one picture instead of
         four, so three slots give none: 77 pictures. The sound starts with the shot."""
         return ChunkGeometry(
-            fps=Fraction(FPS),
+            fps=Fraction(PICTURE_RATE),
             chunk_frames=CHUNK_FRAMES,
-            grid=4,
-            dropped_frames=3,
+            grid=FRAMES_PER_LATENT,
+            dropped_frames=DROPPED_FRAMES,
             lead_in_frames=0,
             size_multiple=SIZE_MULTIPLE,
         )
@@ -75,15 +78,17 @@ class ComfyUIReady:
     options: ComfyUIOptions
 
     @property
-    def identity(self) -> Mapping[str, str]:
+    def identity(self) -> Mapping[str, object]:
         server, options, graph = self.server, self.options, make_template(self.options).graph
         text = json.dumps(graph.to_json(), sort_keys=True)
-        found = {
+        found: dict[str, object] = {
             "comfyui": server.stats.version,
             "workflow": options.workflow.name if options.workflow else options.sampling_preset,
             "graph": hashlib.sha256(text.encode()).hexdigest(),
             "models": ", ".join(file for _, file in file_names(graph)),
         }
+        if options.workflow is None:
+            found["sampling"] = options.resolved()
         if server.film is not None:
             found["film"] = f"{server.film.class_type}: {server.film.model}"
         return found

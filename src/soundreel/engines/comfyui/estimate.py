@@ -19,8 +19,8 @@ def estimate(plan: Plan, options: ComfyUIOptions) -> Estimate:
     Unknown where the table says nothing: another number of steps, or a larger picture.
     """
     pixels = plan.request.width * plan.request.height
-    sampling = options.sampling()
-    told = options.workflow is None and (sampling.steps, sampling.guidance) == (4, 1.0)
+    sampling = options.sampling
+    told = options.workflow is None and (sampling.steps, sampling.guidance_scale) == (4, 1.0)
     if not told or pixels > _SIZE:
         reason = "unknown: the table holds for 4 steps at up to 832x1216"
         return Estimate(source=_SOURCE, details=(("time and memory", reason),))

@@ -17,19 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.audio.segment import stream_clip
-from soundreel.engines.comfyui.graphs.s2v_graph import FPS
+from soundreel.engines.wan22 import PICTURE_RATE, SAMPLE_RATE
 from soundreel.types import AudioClip
 
-RATE = 16000
-BUCKET = RATE // FPS
-LONGEST_CALIBRATION = 30 * FPS
+BUCKET = SAMPLE_RATE // PICTURE_RATE
+LONGEST_CALIBRATION = 30 * PICTURE_RATE
 """Buckets. A window can only be brought down by silence: one that is twice as powerful as the clip
 needs as much of it as it has sound. Where that is not enough, all windows of the clip are brought
 to a higher common variance."""
 
-_GUARD = 3 * RATE // 2
+_GUARD = 3 * SAMPLE_RATE // 2
 """Silent samples before the loud passage: more than wav2vec2's positional convolution spans."""
-_LOUD = 2 * FPS
+_LOUD = 2 * PICTURE_RATE
 _SILENT = 1e-12
 """Variance below which there is no sound that a level could be set from."""
 _FEATURE = 320
@@ -118,8 +117,11 @@ def _least_variance(
 
 
 def _stream_buckets(clip: AudioClip, first: int, end: int) -> Iterator[NDArray[np.float32]]:
-    start, duration = clip.start + Fraction(first, FPS), Fraction(end - first, FPS)
-    return stream_clip(clip, start, duration, rate=RATE, mono=True, past_end=True)
+    start, duration = (
+        clip.start + Fraction(first, PICTURE_RATE),
+        Fraction(end - first, PICTURE_RATE),
+    )
+    return stream_clip(clip, start, duration, rate=SAMPLE_RATE, mono=True, past_end=True)
 
 
 def _bucket_sums(clip: AudioClip, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

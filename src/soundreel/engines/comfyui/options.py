@@ -2,47 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from soundreel.engines.base import parse_options
-from soundreel.engines.comfyui.presets import PRESETS, Lora, Models, Sampling
+from soundreel.engines.comfyui.presets import SCHEDULER, Models
+from soundreel.engines.wan22 import FEW_STEP_LORA, PRESETS, Lora, PresetName, Sampling
+from soundreel.engines.wan22_options import SamplingOptions
 from soundreel.errors import InputError, mention
 from soundreel.types import Request
 
-NO_LORA = "none"
-_SPELLINGS = {"unipc": "uni_pc"}
 
-
-class ComfyUIOptions(BaseModel):
+class ComfyUIOptions(SamplingOptions):
     """What is not given follows the preset, or the user's own workflow."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    PRESETS_0_1: ClassVar[Mapping[PresetName, Sampling]] = {
+        "fast": Sampling(4, 1.0, 8.0, "unipc", (Lora(FEW_STEP_LORA.name),)),
+        "quality": Sampling(20, 6.0, 8.0, "unipc"),
+    }
+    DEFAULT_0_1: ClassVar[PresetName] = "fast"
 
-    sampling_preset: Literal["fast", "quality"] = Field(
-        default="fast",
-        description="fast: 4 steps with a LoRA; quality: 20 steps, guidance 6, no LoRA",
-    )
-    steps: int | None = Field(default=None, ge=1, le=10000, description="sampling steps")
-    guidance_scale: float | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="how strongly the prompt acts; 1 is off and twice as fast",
-    )
-    flow_shift: float | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="bends the noise schedule; higher settles motion first",
-    )
-    lora: tuple[str, ...] = Field(
-        default=(),
-        description="LoRA files on the server as name:strength, instead of the preset's; or none",
-    )
-    sampler: str | None = Field(default=None, description="sampler, e.g. uni_pc or euler")
     scheduler: str | None = Field(default=None, description="noise schedule, e.g. simple")
     model: str | None = Field(default=None, description="S2V model file on the server")
     text_encoder: str | None = Field(default=None, description="text encoder file on the server")
@@ -65,17 +47,21 @@ class ComfyUIOptions(BaseModel):
             self.audio_encoder or default.audio_encoder,
         )
 
-    def sampling(self) -> Sampling:
-        """The preset, with what the user set put over it."""
-        preset = PRESETS[self.sampling_preset]
-        return Sampling(
-            steps=preset.steps if self.steps is None else self.steps,
-            guidance=preset.guidance if self.guidance_scale is None else self.guidance_scale,
-            loras=parse_loras(self.lora) if self.lora else preset.loras,
-            shift=preset.shift if self.flow_shift is None else self.flow_shift,
-            sampler=_SPELLINGS.get(self.sampler or "", self.sampler) or preset.sampler,
-            scheduler=self.scheduler or preset.scheduler,
-        )
+    @property
+    def noise_schedule(self) -> str:
+        return self.scheduler or SCHEDULER
+
+    def resolved(self, presets: Mapping[PresetName, Sampling] = PRESETS) -> dict[str, object]:
+        return {**super().resolved(presets), "scheduler": self.noise_schedule}
+
+    @classmethod
+    def recall(
+        cls, options: Mapping[str, object], engine: Mapping[str, object], given: Collection[str]
+    ) -> dict[str, object]:
+        """A workflow keeps its own values: it lies beside the video, and its hash in the record."""
+        if options.get("workflow") is not None:
+            return dict(options)
+        return super().recall(options, engine, given)
 
 
 def read_options(request: Request) -> ComfyUIOptions:
@@ -88,22 +74,3 @@ def read_options(request: Request) -> ComfyUIOptions:
             f"{mention('steps')}",
         )
     return options
-
-
-def parse_loras(texts: tuple[str, ...]) -> tuple[Lora, ...]:
-    """Each `NAME` or `NAME:STRENGTH`; `none` alone means no LoRA. Raises InputError."""
-    return () if texts == (NO_LORA,) else tuple(_parse_lora(text) for text in texts)
-
-
-def _parse_lora(text: str) -> Lora:
-    name, colon, strength = text.rpartition(":")
-    if not colon:
-        return Lora(text)
-    try:
-        return Lora(name, float(strength))
-    except ValueError as err:
-        raise InputError.about(
-            {"options.lora": text},
-            f"{strength!r} is not a strength",
-            hint="write e.g. my_lora.safetensors:0.8, or none",
-        ) from err

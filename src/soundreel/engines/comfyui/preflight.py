@@ -9,7 +9,7 @@ from soundreel.config import Settings
 from soundreel.engines.comfyui.client.address import ServerAddress, parse_servers
 from soundreel.engines.comfyui.client.answers import SystemStats
 from soundreel.engines.comfyui.client.server import ComfyClient
-from soundreel.engines.comfyui.graphs.chunk_graph import MOTION_LATENTS, ChunkInputs, chunk_prompt
+from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prompt
 from soundreel.engines.comfyui.graphs.film import Film, find_film
 from soundreel.engines.comfyui.graphs.graph import Graph
 from soundreel.engines.comfyui.graphs.names import Missing, file_names, fit_to_server
@@ -22,14 +22,13 @@ from soundreel.engines.comfyui.graphs.template import (
     load_template,
 )
 from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.errors import EngineError, EngineUnavailable, InputError, mention
+from soundreel.engines.wan22 import CHUNK_FRAMES, LEAST_SIDE, MOTION_LATENTS
+from soundreel.errors import EngineError, EngineUnavailable
+from soundreel.timeline.grid import latents_for
 from soundreel.types import Check, Request
 
 CONNECT_SECONDS = 5.0
 """For each of the name, the connection and TLS; the whole first answer is bounded too."""
-SIZE_MULTIPLE = 16
-SMALLEST_SIDE = 64
-"""The Extend node's motion latents must be at least one patch wide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +44,13 @@ class Server:
 def make_template(options: ComfyUIOptions) -> Template:
     """The built-in graph or the user's workflow, with the options put in. Raises InputError."""
     if options.workflow is None:
-        return find_inputs(s2v_graph(options.models(), options.sampling(), image="image"))
+        graph = s2v_graph(
+            options.models(), options.sampling, image="image", scheduler=options.noise_schedule
+        )
+        return find_inputs(graph)
     template = load_template(options.workflow)
     apply_options(template, options)
     return template
-
-
-def check_size(width: int, height: int) -> None:
-    """Raises InputError: the server accepts other sizes and fails in the middle of the run."""
-    if width % SIZE_MULTIPLE or height % SIZE_MULTIPLE or min(width, height) < SMALLEST_SIDE:
-        raise InputError.about(
-            {"width": width, "height": height},
-            f"Wan S2V in ComfyUI needs multiples of {SIZE_MULTIPLE}, at least {SMALLEST_SIDE}",
-            hint=f"try {mention(width=_legal(width), height=_legal(height))}",
-        )
 
 
 def find_server(settings: Settings, request: Request, options: ComfyUIOptions) -> Server:
@@ -156,9 +148,9 @@ def _diagnose_film(catalog: NodeCatalog) -> Check:
 
 def _sample_prompt(template: Template, film: Film | None, motion: str | None) -> Graph:
     inputs = ChunkInputs(
-        width=SMALLEST_SIDE,
-        height=SMALLEST_SIDE,
-        latents=20,
+        width=LEAST_SIDE,
+        height=LEAST_SIDE,
+        latents=latents_for(CHUNK_FRAMES),
         pictures=2,
         sound="sound",
         image="image",
@@ -172,7 +164,3 @@ def _sample_prompt(template: Template, film: Film | None, motion: str | None) ->
         factor=2,
     )
     return Graph.from_json(chunk_prompt(template, inputs).prompt)
-
-
-def _legal(side: int) -> int:
-    return max(SMALLEST_SIDE, round(side / SIZE_MULTIPLE) * SIZE_MULTIPLE)

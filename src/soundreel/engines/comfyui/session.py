@@ -12,15 +12,11 @@ import numpy as np
 
 from soundreel.engines.comfyui.client.results import Preview, Progress, Step
 from soundreel.engines.comfyui.client.server import ComfyClient
-from soundreel.engines.comfyui.graphs.chunk_graph import (
-    MOTION_LATENTS,
-    ChunkInputs,
-    ChunkPrompt,
-    chunk_prompt,
-)
+from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, ChunkPrompt, chunk_prompt
 from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents, write_latents
 from soundreel.engines.comfyui.preflight import Server
 from soundreel.engines.comfyui.window import SoundWindows
+from soundreel.engines.wan22 import MOTION_LATENTS
 from soundreel.errors import EngineError, RemoteError
 from soundreel.events import RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image

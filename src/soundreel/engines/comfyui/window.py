@@ -12,21 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soundreel.engines.comfyui.graphs.s2v_graph import FPS
 from soundreel.engines.comfyui.level import (
-    RATE,
     Samples,
     calibration,
     even_length,
     measure_level,
     read_buckets,
 )
-from soundreel.timeline.grid import FRAMES_PER_LATENT, ceil_to
+from soundreel.engines.wan22 import PICTURE_RATE, SAMPLE_RATE
+from soundreel.timeline.grid import FRAMES_PER_LATENT, ceil_to, floor_to, latents_for, slots_for
 from soundreel.types import Chunk, Plan
 
-WHOLE = 60 * FPS
-WINDOW = 30 * FPS
-_BEFORE = 59 * FRAMES_PER_LATENT
+WHOLE = 60 * PICTURE_RATE
+WINDOW = 30 * PICTURE_RATE
+_BEFORE = slots_for(59)
 """Sound in front of a chunk: about half of what a window holds beside it, in whole latents."""
 
 
@@ -69,13 +68,13 @@ class SoundWindows:
             tail = np.zeros(even_length(len(sound)) - len(sound), np.float32)
         else:
             tail = calibration(sound, self._level)
-        return wav_bytes(np.concatenate([sound, tail])), span.before // FRAMES_PER_LATENT
+        return wav_bytes(np.concatenate([sound, tail])), latents_for(span.before)
 
 
 def wav_bytes(samples: Samples) -> bytes:
     """Mono 16 kHz WAV of 32-bit floats: values beyond 1 survive, and quiet ones keep their bits."""
     data = samples.astype("<f4").tobytes()
-    form = struct.pack("<HHIIHHH", 3, 1, RATE, RATE * 4, 4, 32, 0)
+    form = struct.pack("<HHIIHHH", 3, 1, SAMPLE_RATE, SAMPLE_RATE * 4, 4, 32, 0)
     fact = struct.pack("<I", len(samples))
     body = b"WAVE" + b"".join(
         name + struct.pack("<I", len(part)) + part
@@ -93,4 +92,4 @@ def _sound_before(position: int, end: int) -> int:
     """Buckets in front of a chunk at `position`, in whole latents: more of them near the clip's
     end, so that the window keeps its length, and all that there are near its beginning."""
     wanted = max(_BEFORE, ceil_to(position - (end - WINDOW), FRAMES_PER_LATENT))
-    return min(wanted, position // FRAMES_PER_LATENT * FRAMES_PER_LATENT)
+    return min(wanted, floor_to(position, FRAMES_PER_LATENT))

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from fractions import Fraction
 from importlib.metadata import version
 from importlib.util import find_spec
 
@@ -15,24 +14,19 @@ from soundreel.engines.base import Ready, Session
 from soundreel.engines.wan.files.lookup import Found, choose, scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import Selection, select, weight_checks
-from soundreel.engines.wan.options import WanOptions, parse_lora, parse_options
+from soundreel.engines.wan.options import WanOptions, parse_options
+from soundreel.engines.wan22 import DROPPED_FRAMES, SIZE_MULTIPLE, check_size
 from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.events import RunControl
+from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 from soundreel.video.reader import probe_video
-
-FPS = Fraction(16)
-DROPPED_FRAMES = 3
-"""Pictures at the head of a shot that Wan's own code throws away (wan/speech2video.py)."""
 
 PACKAGES = (
     *("torch", "diffusers", "transformers", "accelerate", "safetensors"),
     *("ftfy", "tokenizers", "sentencepiece"),
 )
 _INSTALL = "pip install 'soundreel[wan]'"
-
-MIN_SIDE = 64
-"""Motion is packed in blocks of 8x8 latents."""
 
 
 class WanEngine:
@@ -48,12 +42,12 @@ class WanEngine:
         dropped = 0 if options.init_first_frame else DROPPED_FRAMES
         official = options.reference_timing
         return ChunkGeometry(
-            fps=FPS,
+            fps=options.sampling.fps,
             chunk_frames=options.chunk_frames,
-            grid=options.chunk_frames if official else 4,
+            grid=options.chunk_frames if official else FRAMES_PER_LATENT,
             dropped_frames=dropped,
             lead_in_frames=0 if official else dropped,
-            size_multiple=16,
+            size_multiple=SIZE_MULTIPLE,
         )
 
     def find(self, request: Request) -> Ready:
@@ -116,9 +110,13 @@ class WanReady:
     gpu: str | None
 
     @property
-    def identity(self) -> Mapping[str, str]:
+    def identity(self) -> Mapping[str, object]:
         libraries = {name: version(name) for name in ("torch", "diffusers", "transformers")}
-        return {**self.files.names, **libraries, "computed": self.computed}
+        sampling = self.options.resolved()
+        return {
+            **{**self.files.names, **libraries},
+            **{"computed": self.computed, "sampling": sampling},
+        }
 
     def estimate(self, plan: Plan) -> Estimate:
         return _estimate(plan, self.options, self.files, self.gpu)
@@ -131,12 +129,7 @@ class WanReady:
 
 def _check(request: Request, options: WanOptions) -> None:
     """Raises InputError where options and request do not go together."""
-    if min(request.width, request.height) < MIN_SIDE:
-        raise InputError.about(
-            {"width": request.width, "height": request.height},
-            f"engine wan needs {MIN_SIDE} pixels or more on both sides",
-            hint=f"try {mention(width=480, height=832)}",
-        )
+    check_size(request.width, request.height)
     if options.init_first_frame and request.image is None:
         raise InputError.about(
             {"options.init_first_frame": True},
@@ -152,8 +145,8 @@ def _select(found: Sequence[Found], options: WanOptions) -> Selection:
     return select(
         found,
         model=options.model,
-        loras=[parse_lora(text) for text in options.lora],
-        few_steps=options.sampling_preset == "fast",
+        loras=options.sampling.loras,
+        by_preset=not options.lora,
     )
 
 

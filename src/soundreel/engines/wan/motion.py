@@ -19,9 +19,6 @@ from torch import Tensor
 from soundreel.errors import WorkError
 from soundreel.types import Chunk, Plan
 
-MOTION_FRAMES = 73
-"""Pictures in the buffer: 19 latent frames (wan/configs/wan_s2v_14B.py)."""
-
 
 @dataclass(frozen=True)
 class Motion:

@@ -16,7 +16,7 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
-from soundreel.engines.wan.options import Sampler, Sampling
+from soundreel.engines.wan22 import Sampling
 
 TRAIN_TIMESTEPS = 1000
 """A timestep is sigma * 1000."""
@@ -25,7 +25,7 @@ Predict = Callable[[Tensor, Tensor], Tensor]
 """Velocity (1, C, T, h, w) float32 for latents of that shape and a timestep (1,)."""
 
 
-def sigma_ladder(sampler: Sampler, steps: int, shift: float) -> tuple[Tensor, Tensor]:
+def sigma_ladder(sampler: str, steps: int, shift: float) -> tuple[Tensor, Tensor]:
     """Sigmas (steps + 1,) float32, the last one 0, and the timestep (steps,) of each but the last.
 
     UniPC starts at the highest sigma of training, 0.999 in float32, the others at 1. The official

@@ -6,7 +6,7 @@ A chunk of n generated pictures, all sizes in latents (h = H/8, w = W/8):
     reference  (1, 16, 1, h, w)           none without an image
     motion     (1, 16, 19, h, w)          the 73 pictures before; none at the head of a shot
     pose       (1, 16, T, h, w)           none without a pose video
-    noise      (1, 16, T, h, w)           T = (n + 3 + 73) // 4 - 19
+    noise      (1, 16, T, h, w)           T = ceil((n + 73) / 4) - 19
     latents    (1, 16, T, h, w)           after the last sampling step
     pictures   the last n of decode([reference or motion | latents]), less the dropped ones
 
@@ -28,17 +28,18 @@ from torch import Tensor
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, reference_pixels
 from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, clip_sound
-from soundreel.engines.wan.encoders.text import MAX_TOKENS
-from soundreel.engines.wan.encoders.vae import SPACE, TIME
+from soundreel.engines.wan.encoders.vae import SPACE
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
 from soundreel.engines.wan.memory.offload import retry_lower
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-from soundreel.engines.wan.motion import MOTION_FRAMES, Motion, survivors
+from soundreel.engines.wan.motion import Motion, survivors
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
+from soundreel.engines.wan22 import MOTION_FRAMES, TEXT_TOKENS
 from soundreel.errors import EngineError, OutOfMemory, mention
 from soundreel.events import Notice, RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
+from soundreel.timeline.grid import latents_for, pictures_of
 from soundreel.types import Chunk, Frame, Plan, Rgb
 
 INIT_FRAMES = 6
@@ -94,9 +95,13 @@ class WanSession:
     def prepare(self, control: RunControl) -> None:
         """Encode what the whole plan shares. The text and sound encoders are then let go."""
         if self._options.pose_video is not None and self._pose is None:
-            width, height = self._plan.request.width, self._plan.request.height
+            request, official = self._plan.request, self._options.reference_timing
             self._pose = open_pose_video(
-                self._options.pose_video, width, height, official=self._options.reference_timing
+                self._options.pose_video,
+                request.width,
+                request.height,
+                self._plan.fps,
+                official=official,
             )
         attempts = retry_lower(lambda: self._encode_inputs(control), self._lower, control)
         self._inputs = next(attempts)
@@ -143,8 +148,8 @@ class WanSession:
         encoder = parts.text()
         with parts.resident(encoder.model):
             text = encoder.encode(request.prompt).to(parts.device)
-            if text.shape[1] == MAX_TOKENS:
-                control.emit(Notice(f"the prompt fills {MAX_TOKENS} tokens: the rest is not used"))
+            if text.shape[1] == TEXT_TOKENS:
+                control.emit(Notice(f"the prompt fills {TEXT_TOKENS} tokens: the rest is not used"))
             if self._options.sampling.guidance_scale <= 1:
                 return text, None
             return text, encoder.encode(request.negative_prompt).to(parts.device)
@@ -154,7 +159,7 @@ class WanSession:
         clip = self._plan.audio
         start = self._plan.sound_start(self._plan.chunks[0])
         sound = self._sound or clip_sound(clip, start, clip.sound_end - start)
-        return SoundFeatures(self._parts.audio(), sound, self._parts.resident)
+        return SoundFeatures(self._parts.audio(), sound, self._parts.resident, self._plan.fps)
 
     def _encode_reference(self, control: RunControl) -> tuple[Tensor | None, Tensor | None]:
         """Latents of the reference image, and the motion pictures that show it, if any do."""
@@ -242,7 +247,7 @@ class WanSession:
         before = self._motion.latents if self._motion.latents is not None else self._ready.reference
         if before is not None:
             latents = torch.cat([before, latents], dim=2)
-        decoded = 1 + TIME * (latents.shape[2] - 1)
+        decoded = pictures_of(latents.shape[2])
         # Without anything in front, the first latent frame is 1 picture: 3 are dropped already.
         skip = max(0, decoded - chunk.generated_frames + chunk.dropped_frames)
         with self._parts.resident(self._vae.model):
@@ -311,7 +316,7 @@ class WanSession:
     def _latent_size(self, chunk: Chunk) -> tuple[int, int, int]:
         """(T, h, w) of the chunk's latents."""
         request, before = self._plan.request, self._motion_frames
-        frames = (chunk.generated_frames + 3 + before) // TIME - (before + 3) // TIME
+        frames = latents_for(before + chunk.generated_frames) - latents_for(before)
         return frames, request.height // SPACE, request.width // SPACE
 
 

@@ -16,11 +16,10 @@ from soundreel.engines.comfyui.graphs.film import Film
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.s2v_graph import EXTEND_NODE, START_NODE
 from soundreel.engines.comfyui.graphs.template import NodeInput, Template
-from soundreel.timeline.grid import FRAMES_PER_LATENT
+from soundreel.engines.wan22 import MOTION_FRAMES, MOTION_LATENTS
+from soundreel.timeline.grid import FRAMES_PER_LATENT, pictures_of
 
-MOTION_LATENTS = 19
-MOTION_FRAMES = FRAMES_PER_LATENT * MOTION_LATENTS - 3
-DOUBLED_FRAMES = 4
+DOUBLED_FRAMES = FRAMES_PER_LATENT
 """Pictures in front of the wanted ones. The first latent of a decode gives one, each later one
 four, of which the last is in time with the latent: a doubled first latent gives 1 + 3 too many."""
 
@@ -106,7 +105,7 @@ def _put(graph: Graph, slot: NodeInput, value: str | int) -> None:
 def _set_start(graph: Graph, template: Template, inputs: ChunkInputs, motion: Link | None) -> None:
     """The S2V node of this chunk: the node that starts a shot, or the one that extends it."""
     node = graph[template.start]
-    length = FRAMES_PER_LATENT * inputs.latents - 3
+    length = pictures_of(inputs.latents)
     if motion is None:
         node.class_type = START_NODE
         node.inputs |= {
@@ -125,7 +124,9 @@ def _place_in_sound(graph: Graph, inputs: ChunkInputs, motion: Link) -> Link:
     """The motion latents with zeros in front, until their number says where in the sound we are."""
     missing = inputs.latents_before - MOTION_LATENTS
     if missing < 0:
-        raise ValueError(f"{inputs.latents_before} latents before a chunk that needs 19")
+        raise ValueError(
+            f"{inputs.latents_before} latents before a chunk that needs {MOTION_LATENTS}"
+        )
     if missing == 0:
         return motion
     zeros = graph.add(
@@ -133,7 +134,7 @@ def _place_in_sound(graph: Graph, inputs: ChunkInputs, motion: Link) -> Link:
         title="Time before",
         width=inputs.width,
         height=inputs.height,
-        length=FRAMES_PER_LATENT * missing - 3,
+        length=pictures_of(missing),
         batch_size=1,
     )
     return _concat(graph, zeros, motion, "Time before, then motion")

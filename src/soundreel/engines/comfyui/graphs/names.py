@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from soundreel.engines import wan22
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog
 
@@ -12,14 +13,14 @@ _UPLOADED = frozenset({("LoadAudio", "audio"), ("LoadImage", "image"), ("LoadLat
 """Filled by us with what we upload: no server lists it beforehand."""
 
 _FOLDERS: Mapping[str, str] = {
-    "unet_name": "models/diffusion_models",
-    "clip_name": "models/text_encoders",
-    "vae_name": "models/vae",
-    "audio_encoder_name": "models/audio_encoders",
-    "lora_name": "models/loras",
+    "unet_name": f"models/{wan22.TRANSFORMER.folder}",
+    "clip_name": f"models/{wan22.TEXT_ENCODER.folder}",
+    "vae_name": f"models/{wan22.VAE.folder}",
+    "audio_encoder_name": f"models/{wan22.AUDIO_ENCODER.folder}",
+    "lora_name": f"models/{wan22.FEW_STEP_LORA.folder}",
     "model_name": "models/frame_interpolation",
 }
-FILES_SOURCE = "https://huggingface.co/Comfy-Org/Wan_2.2_ComfyUI_Repackaged"
+FILES_SOURCE = f"https://huggingface.co/{wan22.REPO}"
 
 _ORIGINS: Mapping[str, str] = {
     "WanSoundImageToVideo": "update ComfyUI: 0.3.64 has it, versions before September 2025 do not",

@@ -8,10 +8,10 @@ from __future__ import annotations
 from fractions import Fraction
 
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
-from soundreel.engines.comfyui.presets import PRESETS, Models, Sampling
+from soundreel.engines.comfyui.presets import SCHEDULER, Models, sampler_name
+from soundreel.engines.wan22 import PICTURE_RATE, PRESETS, Sampling
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
-FPS = 16
 START_NODE = "WanSoundImageToVideo"
 EXTEND_NODE = "WanSoundImageToVideoExtend"
 
@@ -32,6 +32,7 @@ def s2v_graph(
     width: int = 832,
     height: int = 1216,
     seed: int = 0,
+    scheduler: str = SCHEDULER,
 ) -> Graph:
     """One chunk of `frames` pictures (4n + 1), decoded plainly: picture i shows the sound at i/16.
 
@@ -58,7 +59,8 @@ def s2v_graph(
         graph["98"].inputs["ref_image"] = graph.add(
             "LoadImage", node_id="97", title="Reference image", image=image
         )
-    latents = _sampler(graph, _shifted_model(graph, models, sampling), sampling, start, seed)
+    model = _shifted_model(graph, models, sampling)
+    latents = _sampler(graph, model, sampling, scheduler, start, seed)
     pictures = graph.add("VAEDecode", node_id="87", title="Decode", samples=latents, vae=vae)
     _video(graph, pictures, sound)
     return graph
@@ -135,11 +137,13 @@ def _shifted_model(graph: Graph, models: Models, sampling: Sampling) -> Link:
             strength_model=lora.strength,
         )
     return graph.add(
-        "ModelSamplingSD3", node_id="103", title="Shift", model=model, shift=sampling.shift
+        "ModelSamplingSD3", node_id="103", title="Shift", model=model, shift=sampling.flow_shift
     )
 
 
-def _sampler(graph: Graph, model: Link, sampling: Sampling, start: Link, seed: int) -> Link:
+def _sampler(
+    graph: Graph, model: Link, sampling: Sampling, scheduler: str, start: Link, seed: int
+) -> Link:
     return graph.add(
         "KSamplerAdvanced",
         node_id="86",
@@ -151,9 +155,9 @@ def _sampler(graph: Graph, model: Link, sampling: Sampling, start: Link, seed: i
         add_noise="enable",
         noise_seed=seed,
         steps=sampling.steps,
-        cfg=sampling.guidance,
-        sampler_name=sampling.sampler,
-        scheduler=sampling.scheduler,
+        cfg=sampling.guidance_scale,
+        sampler_name=sampler_name(sampling.sampler),
+        scheduler=scheduler,
         start_at_step=0,
         end_at_step=10000,
         return_with_leftover_noise="disable",
@@ -166,7 +170,7 @@ def _video(graph: Graph, pictures: Link, sound: Link) -> None:
         node_id="94",
         title="Join picture and sound",
         images=pictures,
-        fps=float(FPS),
+        fps=float(PICTURE_RATE),
         audio=sound,
     )
     graph.add(

@@ -14,7 +14,8 @@ from pathlib import Path
 from soundreel.engines.comfyui.graphs.graph import Graph, Link, Value
 from soundreel.engines.comfyui.graphs.s2v_graph import START_NODE
 from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.engines.comfyui.presets import Lora
+from soundreel.engines.comfyui.presets import sampler_name
+from soundreel.engines.wan22 import Lora
 from soundreel.errors import InputError, mention
 
 _DECODERS = ("VAEDecode", "VAEDecodeTiled")
@@ -108,14 +109,14 @@ def _overrides(options: ComfyUIOptions) -> Iterator[tuple[str, str, Value]]:
     yield "steps", "steps", options.steps
     yield "guidance_scale", "cfg", options.guidance_scale
     yield "flow_shift", "shift", options.flow_shift
-    yield "sampler", "sampler_name", options.sampler and options.sampling().sampler
+    yield "sampler", "sampler_name", options.sampler and sampler_name(options.sampler)
     yield "scheduler", "scheduler", options.scheduler
     yield "model", "unet_name", options.model
     yield "text_encoder", "clip_name", options.text_encoder
     yield "vae", "vae_name", options.vae
     yield "audio_encoder", "audio_encoder_name", options.audio_encoder
     if options.lora:
-        lora = _only_lora(options.sampling().loras)
+        lora = _only_lora(options.sampling.loras)
         yield "lora", "strength_model", 0.0 if lora is None else lora.strength
         yield "lora", "lora_name", None if lora is None else lora.name
 

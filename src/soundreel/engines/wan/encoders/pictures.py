@@ -12,10 +12,10 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from soundreel.engines.wan22 import PICTURE_RATE
 from soundreel.types import Rgb
 from soundreel.video.reader import probe_video, read_frames
 
-PICTURE_RATE = 16
 BLANK = -1.0
 """What a pose picture is where the pose video has ended: black."""
 
@@ -68,18 +68,20 @@ def _centre(pixels: Tensor, width: int, height: int, fill: float) -> Tensor:
     return pixels[..., top : top + height, left : left + width]
 
 
-def open_pose_video(path: Path, width: int, height: int, *, official: bool = False) -> PoseVideo:
-    """The pose video in a file. Raises InputError if it is none."""
+def open_pose_video(
+    path: Path, width: int, height: int, fps: Fraction, *, official: bool = False
+) -> PoseVideo:
+    """The pose video in a file, at `fps`. Raises InputError if it is none."""
     return PoseVideo(
-        lambda: read_frames(path), probe_video(path).fps, width, height, official=official
+        lambda: read_frames(path), probe_video(path).fps, width, height, fps, official=official
     )
 
 
 class PoseVideo:
-    """Pose pictures at 16 a second, read in one pass from a video of any rate.
+    """Pose pictures, `fps` a second, read in one pass from a video of any rate.
 
     read: the video's pictures from its beginning, `rate` a second.
-    official: take every max(1, round(fps / 16))-th picture, as Wan's own code does; else the
+    official: take every max(1, round(rate / fps))-th picture, as Wan's own code does; else the
         picture nearest in time, which keeps a pose video of any rate in step with the sound.
     """
 
@@ -89,10 +91,11 @@ class PoseVideo:
         rate: Fraction,
         width: int,
         height: int,
+        fps: Fraction = Fraction(PICTURE_RATE),
         *,
         official: bool = False,
     ) -> None:
-        self._read, self._rate = read, rate
+        self._read, self._stride = read, rate / fps
         self._size, self._official = (width, height), official
         self._stream: Iterator[Rgb] = iter(())
         self._position = -1
@@ -110,10 +113,10 @@ class PoseVideo:
         return torch.cat([pose_pixels(real, width, height, official=self._official), blank], dim=2)
 
     def _index(self, at: int) -> int:
-        """Picture of the file for picture `at` at 16 a second; halves to even, both ways."""
+        """Picture of the file for picture `at` at `fps`; halves to even, both ways."""
         if self._official:
-            return at * max(1, round(self._rate / PICTURE_RATE))
-        return round(at * self._rate / PICTURE_RATE)
+            return at * max(1, round(self._stride))
+        return round(at * self._stride)
 
     def _picture(self, index: int) -> Rgb | None:
         """Picture `index` of the file, None after its end; going back starts the file again."""

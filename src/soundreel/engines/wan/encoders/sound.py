@@ -1,7 +1,7 @@
-"""From sound to the transformer's audio input: wav2vec2 hidden states, 16 rows a second.
+"""From sound to the transformer's audio input: wav2vec2 hidden states, one row a picture.
 
 16 kHz mono -> normalised over the whole clip -> wav2vec2, all hidden states, 50 a second
--> 30 a second (linear) -> one row for each picture at 16 a second.
+-> 30 a second (linear) -> one row for each picture, 16 a second.
 Source of the steps: Wan-Video/Wan2.2, wan/modules/s2v/audio_encoder.py.
 """
 
@@ -20,14 +20,13 @@ from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from soundreel.audio.segment import read_clip
+from soundreel.engines.wan22 import PICTURE_RATE, SAMPLE_RATE
 from soundreel.timeline.grid import samples_between
 from soundreel.types import AudioClip
 
 if TYPE_CHECKING:
     from transformers import Wav2Vec2Model
 
-SAMPLE_RATE = 16000
-PICTURE_RATE = 16
 FEATURE_RATE = 30
 HIDDEN_RATE = 50
 """wav2vec2 gives one hidden state for every 320 samples."""
@@ -102,7 +101,7 @@ class SoundFeatures:
     Up to a minute is encoded in one pass, as the official code does, and the encoder is let go.
     Longer sound is encoded in windows of 30 s when a chunk needs them, overlapping by 5 s so that
     every row has 2.5 s of sound on both sides; the normalisation is that of the whole stretch.
-    resident: see `Components.resident`.
+    resident: see `Components.resident`. fps: rate of the pictures.
     """
 
     def __init__(
@@ -110,10 +109,12 @@ class SoundFeatures:
         encoder: AudioEncoder,
         sound: Sound,
         resident: Callable[[nn.Module], AbstractContextManager[None]] = lambda _: nullcontext(),
+        fps: Fraction = Fraction(PICTURE_RATE),
     ) -> None:
         self._encoder: AudioEncoder | None = encoder
         self._resident = resident
         self._sound = sound
+        self._fps = fps
         self._shape = encoder.shape
         self.frames = encoder.count_frames(sound.num_samples)
         self.rows = int(self.frames / HIDDEN_RATE * FEATURE_RATE)  # the official expression
@@ -129,7 +130,9 @@ class SoundFeatures:
 
         Zeros where the sound has ended.
         """
-        return self.features(picture_rows(first, count)).permute(1, 2, 0)[None].contiguous()
+        return (
+            self.features(picture_rows(first, count, self._fps)).permute(1, 2, 0)[None].contiguous()
+        )
 
     def features(self, rows: list[int]) -> Tensor:
         """30 fps features (len(rows), layers + 1, width); zeros for a row past the end."""
@@ -187,9 +190,9 @@ _HOP = (WINDOW_SECONDS - OVERLAP_SECONDS) * HIDDEN_RATE
 _OVERLAP = OVERLAP_SECONDS * HIDDEN_RATE
 
 
-def picture_rows(first: int, count: int) -> list[int]:
+def picture_rows(first: int, count: int, fps: Fraction) -> list[int]:
     """The 30 fps row of each picture at 16 fps: round(i / 16 * 30), half to even."""
-    ratio = Fraction(FEATURE_RATE, PICTURE_RATE)
+    ratio = FEATURE_RATE / fps
     return [round(picture * ratio) for picture in range(first, first + count)]
 
 

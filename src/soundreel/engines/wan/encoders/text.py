@@ -19,9 +19,9 @@ from tokenizers import Tokenizer as Fast
 from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
 
+from soundreel.engines.wan22 import TEXT_TOKENS
 from soundreel.errors import InputError
 
-MAX_TOKENS = 512
 END_TOKEN = 1
 
 Tokenizer = Callable[[str], list[int]]
@@ -66,7 +66,7 @@ def folder_tokenizer(folder: Path) -> Tokenizer:
             f"{path} is not a tokenizer: {err}",
             hint="use the folder google/umt5-xxl of the official checkpoint",
         ) from err
-    fast.enable_truncation(MAX_TOKENS)
+    fast.enable_truncation(TEXT_TOKENS)
     fast.no_padding()
 
     def tokens(text: str) -> list[int]:
@@ -89,7 +89,7 @@ def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
         ) from err
 
     def tokens(text: str) -> list[int]:
-        return [*processor.encode(text)[: MAX_TOKENS - 1], END_TOKEN]
+        return [*processor.encode(text)[: TEXT_TOKENS - 1], END_TOKEN]
 
     return tokens
 

@@ -15,11 +15,10 @@ from diffusers import AutoencoderKLWan
 from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 from torch import Tensor, nn
 
+from soundreel.timeline.grid import FRAMES_PER_LATENT, pictures_of, whole_latents
+
 SPACE = 8
 """Pixels of a picture per latent, in height and in width."""
-
-TIME = 4
-"""Pictures of a latent frame after the first."""
 
 TILE, TILE_STEP = 32, 24
 """Latents along a tile's side (256 pixels), and from one tile to the next (192 pixels)."""
@@ -65,7 +64,7 @@ class WanVae:
         Pictures are taken in groups of 1, 4, 4, ...; those left over are dropped. `check` is called
         before every group.
         """
-        groups = 1 + (pictures.shape[2] - 1) // TIME
+        groups = whole_latents(pictures.shape[2])
         height, width = pictures.shape[3] // SPACE, pictures.shape[4] // SPACE
         if not self._tiles(height, width):
             return torch.cat(list(self._encode_groups(pictures, check)), dim=2)
@@ -88,7 +87,7 @@ class WanVae:
         if not self._tiles(*latents.shape[3:]):
             yield from _skipped(self._decode_latents(latents, check), skip)
             return
-        count = 1 + TIME * (latents.shape[2] - 1) - skip
+        count = pictures_of(latents.shape[2]) - skip
         height, width = latents.shape[3] * SPACE, latents.shape[4] * SPACE
         out = _Mosaic((1, 3, count, height, width), torch.device("cpu"))
         for rows, columns in self._tiles(*latents.shape[3:]):
@@ -99,16 +98,19 @@ class WanVae:
                 out.add(pictures, slice(done, done + pictures.shape[2]), *tile)
                 done += pictures.shape[2]
             out.close(*tile)
-        yield from torch.split(out.result(), TIME, dim=2)
+        yield from torch.split(out.result(), FRAMES_PER_LATENT, dim=2)
 
     def _encode_groups(self, pictures: Tensor, check: Callable[[], None]) -> Iterator[Tensor]:
         encoder = self.model.get_submodule("encoder")
         quant_conv = self.model.get_submodule("quant_conv")
         cache = _empty_cache(encoder)
         mean, deviation = self._mean, self._deviation
-        for start in (0, *range(1, pictures.shape[2] - TIME + 1, TIME)):
+        for start in (
+            0,
+            *range(1, pictures_of(whole_latents(pictures.shape[2])), FRAMES_PER_LATENT),
+        ):
             check()
-            group = pictures[:, :, start : start + (TIME if start else 1)]
+            group = pictures[:, :, start : start + (FRAMES_PER_LATENT if start else 1)]
             hidden = encoder(self._placed(group), feat_cache=cache, feat_idx=[0])
             mu = quant_conv(hidden)[:, : self.latent_channels].float()
             yield (mu - mean.to(mu.device)) * (1.0 / deviation).to(mu.device)

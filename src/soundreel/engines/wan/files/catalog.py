@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from soundreel.engines import wan22
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.errors import InputError
 
-COMFY_REPO = "Comfy-Org/Wan_2.2_ComfyUI_Repackaged"
+COMFY_REPO = wan22.REPO
 COMFY_21_REPO = "Comfy-Org/Wan_2.1_ComfyUI_repackaged"
 OFFICIAL_REPO = "Wan-AI/Wan2.2-S2V-14B"
 
@@ -47,25 +48,20 @@ class Published:
 
 
 SLOTS: tuple[Slot, ...] = (
-    Slot("transformer", Kind.S2V, ("diffusion_models", "unet")),
-    Slot("text_encoder", Kind.TEXT_ENCODER, ("text_encoders", "clip")),
-    Slot("vae", Kind.VAE, ("vae",)),
-    Slot("audio_encoder", Kind.AUDIO_ENCODER, ("audio_encoders",)),
-    Slot("lora", Kind.LORA, ("loras",), required=False),
+    Slot("transformer", Kind.S2V, (wan22.TRANSFORMER.folder, "unet")),
+    Slot("text_encoder", Kind.TEXT_ENCODER, (wan22.TEXT_ENCODER.folder, "clip")),
+    Slot("vae", Kind.VAE, (wan22.VAE.folder,)),
+    Slot("audio_encoder", Kind.AUDIO_ENCODER, (wan22.AUDIO_ENCODER.folder,)),
+    Slot("lora", Kind.LORA, (wan22.FEW_STEP_LORA.folder,), required=False),
 )
 
 FOLDERS: Mapping[Kind, str] = {
     # where a file of each kind belongs under ComfyUI's models/
-    Kind.S2V: "diffusion_models",
-    Kind.I2V: "diffusion_models",
-    Kind.OTHER_WAN: "diffusion_models",
-    Kind.TEXT_ENCODER: "text_encoders",
-    Kind.OTHER_T5: "text_encoders",
-    Kind.VAE: "vae",
-    Kind.OTHER_VAE: "vae",
-    Kind.AUDIO_ENCODER: "audio_encoders",
-    Kind.OTHER_AUDIO: "audio_encoders",
-    Kind.LORA: "loras",
+    **dict.fromkeys((Kind.S2V, Kind.I2V, Kind.OTHER_WAN), wan22.TRANSFORMER.folder),
+    **dict.fromkeys((Kind.TEXT_ENCODER, Kind.OTHER_T5), wan22.TEXT_ENCODER.folder),
+    **dict.fromkeys((Kind.VAE, Kind.OTHER_VAE), wan22.VAE.folder),
+    **dict.fromkeys((Kind.AUDIO_ENCODER, Kind.OTHER_AUDIO), wan22.AUDIO_ENCODER.folder),
+    Kind.LORA: wan22.FEW_STEP_LORA.folder,
     Kind.FILM: "frame_interpolation",
     Kind.RIFE: "frame_interpolation",
 }
@@ -74,31 +70,17 @@ _SPLIT = "split_files"
 _UMT5_FP8 = "c3355d30191f1f066b26d93fba017ae9809dce6c627dda5f6a66eaa651204f68"
 _VAE = "2fc39d31359a4b0a64f55876d8ff7fa8d780956ae2cb13463b0223e15148976b"
 
+
+def _path(file: wan22.WeightFile) -> str:
+    return f"{_SPLIT}/{file.folder}/{file.name}"
+
+
 PUBLISHED: tuple[Published, ...] = (
-    Published(
-        "transformer",
-        COMFY_REPO,
-        f"{_SPLIT}/diffusion_models/wan2.2_s2v_14B_fp8_scaled.safetensors",
-    ),
-    Published(
-        "text_encoder",
-        COMFY_REPO,
-        f"{_SPLIT}/text_encoders/umt5_xxl_fp8_e4m3fn_scaled.safetensors",
-        6_735_906_897,
-        _UMT5_FP8,
-    ),
-    Published("vae", COMFY_REPO, f"{_SPLIT}/vae/wan_2.1_vae.safetensors", 253_815_318, _VAE),
-    Published(
-        "audio_encoder",
-        COMFY_REPO,
-        f"{_SPLIT}/audio_encoders/wav2vec2_large_english_fp16.safetensors",
-    ),
-    Published(
-        "lora",
-        COMFY_REPO,
-        f"{_SPLIT}/loras/wan2.2_t2v_lightx2v_4steps_lora_v1.1_high_noise.safetensors",
-        1_226_977_424,
-    ),
+    Published("transformer", COMFY_REPO, _path(wan22.TRANSFORMER)),
+    Published("text_encoder", COMFY_REPO, _path(wan22.TEXT_ENCODER), 6_735_906_897, _UMT5_FP8),
+    Published("vae", COMFY_REPO, _path(wan22.VAE), 253_815_318, _VAE),
+    Published("audio_encoder", COMFY_REPO, _path(wan22.AUDIO_ENCODER)),
+    Published("lora", COMFY_REPO, _path(wan22.FEW_STEP_LORA), 1_226_977_424),
     Published(
         "transformer",
         COMFY_REPO,

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from soundreel.engines.wan.files.catalog import PUBLISHED, SLOTS
+from soundreel.engines import wan22
+from soundreel.engines.wan.files.catalog import SLOTS
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.lookup import (
     Found,
     WeightSet,
     choose,
-    find_weights,
     fingerprint,
     given,
+    scan,
 )
-from soundreel.errors import InputError, mention
+from soundreel.engines.wan.files.places import places
+from soundreel.engines.wan22 import Lora
+from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.types import Check
 
 SMALL = 10**9
@@ -50,44 +53,46 @@ def select(
     found: Sequence[Found],
     *,
     model: str | None = None,
-    loras: Sequence[tuple[str, float]] = (),
-    few_steps: bool = False,
+    loras: Sequence[Lora] = (),
+    by_preset: bool = False,
 ) -> Selection:
     """What a request uses of the files `found` on this machine.
 
-    model: the S2V transformer, a file name or a path; loras: so too, each with its strength.
-    few_steps: take the published few-step LoRA where no other is given.
-    Raises EngineUnavailable naming what is missing, InputError for a file that is not there or is
-    of another kind.
+    model: the S2V transformer, a file name or a path; loras: so too.
+    by_preset: the LoRAs are those of a preset, not named by the user.
+    Raises EngineUnavailable naming what is missing, InputError for a named file that is not there
+    or is of another kind.
     """
     weights = choose(found)
     if model is not None:
         path = _path_of(model, Kind.S2V, found, "model")
         weights = replace(weights, transformer=given(path, "transformer"))
-    return Selection(weights.require(), tuple(_loras(found, loras, few_steps=few_steps)))
+    weights = weights.require()
+    find = _few_step_path if by_preset else _lora_path
+    files = [(given(find(lora.name, found), "lora"), lora.strength) for lora in loras]
+    return Selection(weights, tuple(files))
 
 
-def _loras(
-    found: Sequence[Found], named: Sequence[tuple[str, float]], *, few_steps: bool
-) -> Iterator[tuple[Found, float]]:
-    for name, strength in named:
-        yield given(_path_of(name, Kind.LORA, found, "lora"), "lora"), strength
-    if few_steps and not named:
-        name = next(file.name for file in PUBLISHED if file.slot == "lora")
-        try:
-            path = _path_of(name, Kind.LORA, found, "lora")
-        except InputError as err:
-            raise InputError.about(
-                {"options.sampling_preset": "fast"},
-                f"needs a few-step LoRA, and {name} is not on this machine",
-                hint=f"fetch it: soundreel models pull; or name one: {mention('lora')}",
-            ) from err
-        yield given(path, "lora"), 1.0
+def _lora_path(name: str, found: Sequence[Found]) -> Path:
+    return _path_of(name, Kind.LORA, found, "lora")
+
+
+def _few_step_path(name: str, found: Sequence[Found]) -> Path:
+    try:
+        return _lora_path(name, found)
+    except InputError as err:
+        raise EngineUnavailable(
+            f"{mention(sampling_preset='fast')} needs a few-step LoRA, and {name} is not on this "
+            "machine",
+            hint=f"fetch it: soundreel models pull; or name one with {mention('lora')}; or do "
+            f"without: {mention(sampling_preset='quality')}",
+        ) from err
 
 
 def weight_checks(models_dir: Sequence[Path]) -> list[Check]:
     """A line for each slot: the file that a job would use."""
-    weights = find_weights(models_dir)
+    found = list(scan(places(models_dir)))
+    weights = choose(found)
     checks = []
     for slot in SLOTS:
         if slot.required:
@@ -95,7 +100,17 @@ def weight_checks(models_dir: Sequence[Path]) -> list[Check]:
             text = f"{item.path.name} ({item.number_format})" if item else "not found"
             hint = "" if item else f"soundreel models pull; it belongs into {slot.folders[0]}"
             checks.append(Check(slot.kind.value, item is not None, text, hint))
-    return checks
+    return [*checks, _lora_check(found)]
+
+
+def _lora_check(found: Sequence[Found]) -> Check:
+    """The default preset needs it."""
+    name = wan22.FEW_STEP_LORA.name
+    try:
+        _few_step_path(name, found)
+    except EngineUnavailable as err:
+        return Check(Kind.LORA.value, False, "not found", err.hint)
+    return Check(Kind.LORA.value, True, name)
 
 
 def _path_of(text: str, kind: Kind, found: Sequence[Found], option: str) -> Path:

@@ -24,10 +24,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from soundreel.engines.wan.memory import needs
-from soundreel.engines.wan.memory.needs import MOTION_LATENTS, Workload
+from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel
+from soundreel.engines.wan22 import MOTION_LATENTS, SIZE_MULTIPLE
 from soundreel.errors import EngineUnavailable, mention
-from soundreel.timeline.grid import FRAMES_PER_LATENT
+from soundreel.timeline.grid import FRAMES_PER_LATENT, floor_to
 
 RESERVE = 2**30
 """Bytes left to the driver's context, library workspaces and the allocator's rounding. Assumed."""
@@ -155,7 +156,10 @@ def _smaller(workload: Workload, precision: Precision, free: int) -> str:
     """The largest size of about the same shape, sides multiples of 16."""
 
     def sized(percent: int) -> Workload:
-        width, height = (side * percent // 1600 * 16 for side in (workload.width, workload.height))
+        width, height = (
+            floor_to(side * percent // 100, SIZE_MULTIPLE)
+            for side in (workload.width, workload.height)
+        )
         return replace(workload, width=width, height=height)
 
     best = _largest(range(20, 100, 5), sized, precision, free)

@@ -25,13 +25,9 @@ from soundreel.engines.wan.memory.offload import OffloadLevel, streamed_blocks
 from soundreel.engines.wan.model.conditioning import WanS2VConditioning
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-from soundreel.timeline.grid import FRAMES_PER_LATENT
+from soundreel.engines.wan22 import MOTION_LATENTS, SAMPLE_RATE, TEXT_TOKENS
+from soundreel.timeline.grid import FRAMES_PER_LATENT, latents_for, pictures_of, slots_for
 
-MOTION_LATENTS = 19
-"""Latent frames of the 73 motion pictures."""
-
-TEXT_TOKENS = 512
-SAMPLE_RATE = 16000
 _SPACE = 8  # pixels per latent
 _LAYERS = 40
 
@@ -66,7 +62,7 @@ class Workload:
     @property
     def latents(self) -> tuple[int, int, int]:
         """(T, h, w)."""
-        return self.frames // FRAMES_PER_LATENT, self.height // _SPACE, self.width // _SPACE
+        return latents_for(self.frames), self.height // _SPACE, self.width // _SPACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +141,10 @@ def _decode(height: int, width: int) -> tuple[Count, ...]:
 def _encode(height: int, width: int) -> tuple[Count, ...]:
     """To 1, 2, 3 and 4 latent frames."""
     vae = _meta_vae()
-    size = (1, 3, 1 + 3 * FRAMES_PER_LATENT, height * _SPACE, width * _SPACE)
+    size = (1, 3, pictures_of(4), height * _SPACE, width * _SPACE)
     x = torch.empty(size, device="meta")
     group = x[:, :, :FRAMES_PER_LATENT].numel() * x.itemsize  # moved to the device
-    counts = [count(partial(vae.encode, x[:, :, : 4 * n - 3])) for n in (1, 2, 3, 4)]
+    counts = [count(partial(vae.encode, x[:, :, : pictures_of(n)])) for n in (1, 2, 3, 4)]
     return tuple(Count(c.peak_bytes + group, c.held_bytes, c.flops) for c in counts)
 
 
@@ -218,7 +214,7 @@ def _pass(workload: Workload, quantised: bool) -> Count:
     with torch.device("meta"):
         latents = torch.empty(1, 16, frames, height, width)
         text = torch.empty(1, TEXT_TOKENS, 4096, dtype=torch.bfloat16)
-        sound = torch.empty(1, 25, 1024, FRAMES_PER_LATENT * frames)
+        sound = torch.empty(1, 25, 1024, slots_for(frames))
         reference = torch.empty(1, 16, 1, height, width) if workload.reference else None
         motion = torch.empty(1, 16, MOTION_LATENTS, height, width) if workload.motion else None
         timestep = torch.empty(())

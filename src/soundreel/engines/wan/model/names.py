@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Protocol, TypedDict, TypeVar
 
+from soundreel.engines.wan22 import TEXT_TOKENS
 from soundreel.errors import InputError
 
 T = TypeVar("T")
@@ -167,7 +168,7 @@ def _config(
         "out_channels": shapes["head.head.weight"][0] // volume,
         "pose_channels": math.prod(shapes["cond_encoder.weight"]) // dim // volume,
         "text_dim": shapes["text_embedding.0.weight"][1],
-        "text_len": _whole(given, "text_len", 512),
+        "text_len": _whole(given, "text_len", TEXT_TOKENS),
         "freq_dim": shapes["time_embedding.0.weight"][1],
         "ffn_dim": shapes["blocks.0.ffn.0.weight"][0],
         "num_layers": num_layers,

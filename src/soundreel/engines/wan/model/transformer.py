@@ -58,6 +58,8 @@ from soundreel.engines.wan.model.framepack import WanS2VFramePacker
 from soundreel.engines.wan.model.layers import FP32Linear
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, FLOAT32_MODULES
 from soundreel.engines.wan.model.rope import rotary_table
+from soundreel.engines.wan22 import MOTION_FRAMES, TEXT_TOKENS
+from soundreel.timeline.grid import latents_for
 
 MASK_NOISY, MASK_REFERENCE, MASK_MOTION = range(3)
 """Rows of `trainable_cond_mask`."""
@@ -102,7 +104,7 @@ class WanS2VTransformer3DModel(
         out_channels: int = 16,
         pose_channels: int = 16,
         text_dim: int = 4096,
-        text_len: int = 512,
+        text_len: int = TEXT_TOKENS,
         freq_dim: int = 256,
         ffn_dim: int = 13824,
         num_layers: int = 40,
@@ -153,7 +155,7 @@ class WanS2VTransformer3DModel(
         reference_latents: Tensor | None = None,
         motion_latents: Tensor | None = None,
         pose_latents: Tensor | None = None,
-        motion_frames: int = 73,
+        motion_frames: int = MOTION_FRAMES,
     ) -> WanS2VConditioning:
         """Everything that all sampling steps of a chunk share.
 
@@ -277,7 +279,7 @@ class WanS2VTransformer3DModel(
         """The features are encoded with a still lead of `motion_frames`, which is then dropped."""
         lead = audio_features[..., :1].expand(-1, -1, -1, motion_frames)
         tokens = self.casual_audio_encoder(torch.cat([lead, audio_features], dim=-1))
-        return AudioTokens(*(part[:, (motion_frames + 3) // 4 :] for part in tokens))
+        return AudioTokens(*(part[:, latents_for(motion_frames) :] for part in tokens))
 
     def _time(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) -> time embedding (B, dim) and modulations (B, 2, 6, dim): of t and of 0."""
