@@ -189,9 +189,9 @@ def test_lead_in_before_the_file_is_silence(
     seen: list[Any] = []
     features = session_module.SoundFeatures
 
-    def watched(encoder: Any, sound: Any, resident: Any) -> Any:
+    def watched(encoder: Any, sound: Any, *more: Any) -> Any:
         seen.append(sound.read(0, sound.num_samples))
-        return features(encoder, sound, resident)
+        return features(encoder, sound, *more)
 
     monkeypatch.setattr(session_module, "SoundFeatures", watched)
     with engine.find(plan.request).open(plan, RunControl()):
