@@ -59,8 +59,8 @@ def _choose_engine(url: str | None) -> str:
 
 def _server_answers(url: str | None) -> bool:
     from soundreel.config import load_settings
-    from soundreel.engines.comfyui.client.address import parse_servers
     from soundreel.engines.comfyui.client.server import ComfyClient
+    from soundreel.engines.comfyui.client.wire.address import parse_servers
     from soundreel.errors import EngineError
 
     settings = load_settings({"url": url})

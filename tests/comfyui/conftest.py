@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from comfyui.fake.server import FakeComfyUI
-from soundreel.engines.comfyui.client.address import parse_server
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.address import parse_server
 from soundreel.events import Event, Notice, RunControl
 
 POLL_SECONDS = 0.05

@@ -15,12 +15,12 @@ from PIL import Image
 from comfyui.engine_tools import flat, make_plan, pitches, render, write_melody
 from comfyui.fake.pictures import Code, read_code
 from comfyui.fake.server import FakeComfyUI
-from soundreel.engines.comfyui.client.address import parse_server
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.address import parse_server
 from soundreel.engines.comfyui.graphs.graph import Link
 from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.engines.comfyui.preflight import make_template
 from soundreel.engines.comfyui.window import SoundWindows
+from soundreel.engines.comfyui.workflow import make_template
 from soundreel.events import RunControl
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Chunk, Frame, Plan
 

@@ -21,9 +21,9 @@ from media_factory import sine, write_audio
 from soundreel.api import plan_request
 from soundreel.audio.load import probe
 from soundreel.config import Settings
-from soundreel.engines.comfyui.client.address import parse_servers
 from soundreel.engines.comfyui.client.jobs import read_queue
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.address import parse_servers
 from soundreel.engines.comfyui.engine import ComfyUIEngine
 from soundreel.errors import Cancelled, RemoteError
 from soundreel.events import Event, RunControl, StepDone

@@ -12,8 +12,8 @@ from comfyui.engine_tools import pitches, write_melody
 from soundreel.api import plan_request
 from soundreel.audio.load import probe
 from soundreel.config import Settings
-from soundreel.engines.comfyui.client.address import parse_server
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.address import parse_server
 from soundreel.engines.comfyui.engine import ComfyUIEngine
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prompt
 from soundreel.engines.comfyui.graphs.graph import Graph, Link

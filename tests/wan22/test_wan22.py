@@ -10,7 +10,7 @@ from soundreel.engines import wan22
 from soundreel.engines.comfyui.graphs.graph import Graph
 from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.options import read_options as read_comfyui
-from soundreel.engines.comfyui.preflight import make_template
+from soundreel.engines.comfyui.workflow import make_template
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.options import parse_options as read_wan
 from soundreel.engines.wan22 import Lora, PresetName, parse_loras

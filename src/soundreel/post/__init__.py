@@ -1,0 +1,1 @@
+"""Pictures put between an engine's pictures, before they are encoded. Import `chain`."""

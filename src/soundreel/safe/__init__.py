@@ -1,0 +1,1 @@
+"""What strangers give, made fit to show: text, names, secrets. Imports no other package."""

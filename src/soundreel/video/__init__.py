@@ -1,0 +1,1 @@
+"""Encode pieces, join them with the sound, read back. Import `writer`, `mux`, `reader`."""

@@ -13,9 +13,9 @@ from pydantic import SecretStr
 
 from comfyui.conftest import Log, short_graph, sweep, wav_bytes
 from comfyui.fake.server import FakeComfyUI
-from soundreel.engines.comfyui.client.address import parse_server, parse_servers
 from soundreel.engines.comfyui.client.results import Step
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.address import parse_server, parse_servers
 from soundreel.errors import EngineUnavailable, InputError
 
 

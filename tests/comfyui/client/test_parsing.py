@@ -10,11 +10,11 @@ import pytest
 from comfyui.conftest import Log
 from comfyui.fake.engine import plain_preview, preview_with_metadata
 from comfyui.fake.server import FakeComfyUI
-from soundreel.engines.comfyui.client.answers import PromptAnswer
-from soundreel.engines.comfyui.client.errors import failed_prompt, refused_prompt
 from soundreel.engines.comfyui.client.messages import PreviewMessage, TextMessage, parse_message
 from soundreel.engines.comfyui.client.results import FileRef, PromptResult
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.answers import PromptAnswer
+from soundreel.engines.comfyui.client.wire.errors import failed_prompt, refused_prompt
 from soundreel.errors import OutOfMemory, RemoteError
 
 

@@ -12,9 +12,9 @@ import pytest
 from comfyui.conftest import Log, client_for, decode_png, short_graph, sweep, wav_bytes
 from comfyui.fake.pictures import read_code
 from comfyui.fake.server import FakeComfyUI
-from soundreel.engines.comfyui.client.errors import ResultGone
 from soundreel.engines.comfyui.client.results import NodeStarted, Preview, Progress, Queued, Step
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.errors import ResultGone
 from soundreel.errors import Cancelled, EngineError, InputError, OutOfMemory, RemoteError
 from soundreel.events import RunControl
 

@@ -12,9 +12,9 @@ import pytest
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prompt
 from soundreel.engines.comfyui.graphs.film import Film
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
+from soundreel.engines.comfyui.graphs.presets import Models
 from soundreel.engines.comfyui.graphs.s2v_graph import classic_graph, s2v_graph
 from soundreel.engines.comfyui.graphs.template import find_inputs
-from soundreel.engines.comfyui.presets import Models
 from soundreel.engines.wan22 import PRESETS, Lora
 
 TEMPLATE_FILE = Path(__file__).parents[3] / "scripts" / "last_prompt_api_format_s2v.json"

@@ -13,11 +13,11 @@ from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.s2v_graph import classic_graph
 from soundreel.engines.comfyui.graphs.template import (
     NodeInput,
-    apply_options,
     find_inputs,
     load_template,
 )
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
+from soundreel.engines.comfyui.workflow import apply_options
 from soundreel.errors import InputError
 from soundreel.types import Request
 

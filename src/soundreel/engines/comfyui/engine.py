@@ -20,9 +20,9 @@ from soundreel.engines.comfyui.preflight import (
     diagnose,
     find_server,
     free_memory,
-    make_template,
 )
 from soundreel.engines.comfyui.session import ComfyUISession
+from soundreel.engines.comfyui.workflow import make_template
 from soundreel.engines.wan22 import (
     CHUNK_FRAMES,
     DROPPED_FRAMES,

@@ -9,7 +9,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from soundreel.engines.base import parse_options
-from soundreel.engines.comfyui.presets import SCHEDULER, Models
+from soundreel.engines.comfyui.graphs.presets import SCHEDULER, Models
 from soundreel.engines.wan22 import FEW_STEP_LORA, PRESETS, Lora, PresetName, Sampling
 from soundreel.engines.wan22_options import SamplingOptions
 from soundreel.errors import InputError, mention

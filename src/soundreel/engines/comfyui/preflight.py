@@ -6,22 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from soundreel.config import Settings
-from soundreel.engines.comfyui.client.address import ServerAddress, parse_servers
-from soundreel.engines.comfyui.client.answers import SystemStats
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.address import ServerAddress, parse_servers
+from soundreel.engines.comfyui.client.wire.answers import SystemStats
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prompt
 from soundreel.engines.comfyui.graphs.film import Film, find_film
 from soundreel.engines.comfyui.graphs.graph import Graph
 from soundreel.engines.comfyui.graphs.names import Missing, file_names, fit_to_server
-from soundreel.engines.comfyui.graphs.s2v_graph import s2v_graph
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog
 from soundreel.engines.comfyui.graphs.template import (
     Template,
-    apply_options,
-    find_inputs,
-    load_template,
 )
 from soundreel.engines.comfyui.options import ComfyUIOptions
+from soundreel.engines.comfyui.workflow import make_template
 from soundreel.engines.wan22 import CHUNK_FRAMES, LEAST_SIDE, MOTION_LATENTS
 from soundreel.errors import EngineError, EngineUnavailable
 from soundreel.timeline.grid import latents_for
@@ -39,18 +36,6 @@ class Server:
     stats: SystemStats
     template: Template
     film: Film | None
-
-
-def make_template(options: ComfyUIOptions) -> Template:
-    """The built-in graph or the user's workflow, with the options put in. Raises InputError."""
-    if options.workflow is None:
-        graph = s2v_graph(
-            options.models(), options.sampling, image="image", scheduler=options.noise_schedule
-        )
-        return find_inputs(graph)
-    template = load_template(options.workflow)
-    apply_options(template, options)
-    return template
 
 
 def find_server(settings: Settings, request: Request, options: ComfyUIOptions) -> Server:

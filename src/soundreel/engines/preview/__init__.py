@@ -1,0 +1,1 @@
+"""Pictures drawn on the CPU from the sound. Only `engine` and `options` are for others."""

@@ -7,15 +7,15 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from soundreel.engines.comfyui.client.answers import (
+from soundreel.engines.comfyui.client.transport import Transport
+from soundreel.engines.comfyui.client.wire.answers import (
     AnyHistory,
     HistoryAnswer,
     HistoryEntry,
     QueueAnswer,
     QueueItem,
 )
-from soundreel.engines.comfyui.client.errors import ServerAway
-from soundreel.engines.comfyui.client.transport import Transport
+from soundreel.engines.comfyui.client.wire.errors import ServerAway
 
 AWAY_SECONDS = 3.0
 """Who presses Ctrl-C does not want to wait for a server that is down."""

@@ -17,13 +17,13 @@ from urllib.parse import quote
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from soundreel.engines.comfyui.client.address import ServerAddress
 from soundreel.engines.comfyui.client.messages import (
     FEATURE_FLAGS,
     Message,
     PreviewMessage,
     parse_message,
 )
+from soundreel.engines.comfyui.client.wire.address import ServerAddress
 
 _KEPT_MESSAGES, _KEPT_BYTES = 10_000, 512 << 20
 """The oldest are dropped when nobody takes them."""

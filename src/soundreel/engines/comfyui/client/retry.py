@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from soundreel.engines.comfyui.client.errors import NO_ANSWER_SECONDS, RESUME_HINT, ServerAway
+from soundreel.engines.comfyui.client.wire.errors import NO_ANSWER_SECONDS, RESUME_HINT, ServerAway
 from soundreel.errors import EngineError, RemoteError
 from soundreel.events import Notice, RunControl
 

@@ -8,13 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from soundreel.engines.comfyui.client.answers import HistoryEntry, PromptAnswer
-from soundreel.engines.comfyui.client.errors import (
-    RESUME_HINT,
-    PicturesLost,
-    failed_prompt,
-    refused_prompt,
-)
 from soundreel.engines.comfyui.client.jobs import (
     MARK,
     Finished,
@@ -38,6 +31,13 @@ from soundreel.engines.comfyui.client.results import (
 )
 from soundreel.engines.comfyui.client.retry import retry
 from soundreel.engines.comfyui.client.transport import Transport
+from soundreel.engines.comfyui.client.wire.answers import HistoryEntry, PromptAnswer
+from soundreel.engines.comfyui.client.wire.errors import (
+    RESUME_HINT,
+    PicturesLost,
+    failed_prompt,
+    refused_prompt,
+)
 from soundreel.engines.comfyui.client.wire.faults import not_comfyui
 from soundreel.errors import EngineError, RemoteError
 from soundreel.events import Notice, RunControl

@@ -13,10 +13,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 
-from soundreel.engines.comfyui.client.address import ServerAddress
-from soundreel.engines.comfyui.client.answers import NodesAnswer, SystemStats
 from soundreel.engines.comfyui.client.claims import Claim
-from soundreel.engines.comfyui.client.errors import ResultGone, ServerAway
 from soundreel.engines.comfyui.client.jobs import read_queue, remove_prompts, sender
 from soundreel.engines.comfyui.client.listener import Listener
 from soundreel.engines.comfyui.client.results import (
@@ -30,6 +27,9 @@ from soundreel.engines.comfyui.client.retry import T, retry, retry_briefly
 from soundreel.engines.comfyui.client.run import SOCKET_SECONDS, PromptJson, Run
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.uploads import Uploader
+from soundreel.engines.comfyui.client.wire.address import ServerAddress
+from soundreel.engines.comfyui.client.wire.answers import NodesAnswer, SystemStats
+from soundreel.engines.comfyui.client.wire.errors import ResultGone, ServerAway
 from soundreel.engines.comfyui.client.wire.exchange import Answer, Ask
 from soundreel.engines.comfyui.client.wire.faults import passing
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog, parse_object_info

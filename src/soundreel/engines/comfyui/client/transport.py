@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from soundreel.engines.comfyui.client.address import ServerAddress
+from soundreel.engines.comfyui.client.wire.address import ServerAddress
 from soundreel.engines.comfyui.client.wire.exchange import (
     WIRE_ERRORS,
     Answer,

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from soundreel.engines.comfyui.client.answers import UploadAnswer
-from soundreel.engines.comfyui.client.errors import RESUME_HINT, ServerAway
 from soundreel.engines.comfyui.client.results import FileRef
 from soundreel.engines.comfyui.client.transport import Transport
+from soundreel.engines.comfyui.client.wire.answers import UploadAnswer
+from soundreel.engines.comfyui.client.wire.errors import RESUME_HINT, ServerAway
 from soundreel.engines.comfyui.client.wire.exchange import Ask
 from soundreel.engines.comfyui.client.wire.faults import passing
 from soundreel.errors import InputError, RemoteError

@@ -8,7 +8,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
-from soundreel.engines.comfyui.presets import SCHEDULER, Models, sampler_name
+from soundreel.engines.comfyui.graphs.presets import SCHEDULER, Models, sampler_name
 from soundreel.engines.wan22 import PICTURE_RATE, PRESETS, Sampling
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 

@@ -7,15 +7,11 @@ behind the decode (joining, saving) and further chunks are ours: time and length
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from soundreel.engines.comfyui.graphs.graph import Graph, Link, Value
 from soundreel.engines.comfyui.graphs.s2v_graph import START_NODE
-from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.engines.comfyui.presets import sampler_name
-from soundreel.engines.wan22 import Lora
 from soundreel.errors import InputError, mention
 
 _DECODERS = ("VAEDecode", "VAEDecodeTiled")
@@ -97,41 +93,11 @@ def find_inputs(graph: Graph) -> Template:
     return template
 
 
-def apply_options(template: Template, options: ComfyUIOptions) -> None:
-    """Put what the user set over the workflow's own values. Raises InputError where it has none."""
-    for option, name, value in _overrides(options):
-        if value is not None:
-            _set_everywhere(template, option, name, value)
+def set_everywhere(template: Template, option: str, name: str, value: Value) -> None:
+    """Put a value over the workflow's own, in every node that has such an input.
 
-
-def _overrides(options: ComfyUIOptions) -> Iterator[tuple[str, str, Value]]:
-    """(option, name of the node input, value)."""
-    yield "steps", "steps", options.steps
-    yield "guidance_scale", "cfg", options.guidance_scale
-    yield "flow_shift", "shift", options.flow_shift
-    yield "sampler", "sampler_name", options.sampler and sampler_name(options.sampler)
-    yield "scheduler", "scheduler", options.scheduler
-    yield "model", "unet_name", options.model
-    yield "text_encoder", "clip_name", options.text_encoder
-    yield "vae", "vae_name", options.vae
-    yield "audio_encoder", "audio_encoder_name", options.audio_encoder
-    if options.lora:
-        lora = _only_lora(options.sampling.loras)
-        yield "lora", "strength_model", 0.0 if lora is None else lora.strength
-        yield "lora", "lora_name", None if lora is None else lora.name
-
-
-def _only_lora(loras: tuple[Lora, ...]) -> Lora | None:
-    if len(loras) > 1:
-        raise InputError.about(
-            {"options.lora": tuple(lora.name for lora in loras)},
-            "a workflow brings its own nodes for LoRAs, and one can be changed",
-            hint="put them into the workflow",
-        )
-    return loras[0] if loras else None
-
-
-def _set_everywhere(template: Template, option: str, name: str, value: Value) -> None:
+    Raises InputError naming the option where none has.
+    """
     graph, done = template.graph, False
     for node_id in {node for root in template.roots() for node in graph.upstream(root)}:
         inputs = graph[node_id].inputs

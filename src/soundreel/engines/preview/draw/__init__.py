@@ -1,0 +1,1 @@
+"""The picture, with an image and without. For `portrait`, and for `scenes`."""

@@ -1,0 +1,1 @@
+"""What the sound says, frame by frame. For all rooms; imports none."""

@@ -1,0 +1,1 @@
+"""What the words say: vocabulary, palettes, composition. For `draw`, and for `scenes`."""

@@ -1,0 +1,1 @@
+"""Weight files: found, recognised, chosen, fetched. No torch; of `model` only `names`."""

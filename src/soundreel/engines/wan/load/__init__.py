@@ -1,0 +1,1 @@
+"""Weight files into modules: mapped, fp8, LoRA. Import `models`."""

@@ -1,0 +1,1 @@
+"""The device, and what fits on it: cards, counts, prediction, offload."""

@@ -24,7 +24,7 @@ Names: parameters are named as in the official checkpoint, because every file in
 shards, ComfyUI, fp8, GGUF, LoRA) uses those names, and diffusers has none for this model. One
 exception: an audio injector lives in the block after which it acts (`blocks.4.audio_injector.attn`
 and `.adain` for `audio_injector.injector.1` and `.injector_adain_layers.1`), so that tools that
-take a block as a unit (offload, device maps, block caches) hold all of its work. `weights.py` maps
+take a block as a unit (offload, device maps, block caches) hold all of its work. `names.py` maps
 both ways.
 
 Source: Wan-Video/Wan2.2 at 42bf4cf, wan/modules/s2v/model_s2v.py; arXiv 2508.18621. Defaults:

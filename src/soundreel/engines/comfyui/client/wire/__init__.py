@@ -1,0 +1,1 @@
+"""One request and its answer: address, bounds, faults, what answers hold. For `client`."""

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from soundreel.engines.comfyui.client.address import ServerAddress
-from soundreel.engines.comfyui.client.errors import (
+from soundreel.engines.comfyui.client.wire.address import ServerAddress
+from soundreel.engines.comfyui.client.wire.errors import (
     GATEWAY_SECONDS,
     NO_ANSWER_SECONDS,
     OTHER_SECONDS,

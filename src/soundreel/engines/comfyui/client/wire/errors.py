@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from soundreel.engines.comfyui.client.answers import ErrorDetail, NodeErrors, PromptAnswer
+from soundreel.engines.comfyui.client.wire.answers import ErrorDetail, NodeErrors, PromptAnswer
 from soundreel.errors import EngineError, EngineUnavailable, OutOfMemory, RemoteError, mention
 
 RESUME_HINT = "finished chunks are kept: give the same command again to go on"
