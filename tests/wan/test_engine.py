@@ -14,9 +14,11 @@ import pytest
 
 pytest.importorskip("torch")
 
+from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.engines.wan import engine as engine_module
 from soundreel.engines.wan.engine import WanEngine
+from soundreel.engines.wan.files import lookup
 from soundreel.engines.wan.files.lookup import scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import select
@@ -140,6 +142,24 @@ def test_missing_packages_are_named(engine: WanEngine, monkeypatch: pytest.Monke
 
 def test_a_request_that_can_work_passes(engine: WanEngine) -> None:
     engine.find(request_for())
+
+
+def test_a_job_looks_at_every_weight_file_once(
+    settings: Settings, tone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+    inspect = lookup._inspect
+
+    def watched(path: Path, origin: str) -> lookup.Found:
+        looked.append(path)
+        return inspect(path, origin)
+
+    monkeypatch.setattr(lookup, "_inspect", watched)
+    options = dict(wan_tiny.OPTIONS)
+    values = {"audio": tone, "num_frames": 5, "output": tmp_path / "a.mp4", "options": options}
+    generate(request_for(**values), settings_with(settings, wan_tiny.model_folder()))
+    assert len(looked) >= 4
+    assert len(looked) == len(set(looked))
 
 
 def test_missing_weights_are_named(settings: Settings, tmp_path: Path) -> None:
