@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from preview.features import features, steady
 from soundreel.engines.preview.drive.curves import hold_and_fall, smooth
-from soundreel.engines.preview.drive.drive import make_drive
 from soundreel.engines.preview.drive.sections import find_sections, openness_curve
+from soundreel.engines.preview.drive.signals import make_drive
 from soundreel.engines.preview.look.composition import nature_of
 
 FPS = 16.0

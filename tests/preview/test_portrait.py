@@ -22,7 +22,7 @@ from soundreel.engines.preview.portrait.face import find_faces
 from soundreel.engines.preview.portrait.lips import read_lips
 from soundreel.engines.preview.portrait.mouth import Mouth
 from soundreel.engines.preview.portrait.phonemes import SHUT, MouthShape
-from soundreel.engines.preview.portrait.portrait import Portrait, make_portrait
+from soundreel.engines.preview.portrait.speaking import Portrait, make_portrait
 from soundreel.events import Event, Notice, RunControl
 from soundreel.media.image import load_image
 from soundreel.timeline.plan import fit_sound, make_plan
@@ -206,7 +206,7 @@ def test_a_missing_recogniser_is_told_in_one_line(monkeypatch: pytest.MonkeyPatc
     def missing(*args: object) -> None:
         raise RuntimeError("libhama not available")
 
-    monkeypatch.setattr("soundreel.engines.preview.portrait.portrait.Recogniser", missing)
+    monkeypatch.setattr("soundreel.engines.preview.portrait.speaking.Recogniser", missing)
     portrait, _, said = portrait_of(plan_of(SPEECH))
     assert portrait is None
     assert "libhama" in said

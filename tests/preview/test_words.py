@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from preview.features import steady
-from soundreel.engines.preview.drive.drive import make_drive
+from soundreel.engines.preview.drive.signals import make_drive
 from soundreel.engines.preview.look.composition import compose
 from soundreel.engines.preview.look.palettes import (
     COLOURS,

@@ -6,11 +6,11 @@ from soundreel.audio.features import analyse
 from soundreel.engines.preview.draw.abstract import AbstractScene
 from soundreel.engines.preview.draw.imagescene import ImageScene
 from soundreel.engines.preview.draw.pictures import make_source
-from soundreel.engines.preview.drive.drive import make_drive
+from soundreel.engines.preview.drive.signals import make_drive
 from soundreel.engines.preview.look.composition import compose
 from soundreel.engines.preview.look.vocabulary import describe, read_style
 from soundreel.engines.preview.options import PreviewOptions
-from soundreel.engines.preview.portrait.portrait import make_portrait
+from soundreel.engines.preview.portrait.speaking import make_portrait
 from soundreel.engines.preview.session import Scene
 from soundreel.media.image import load_image
 from soundreel.types import Plan

@@ -10,7 +10,7 @@ from soundreel.engines.preview.canvas.grid import working_size
 from soundreel.engines.preview.canvas.ops import Floats
 from soundreel.engines.preview.draw.field import FoldField, Folds
 from soundreel.engines.preview.draw.layers import Particles, Rings, Waves
-from soundreel.engines.preview.drive.drive import Drive
+from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.look.composition import Composition
 from soundreel.engines.preview.look.palettes import colour_table, coloured
 from soundreel.types import Rgb

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from soundreel.engines.preview.canvas.grid import Grid, make_grid
 from soundreel.engines.preview.canvas.noise import noise_texture
 from soundreel.engines.preview.canvas.ops import Floats, blur, resize, slopes, split, tiled
-from soundreel.engines.preview.drive.drive import Drive
+from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.look.composition import Composition
 
 FOLD_TILE, WARP_TILE = 1024, 512

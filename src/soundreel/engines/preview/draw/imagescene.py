@@ -24,7 +24,7 @@ from soundreel.engines.preview.canvas.ops import (
 )
 from soundreel.engines.preview.draw.layers import Particles, Rings, Waves
 from soundreel.engines.preview.draw.pictures import GLOW_STEP, FrameWarp, ImageSource
-from soundreel.engines.preview.drive.drive import Drive
+from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.look.composition import Composition
 from soundreel.engines.preview.look.palettes import colour_table, coloured
 from soundreel.types import Rgb

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.grid import Grid
 from soundreel.engines.preview.canvas.ops import Floats, held
-from soundreel.engines.preview.drive.drive import Drive
+from soundreel.engines.preview.drive.signals import Drive
 
 PROFILE = 1024
 """Samples of a radial profile."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from soundreel.engines.preview.drive.drive import Drive
+from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.look.palettes import (
     COLOURS,
     PALETTES,

@@ -1,1 +1,1 @@
-"""The portrait that speaks. Import `portrait`; `face` for the box of a mouth."""
+"""The portrait that speaks. Import `speaking`; `face` for the box of a mouth."""
