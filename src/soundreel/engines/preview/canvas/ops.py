@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float32]
 """float32: (h, w) planes, (h, w, 2) positions x y, (h, w, 3) colour."""
 
-_NO_MAP: Floats = np.empty(0, np.float32)
-"""Beside positions that hold x and y in one array."""
-
 
 def resize(picture: Floats, size: tuple[int, int], *, smooth: bool = False) -> Floats:
     """Bilinear, or bicubic where slopes show (`smooth`)."""
@@ -54,7 +51,7 @@ def padded(picture: Rgb) -> NDArray[np.uint8]:
 
 def moved(pixels: NDArray[np.uint8], where: Floats) -> Rgb:
     """The `padded` picture at positions (h, w, 2) in pixels; mirrored beyond its edge."""
-    found = _remap(pixels, where, _NO_MAP, cv2.BORDER_REFLECT_101)
+    found = _remap(pixels, where, None, cv2.BORDER_REFLECT_101)
     return cast(Rgb, cv2.cvtColor(found, cv2.COLOR_RGBA2RGB))
 
 
@@ -99,5 +96,7 @@ def dimmed(picture: Rgb, light: float) -> Rgb:
     return picture if light >= 1 else cast(Rgb, cv2.convertScaleAbs(picture, alpha=light))
 
 
-def _remap(source: MatLike, x: Floats, y: Floats, border: int) -> MatLike:
-    return cv2.remap(source, x, y, cv2.INTER_LINEAR, None, border)
+def _remap(source: MatLike, x: Floats, y: Floats | None, border: int) -> MatLike:
+    # OpenCV's types forbid the None that it asks for beside positions in one array; an empty array
+    # instead makes it hang.
+    return cv2.remap(source, x, cast("MatLike", y), cv2.INTER_LINEAR, None, border)
