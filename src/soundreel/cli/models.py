@@ -66,6 +66,10 @@ def pull(
         Path | None,
         typer.Option("--to", metavar="DIR", help="A models folder; default: the hub's cache."),
     ] = None,
+    revision: Annotated[
+        str | None,
+        typer.Option("--revision", help="Branch, tag or commit of the repositories."),
+    ] = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
 ) -> None:
@@ -84,7 +88,7 @@ def pull(
     if not wanted:
         typer.echo("nothing is missing: see soundreel models")
         return
-    for path in download.pull(wanted, to, typer.echo):
+    for path in download.pull(wanted, to, typer.echo, revision=revision):
         typer.echo(f"  {path}")
     if to is not None and to.resolve() not in {folder.resolve() for folder in folders}:
         typer.echo(f"tell soundreel of this folder: --models-dir {to}, or models_dir in its config")
@@ -94,7 +98,7 @@ def pull(
 def verify(
     models_dir: ModelsDir = None, config: ConfigFile = None, as_json: JsonFlag = False
 ) -> None:
-    """Compare the files with the checksums that were published (reads all of them)."""
+    """Compare the files with what is known of them (reads all of them)."""
     from soundreel.engines.wan.files import download
     from soundreel.engines.wan.files.lookup import scan
     from soundreel.engines.wan.files.places import places

@@ -15,7 +15,8 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class FakeHub:
-    """files: "owner/repo/path" -> bytes. Every request is written to `requests`.
+    """files: "owner/repo/path" or "owner/repo@revision/path" -> bytes. Every request is written to
+    `requests`.
 
     break_after: the next download's connection is cut after so many bytes.
     lie: the stated checksums are those of other bytes.    silent: none is stated.
@@ -29,8 +30,12 @@ class FakeHub:
     requests: list[str] = field(default_factory=list)
 
     def find(self, path: str) -> bytes | None:
-        match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/[^/]+/(.+)", path)
-        return self.files.get(f"{match[1]}/{match[2]}") if match else None
+        match = re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path)
+        if match is None:
+            return None
+        repo, revision, name = match.groups()
+        newest = self.files.get(f"{repo}/{name}") if revision in ("main", COMMIT) else None
+        return self.files.get(f"{repo}@{revision}/{name}", newest)
 
     def checksum(self, content: bytes) -> str:
         if self.silent:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,12 +12,13 @@ import pytest
 
 pytest.importorskip("huggingface_hub")
 
-from soundreel.engines.wan.files import catalog, download
+from soundreel.engines.wan.files import catalog, download, evidence
 from soundreel.engines.wan.files.catalog import Published
+from soundreel.engines.wan.files.evidence import LOCK
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.lookup import Found, choose, scan
 from soundreel.engines.wan.files.places import Place, places
-from soundreel.errors import EngineUnavailable, WorkError
+from soundreel.errors import EngineUnavailable, InputError, WorkError
 from wan.files.fake_hub import FakeHub, fake_hub
 from wan.files.weight_files import key_lists, write_sparse
 
@@ -99,21 +101,7 @@ def test_a_damaged_file_is_deleted_and_said(hub: FakeHub, tmp_path: Path) -> Non
     with pytest.raises(WorkError, match="came damaged"):
         pull(hub, tmp_path)
     assert not list((tmp_path / "cache").rglob("*.safetensors"))
-
-
-def test_without_a_stated_checksum_the_catalogs_counts(hub: FakeHub, tmp_path: Path) -> None:
-    hub.silent = True
-    with pytest.raises(WorkError, match="came damaged"):
-        pull(hub, tmp_path, file=Published("vae", "some/repo", NAME, sha256="0" * 64))
-
-
-def test_a_file_that_its_repository_renewed_is_kept_and_said(hub: FakeHub, tmp_path: Path) -> None:
-    said: list[str] = []
-    file = Published("vae", "some/repo", NAME, sha256="0" * 64)
-    (path,) = download.pull([file], None, said.append, environ(hub, tmp_path))
-    assert path.is_file()
-    assert any("newer than the file that this version" in text for text in said)
-    assert download.verify(found_at(path)).ok is True
+    assert not (tmp_path / "cache" / LOCK).exists()
 
 
 def test_a_missing_file_and_a_dead_server_are_said(hub: FakeHub, tmp_path: Path) -> None:
@@ -150,6 +138,124 @@ def test_a_full_disk_is_said_before_anything_is_fetched(
     assert not any(request.startswith("GET") for request in hub.requests)
 
 
+# --- what decides -----------------------------------------------------------------------------
+
+
+def pinned(content: bytes) -> Published:
+    return Published("vae", "some/repo", NAME, sha256=hashlib.sha256(content).hexdigest())
+
+
+def other(content: bytes) -> bytes:
+    """The same header and size, other numbers."""
+    return content[:-1] + b"!"
+
+
+def pull_said(hub: FakeHub, tmp_path: Path, file: Published, revision: str | None = None) -> str:
+    said: list[str] = []
+    folder = tmp_path / "models"
+    download.pull([file], folder, said.append, environ(hub, tmp_path), revision)
+    return "\n".join(said)
+
+
+def gets(hub: FakeHub) -> int:
+    return sum(request.startswith("GET") for request in hub.requests)
+
+
+@pytest.mark.parametrize("silent", [False, True], ids=["stated", "not stated"])
+def test_a_mirror_with_other_bytes_does_not_beat_the_pin(
+    hub: FakeHub, tmp_path: Path, content: bytes, silent: bool
+) -> None:
+    hub.silent = silent
+    hub.files = {f"some/repo/{NAME}": other(content)}
+    with pytest.raises(WorkError, match=r"SHA-256 .* the pinned one is") as caught:
+        pull_said(hub, tmp_path, pinned(content))
+    assert "`revision=`" in caught.value.hint
+    assert not list(tmp_path.rglob("models/**/*.safetensors"))
+    assert gets(hub) == (1 if silent else 0)
+
+
+def test_the_pin_is_said_to_have_decided(hub: FakeHub, tmp_path: Path, content: bytes) -> None:
+    assert "its SHA-256 is the pinned one" in pull_said(hub, tmp_path, pinned(content))
+    assert not (tmp_path / "models" / LOCK).exists()
+
+
+def test_without_a_pin_the_size_decides_before_anything_is_fetched(
+    hub: FakeHub, tmp_path: Path, content: bytes
+) -> None:
+    file = Published("vae", "some/repo", NAME, size=len(content) + 1)
+    with pytest.raises(
+        WorkError, match=rf"published are {len(content) + 1:,}; nothing was fetched"
+    ):
+        pull_said(hub, tmp_path, file)
+    assert gets(hub) == 0
+
+
+def test_a_size_that_was_published_rounded_decides_too(
+    hub: FakeHub, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = NAME.rsplit("/", 1)[-1]
+    monkeypatch.setattr(evidence, "_ROUGH_SIZES", {name: len(content) * 2})
+    with pytest.raises(WorkError, match=r"published are about"):
+        pull_said(hub, tmp_path, FILE)
+    monkeypatch.setattr(evidence, "_ROUGH_SIZES", {name: int(len(content) * 1.04)})
+    assert "near the published one" in pull_said(hub, tmp_path, FILE)
+
+
+def test_then_the_first_download_decides(hub: FakeHub, tmp_path: Path, content: bytes) -> None:
+    file = Published("vae", "some/repo", NAME, size=len(content))
+    said = pull_said(hub, tmp_path, file)
+    assert "its size is the published one; no checksum of it is known; its SHA-256 is kept" in said
+    path = tmp_path / "models" / "vae" / "wan_2.1_vae.safetensors"
+    path.unlink()
+    hub.files = {f"some/repo/{NAME}": other(content)}
+    with pytest.raises(WorkError, match="that of the first download"):
+        pull_said(hub, tmp_path, file)
+    hub.silent = True
+    with pytest.raises(WorkError, match=r"that of the first download .*it was deleted"):
+        pull_said(hub, tmp_path, file)
+    assert not path.exists()
+    hub.files = {f"some/repo/{NAME}": content}
+    assert "its SHA-256 is that of the first download" in pull_said(hub, tmp_path, file)
+
+
+def test_a_named_revision_is_fetched_and_kept_for_itself(
+    hub: FakeHub, tmp_path: Path, content: bytes
+) -> None:
+    older = "1" * 40
+    hub.files = {f"some/repo/{NAME}": other(content), f"some/repo@{older}/{NAME}": content}
+    with pytest.raises(WorkError, match="pinned"):
+        pull_said(hub, tmp_path, pinned(content))
+    pull_said(hub, tmp_path, pinned(content), older)
+    path = tmp_path / "models" / "vae" / "wan_2.1_vae.safetensors"
+    assert path.read_bytes() == content
+    pull_said(hub, tmp_path, FILE)
+    pull_said(hub, tmp_path, FILE, older)
+    kept = json.loads((tmp_path / "models" / LOCK).read_text())["sha256"]
+    assert set(kept) == {f"some/repo/{NAME}@main", f"some/repo/{NAME}@{older}"}
+    assert len(set(kept.values())) == 2
+
+
+@pytest.mark.parametrize("revision", ["", "../x", "a b", "-x", "a/../../b", "x" * 101])
+def test_what_is_not_a_revision_is_refused(hub: FakeHub, tmp_path: Path, revision: str) -> None:
+    with pytest.raises(InputError, match="is not a revision"):
+        pull_said(hub, tmp_path, FILE, revision)
+    assert not hub.requests
+
+
+def test_another_kind_of_weights_is_refused(hub: FakeHub, tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(WorkError, match=r"it is a Wan 2\.1 VAE, not a LoRA; it was deleted"):
+        pull_said(hub, tmp_path, Published("lora", "some/repo", NAME))
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"sha256": {"a": 1}}', "[" * 100_000])
+def test_a_damaged_lock_file_is_said(hub: FakeHub, tmp_path: Path, text: str) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / LOCK).write_text(text)
+    with pytest.raises(InputError, match="is not a lock file of weights"):
+        pull_said(hub, tmp_path, FILE)
+    assert not hub.requests
+
+
 # --- what is missing, and verify --------------------------------------------------------------
 
 
@@ -181,10 +287,31 @@ def test_verify_uses_the_published_checksum(
     assert download.verify(found_at(path)).ok is True
 
 
+def test_verify_uses_the_size_and_the_first_download(
+    hub: FakeHub, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = Published("vae", "some/repo", NAME, size=len(content))
+    monkeypatch.setattr(catalog, "PUBLISHED", (file,))
+    lone = tmp_path / "lone" / "wan_2.1_vae.safetensors"
+    lone.parent.mkdir()
+    lone.write_bytes(content)
+    assert download.verify(found_at(lone)).ok is None
+    lone.write_bytes(content + b"!")
+    assert download.verify(found_at(lone)).ok is False
+    pull_said(hub, tmp_path, file)
+    path = tmp_path / "models" / "vae" / "wan_2.1_vae.safetensors"
+    verdict = download.verify(found_at(path))
+    assert verdict.ok is True
+    assert "first download" in verdict.text
+    path.write_bytes(other(content))
+    assert download.verify(found_at(path)).ok is False
+
+
 def test_verify_uses_the_hubs_own_names(hub: FakeHub, tmp_path: Path) -> None:
     file = Published("vae", "some/repo", NAME)
     hub.files = {f"some/repo/{NAME.replace('wan_2.1', 'other')}": hub.files[f"some/repo/{NAME}"]}
     path = pull(hub, tmp_path, file=Published("vae", file.repo, NAME.replace("wan_2.1", "other")))
+    (tmp_path / "cache" / LOCK).unlink()
     assert download.verify(found_at(path)).ok is True
     blob = path.resolve()
     blob.chmod(0o644)

@@ -1,43 +1,41 @@
 """Fetches published weight files, when asked, and checks them. The only place that uses a network.
 
 Files come through huggingface_hub: a broken download goes on where it stopped, and mirrors work
-(`HF_ENDPOINT`). Afterwards the SHA-256 is compared with the one the repository states, and with the
-one in the catalog.
+(`HF_ENDPOINT`). What decides whether a file is the right one stands in `evidence`.
 """
 
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
 from soundreel.engines.wan.files.catalog import FOLDERS, Published, published_named, slot_named
+from soundreel.engines.wan.files.evidence import (
+    Evidence,
+    Lock,
+    Verdict,
+    evidence_of,
+    locks_above,
+)
+from soundreel.engines.wan.files.formats import recognise
+from soundreel.engines.wan.files.headers import read_header
 from soundreel.engines.wan.files.lookup import Found
 from soundreel.engines.wan.files.places import hub_cache
-from soundreel.errors import EngineUnavailable, WorkError, mention
+from soundreel.errors import EngineUnavailable, InputError, WorkError, mention
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_BLOCK = 2**24
+_REVISION = re.compile(r"(?!.*\.\.)[\w][\w./-]{0,99}")
 
 T = TypeVar("T")
 
 Report = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether a file is what was published; None: nobody published a checksum of it."""
-
-    path: Path
-    ok: bool | None
-    text: str
 
 
 def missing_files(files: Iterable[Published], found: Iterable[Found]) -> list[Published]:
@@ -51,74 +49,97 @@ def pull(
     folder: Path | None,
     report: Report,
     environ: Mapping[str, str] = os.environ,
+    revision: str | None = None,
 ) -> list[Path]:
     """Fetch files into `folder` (laid out as ComfyUI's models folder) or into the hub's cache.
 
+    revision: branch, tag or commit of their repositories; None is the newest.
     Raises EngineUnavailable where the network or the repository fails, WorkError where the disk is
-    too small or what came is not what was published.
+    too small or what is offered or came is another file, InputError.
     """
-    return [_pull_one(file, folder, report, environ) for file in files]
+    if revision is not None and not _REVISION.fullmatch(revision):
+        raise InputError(
+            f"{revision!r} is not a revision", hint="give a branch, a tag or a commit, e.g. main"
+        )
+    source = _Source(environ.get("HF_ENDPOINT") or None, revision)
+    return [_pull_one(file, folder, report, environ, source) for file in files]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    endpoint: str | None
+    revision: str | None
 
 
 def _pull_one(
-    file: Published, folder: Path | None, report: Report, environ: Mapping[str, str]
+    file: Published,
+    folder: Path | None,
+    report: Report,
+    environ: Mapping[str, str],
+    source: _Source,
 ) -> Path:
-    endpoint = environ.get("HF_ENDPOINT") or None
-    about = _asked(file, lambda hub: hub.get_hf_file_metadata(_url(hub, file, endpoint)))
-    _check_space(file, about.size or file.size, folder or hub_cache(environ))
+    lock = Lock(folder or hub_cache(environ))
+    known = evidence_of(file, lock.kept(file, source.revision))
+    about = _asked(file, lambda hub: hub.get_hf_file_metadata(_url(hub, file, source)))
+    stated = about.etag if about.etag and _SHA256.fullmatch(about.etag) else ""
+    _refuse(file, known.offer_problem(about.size, stated), "nothing was fetched")
+    _check_space(file, about.size or file.size, lock.path.parent)
     report(f"fetching {file.name} ({_gb(about.size or file.size)}) from {file.repo}")
     where = {"cache_dir": hub_cache(environ)} if folder is None else {"local_dir": folder}
     path = Path(
         _asked(
             file,
-            lambda hub: hub.hf_hub_download(file.repo, file.path, endpoint=endpoint, **where),
+            lambda hub: hub.hf_hub_download(
+                file.repo,
+                file.path,
+                endpoint=source.endpoint,
+                revision=source.revision,
+                **where,
+            ),
         )
     )
-    stated = about.etag if about.etag and _SHA256.fullmatch(about.etag) else ""
-    _check(path, stated or file.sha256)
-    if stated and file.sha256 and stated != file.sha256:
-        report(f"{file.name} is newer than the file that this version of soundreel knows")
+    verdict = _checked(file, path, known, stated)
+    if not known.hashes:
+        lock.keep(file, source.revision, verdict.sha256)
+    kept = "" if known.hashes else f"; its SHA-256 is kept in {lock.path}"
+    report(f"checked {file.name}: {verdict.text}{kept}")
     return path if folder is None else _placed(path, file, folder)
 
 
 def verify(found: Found) -> Verdict:
-    """Compare a file with the checksums that were published for it."""
-    expected = _published(found.path)
-    if not expected:
-        return Verdict(found.path, None, "no checksum was published; its header is whole")
-    actual = sha256(found.path)
-    if actual in expected:
-        return Verdict(found.path, True, "equals the published file")
-    wanted = " or ".join(f"{text[:12]}..." for text in expected)
-    return Verdict(found.path, False, f"SHA-256 {actual[:12]}..., published is {wanted}")
+    """Compare a file with what is known of it: see `evidence`. Raises InputError (lock file)."""
+    file, path = published_named(found.path.name), found.path
+    kept = [digest for lock in locks_above(path) if file for digest in lock.kept_of_any(file)]
+    known = evidence_of(file, tuple(kept))
+    blob = path.resolve().name
+    if not known.hashes and _SHA256.fullmatch(blob):  # the hub's cache names files by their hash
+        known = replace(known, hashes=(blob,), source="the one that the hub stated")
+    return known.judge(path)
 
 
-def sha256(path: Path) -> str:
-    """Of the whole file, in hex."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def _published(path: Path) -> list[str]:
-    """From the hub's cache, whose blobs bear their checksum as a name, and from the catalog."""
-    blob, known = path.resolve().name, published_named(path.name)
-    checksums = [blob] if _SHA256.fullmatch(blob) else []
-    return checksums + ([known.sha256] if known is not None and known.sha256 else [])
-
-
-def _check(path: Path, expected: str) -> None:
-    if not expected:
-        return
-    actual = sha256(path)
-    if actual != expected:
+def _checked(file: Published, path: Path, known: Evidence, stated: str) -> Verdict:
+    """The verdict of a file that may be used. One that may not is deleted: raises WorkError."""
+    verdict = known.judge(path)
+    problem = "" if verdict.ok is not False else verdict.text
+    if not problem and stated and verdict.sha256 != stated:
+        problem = f"it came damaged: SHA-256 {verdict.sha256[:12]}..., stated was {stated[:12]}..."
+    if not problem:
+        found = recognise(read_header(path))
+        wanted = slot_named(file.slot).kind
+        problem = "" if found is wanted else f"it is a {found.value}, not a {wanted.value}"
+    if problem:
         path.resolve().unlink()
         path.unlink(missing_ok=True)
+    _refuse(file, problem, "it was deleted")
+    return verdict
+
+
+def _refuse(file: Published, problem: str, done: str) -> None:
+    if problem:
         raise WorkError(
-            f"{path.name} came damaged: SHA-256 {actual[:12]}..., published is {expected[:12]}...",
-            hint="it was deleted: run the same command again",
+            f"{file.repo}/{file.path} is not the file that is known: {problem}; {done}",
+            hint="run the same command again; where it stays so, the repository or mirror "
+            f"(HF_ENDPOINT) has another file: name the commit that had ours, {mention('revision')}",
         )
 
 
@@ -144,8 +165,10 @@ def _placed(path: Path, file: Published, folder: Path) -> Path:
     return path
 
 
-def _url(hub: ModuleType, file: Published, endpoint: str | None) -> str:
-    return str(hub.hf_hub_url(file.repo, file.path, endpoint=endpoint))
+def _url(hub: ModuleType, file: Published, source: _Source) -> str:
+    return str(
+        hub.hf_hub_url(file.repo, file.path, endpoint=source.endpoint, revision=source.revision)
+    )
 
 
 def _asked(file: Published, ask: Callable[[ModuleType], T]) -> T:
