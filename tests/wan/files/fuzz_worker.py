@@ -20,7 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from soundreel.engines.wan.files.contents import TensorHeader
+from soundreel.engines.tensors import TensorHeader
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.lookup import find_weights, given, scan
 from soundreel.engines.wan.files.places import Place

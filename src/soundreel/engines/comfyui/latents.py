@@ -3,17 +3,17 @@ library: the bytes of the floats are never touched."""
 
 from __future__ import annotations
 
-import json
+import io
 import struct
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from soundreel.engines.tensors import read_header, write_tensors
 from soundreel.errors import RemoteError
 
 _TENSOR, _FORMAT = "latent_tensor", "latent_format_version_0"
-_MAX_HEADER = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,19 +29,11 @@ class Latents:
 def read_latents(file: bytes) -> Latents:
     """Raises RemoteError if this is not a .latent file."""
     try:
-        (size,) = struct.unpack_from("<Q", file)
-        if size > _MAX_HEADER:
-            raise ValueError(f"a header of {size} bytes")
-        about = json.loads(file[8 : 8 + size])[_TENSOR]
-        begin, end = about["data_offsets"]
-        data = file[8 + size + begin : 8 + size + end]
-        if len(data) != end - begin:
-            raise ValueError("it breaks off")
-        shape = tuple(int(side) for side in about["shape"])
-        if len(shape) != 5:
-            raise ValueError(f"a shape of {shape}, where video latents have five sides")
-        return Latents(str(about["dtype"]), shape, data)
-    except (struct.error, ValueError, KeyError, TypeError) as err:
+        tensor = read_header(io.BytesIO(file))[0][_TENSOR]
+        if len(tensor.shape) != 5:
+            raise ValueError(f"a shape of {tensor.shape}, where video latents have five sides")
+        return Latents(tensor.dtype, tensor.shape, file[tensor.start : tensor.end])
+    except (struct.error, ValueError, KeyError, EOFError, RecursionError) as err:
         raise RemoteError(
             f"the server's latents cannot be read: {err!r}", hint="update ComfyUI, or start again"
         ) from err
@@ -67,18 +59,8 @@ def next_motion(before: Latents | None, sampled: Latents, count: int) -> Latents
 def write_latents(latents: Latents) -> bytes:
     """The same bytes for the same floats: no metadata. The empty second tensor tells LoadLatent
     not to rescale."""
-    size = len(latents.data)
-    header = {
-        _FORMAT: {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]},
-        _TENSOR: {
-            "dtype": latents.dtype,
-            "shape": list(latents.shape),
-            "data_offsets": [0, size],
-        },
-    }
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    return struct.pack("<Q", len(text)) + text + latents.data
+    mark = ("F32", (0,), b"")
+    return write_tensors({_FORMAT: mark, _TENSOR: (latents.dtype, latents.shape, latents.data)})
 
 
 def _plane(latents: Latents) -> tuple[int, ...]:

@@ -2,24 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True, slots=True)
-class TensorHeader:
-    """dtype in safetensors' names ("BF16", "F8_E4M3") or GGUF's ("Q4_K"); shape in torch's order;
-    start, end: bytes of the data in a safetensors file, counted from the file's start."""
-
-    dtype: str
-    shape: tuple[int, ...]
-    start: int = 0
-    end: int = 0
-
-    @property
-    def numel(self) -> int:
-        return math.prod(self.shape)
+from soundreel.engines.tensors import TensorHeader
 
 
 @dataclass(frozen=True, slots=True)

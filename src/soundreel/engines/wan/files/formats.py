@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 
-from soundreel.engines.wan.files.contents import Header, TensorHeader
+from soundreel.engines.tensors import TensorHeader, parse_json, parse_object
+from soundreel.engines.wan.files.contents import Header
 from soundreel.engines.wan.files.headers import FETCH_AGAIN, read_tensor_bytes
-from soundreel.engines.wan.files.limits import faults_of, parse_json, parse_object
+from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.model.names import without_prefix
 
 Tensors = Mapping[str, TensorHeader]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import BinaryIO
 
-from soundreel.engines.wan.files.contents import Header, TensorHeader
-from soundreel.engines.wan.files.limits import checked_shape
+from soundreel.engines.tensors import TensorHeader, checked_shape
+from soundreel.engines.wan.files.contents import Header
 
 _MAX_BYTES = 64_000_000  # a vocabulary of 256,000 words with scores takes 8 MB
 _MAX_VALUES = 4_000_000

@@ -7,24 +7,20 @@ those of every published file (the largest header, of 1728 tensors, has 0.3 MB).
 
 from __future__ import annotations
 
-import json
 import lzma
 import pickle
 import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from soundreel.engines.tensors import parse_object
 from soundreel.errors import InputError
 
-MAX_JSON = 32_000_000  # bytes; LoRA trainers write megabytes of statistics into the header
 MAX_CONFIG = 1_000_000  # bytes of a config.json
-_MAX_VALUES = 1_000_000  # of one JSON text
-_MAX_DIMS = 8
-_MAX_SIDE = 2**48
 
 MALFORMED = (
     *(ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, RecursionError),
@@ -66,35 +62,6 @@ def read_bounded(path: Path, limit: int) -> bytes:
 def read_json_object(path: Path, limit: int) -> dict[str, object]:
     """The JSON object in a file. Raises ValueError, RecursionError, OSError."""
     return parse_object(read_bounded(path, limit))
-
-
-def parse_object(text: bytes) -> dict[str, object]:
-    """A JSON object. Raises ValueError, RecursionError."""
-    value = parse_json(text)
-    if not isinstance(value, dict):
-        raise ValueError(f"a JSON object is needed, it holds a {type(value).__name__}")
-    return value
-
-
-def parse_json(text: bytes) -> object:
-    """A JSON value made of at most so many. Raises ValueError, RecursionError."""
-    if sum(text.count(mark) for mark in (b"[", b"{", b",")) > _MAX_VALUES:
-        raise ValueError(f"it holds more than {_MAX_VALUES:,} values")
-    try:
-        value: object = json.loads(text.decode("utf-8"))
-    except json.JSONDecodeError as err:
-        raise ValueError(f"it is not valid JSON: {err}") from err
-    return value
-
-
-def checked_shape(sides: Sequence[object]) -> tuple[int, ...]:
-    """The shape of a tensor. Raises ValueError where it is none."""
-    if len(sides) > _MAX_DIMS:
-        raise ValueError(f"a tensor of {len(sides)} dimensions")
-    shape = [side for side in sides if type(side) is int and 0 <= side <= _MAX_SIDE]
-    if len(shape) != len(sides):
-        raise ValueError("a tensor whose shape is not made of whole numbers from 0")
-    return tuple(shape)
 
 
 def _reason(err: BaseException) -> str:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from soundreel.engines.tensors import MAX_JSON
 from soundreel.engines.wan.files.catalog import FOLDERS, PUBLISHED, SLOTS, Slot
 from soundreel.engines.wan.files.contents import Header
 from soundreel.engines.wan.files.formats import Kind, foreign_formats, number_format, recognise
 from soundreel.engines.wan.files.headers import FETCH_AGAIN, SUFFIXES, read_header
-from soundreel.engines.wan.files.limits import MAX_JSON, faults_of, read_json_object
+from soundreel.engines.wan.files.limits import faults_of, read_json_object
 from soundreel.engines.wan.files.places import Place, places
 from soundreel.errors import EngineUnavailable, InputError, mention
 

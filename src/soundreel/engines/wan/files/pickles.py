@@ -11,8 +11,7 @@ import pickletools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from soundreel.engines.wan.files.contents import TensorHeader
-from soundreel.engines.wan.files.limits import checked_shape
+from soundreel.engines.tensors import TensorHeader, checked_shape
 
 _MAX_STEPS = 500_000  # a tensor takes about 25
 

@@ -9,7 +9,8 @@ import zipfile
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from soundreel.engines.wan.files.contents import Header, TensorHeader
+from soundreel.engines.tensors import TensorHeader
+from soundreel.engines.wan.files.contents import Header
 from soundreel.engines.wan.files.pickles import read_pickle
 
 _MAX_TABLE = 4_000_000  # bytes read at once: the table of contents; 1260 tensors take 0.2 MB

@@ -16,7 +16,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from soundreel.engines.wan.files.contents import TensorHeader
+from soundreel.engines.tensors import TensorHeader
 from soundreel.engines.wan.files.headers import read_header
 from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.load.fp8 import FP8_DTYPES, dequantise, use_scaled_linears
