@@ -9,6 +9,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,31 @@ from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.media.image import load_image
 from soundreel.output import (
+    Target,
     check_target,
+    claim,
+    claim_automatic,
     output_name,
     placed,
-    unused_path,
     write_sidecar,
 )
 from soundreel.post.interpolate import LOCAL_METHODS
-from soundreel.record import TAG, digest_of, hash_inputs, make_record, record_text
+from soundreel.record import (
+    TAG,
+    digest_of,
+    hash_inputs,
+    make_record,
+    record_text,
+    require_same_inputs,
+)
 from soundreel.registry import choose, create, fit_options
 from soundreel.render import render_chunks
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
 from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
-from soundreel.work.job import Job, remove_old_jobs
+from soundreel.work.job import Job
+from soundreel.work.sweep import remove_old_jobs
 
 
 def generate(
@@ -58,16 +69,17 @@ def generate(
     with control.stage("inputs", seconds):
         info = check_inputs(request)
         key = _job_key(request, settings)
-    with Job(settings.work_dir, key) as job:
+    with Job(settings.work_dir, key, control) as job:
         plan, ready = _fixed_plan(request, info, settings, job, control)
         inputs = hash_inputs(plan.request)
         record = make_record(plan, inputs, ready.identity, versions(plan.interpolation))
-        target = _fixed_target(plan, settings, job)
-        if not _is_finished(target, record, job, plan):
+        target = _fixed_target(plan, settings, job, record)
+        if not _is_finished(target.path, record, job, plan):
             check_target(target, plan.request, overwrite=overwrite)
             job.bind(digest_of(record))
+            same = partial(require_same_inputs, plan.request, inputs)
             with control.stage("render", seconds):
-                resumed = render_chunks(plan, ready, job, control)
+                resumed = render_chunks(plan, ready, job, control, before_seal=same)
             with (
                 control.stage("finish", seconds),
                 placed(target, overwrite=overwrite) as temporary,
@@ -78,7 +90,7 @@ def generate(
         sidecar = write_sidecar(target, record, _local_facts(plan, seconds))
         if not keep_job:
             job.remove()
-    return Result(target, sidecar, plan, seconds, resumed)
+    return Result(target.path, sidecar, plan, seconds, resumed)
 
 
 def check_inputs(request: Request) -> AudioInfo:
@@ -129,16 +141,14 @@ def _fixed_plan(
     return plan_request(resolved, info, choice.engine, control), choice.ready
 
 
-def _fixed_target(plan: Plan, settings: Settings, job: Job) -> Path:
+def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str, Any]) -> Target:
+    """The file to write, kept from all other processes; a later run keeps to an automatic name,
+    unless another video took it meanwhile."""
     if plan.request.output is not None:
-        return plan.request.output.absolute()
-    folder = settings.output_dir.absolute()
-
-    def new() -> str:
-        name = output_name(plan, datetime.now().strftime("%Y%m%d_%H%M%S"))
-        return str(unused_path(folder / name))
-
-    return Path(job.fixed("output", new))
+        return claim(plan.request.output.absolute(), job)
+    name = output_name(plan, datetime.now().strftime("%Y%m%d_%H%M%S"))
+    ours = partial(_is_finished, record=record, job=job, plan=plan)
+    return claim_automatic(settings.output_dir.absolute() / name, job, ours)
 
 
 def _job_key(request: Request, settings: Settings) -> str:
@@ -159,10 +169,13 @@ def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) 
 def _join(
     plan: Plan, job: Job, record: Mapping[str, Any], temporary: Path, control: RunControl
 ) -> None:
+    require_same_inputs(plan.request, record["inputs"])
+    job.check_pieces()
     pieces = [job.piece(chunk.index) for chunk in plan.chunks]
     mux.finish(pieces, plan.audio, temporary, plan.output_fps, {TAG: record_text(record)}, control)
     width, height = plan.request.width, plan.request.height
     mux.verify(temporary, plan.output_frames, plan.output_fps, width, height, plan.audio.duration)
+    require_same_inputs(plan.request, record["inputs"])  # the sound was read once more
 
 
 def _local_facts(plan: Plan, seconds: Mapping[str, float]) -> dict[str, Any]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -13,48 +17,129 @@ from soundreel.errors import InputError, WorkError, mention
 from soundreel.safe.text import json_text
 from soundreel.timeline.grid import format_seconds
 from soundreel.types import Plan, Request
-from soundreel.work.files import disk_errors, sync_folder, write_atomic
+from soundreel.work.files import create, disk_errors, read_regular, sync_folder, write_atomic
+from soundreel.work.job import Job
+from soundreel.work.lock import Lock
 
 _MAX_STEM_BYTES = 100
+_MAX_NAME_BYTES = 240
 """File systems hold 255 bytes in a name, and a letter may take four."""
+
+_MAX_RECORD = 64 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where one job's video goes. `key` is the job's; the hidden files beside the video carry it,
+    so that no two jobs ever write the same one."""
+
+    path: Path
+    key: str
+
+    @property
+    def sidecar(self) -> Path:
+        return sidecar_path(self.path)
+
+    @property
+    def temporary(self) -> Path:
+        return self._hidden("part")
+
+    @property
+    def sidecar_temporary(self) -> Path:
+        return self._hidden("json.part")
+
+    def _hidden(self, suffix: str) -> Path:
+        """Short whatever the video is called; two work folders may know the same job."""
+        name = hashlib.sha256(os.fsencode(self.path.name)).hexdigest()[:8]
+        return self.path.parent / f".soundreel-{self.key}-{name}.{suffix}"
 
 
 def output_name(plan: Plan, timestamp: str) -> str:
-    """`{source}_{width}x{height}_{frames}f_{seconds}s_{with_ref|no_ref}_{tag}_{timestamp}.mp4`."""
+    """`{source}_{width}x{height}_{frames}f_{seconds}s_{with_ref|no_ref}_{tag}_seed{seed}_{time}`,
+    and ".mp4"."""
     request = plan.request
-    source = request.audio.stem
-    while len(os.fsencode(source)) > _MAX_STEM_BYTES:
-        source = source[:-1]
-    source = source.lstrip("-.") or "sound"
     seconds = format_seconds(plan.audio.duration)
     reference = "no_ref" if request.image is None else "with_ref"
-    return (
-        f"{source}_{request.width}x{request.height}_{plan.num_frames}f_{seconds}s_"
-        f"{reference}_{request.tag}_{timestamp}.mp4"
+    facts = (
+        f"_{request.width}x{request.height}_{plan.num_frames}f_{seconds}s_"
+        f"{reference}_{request.tag}_seed{request.seed}_{timestamp}.mp4"
     )
+    source, room = request.audio.stem, _MAX_NAME_BYTES - len(os.fsencode(facts))
+    while len(os.fsencode(source)) > max(0, min(room, _MAX_STEM_BYTES)):
+        source = source[:-1]
+    return (source.lstrip("-.") or "sound") + facts
 
 
-def unused_path(path: Path) -> Path:
-    """`path`, or the first of `path-2`, `path-3`, … that does not exist."""
-    number, candidate = 1, path
-    while candidate.exists():
-        number += 1
-        candidate = path.with_stem(f"{path.stem}-{number}")
-    return candidate
-
-
-def check_target(path: Path, request: Request, *, overwrite: bool) -> None:
-    """Refuse early what would fail late. Raises InputError or WorkError."""
+def claim(path: Path, job: Job) -> Target:
+    """Take `path` for this job until it is closed. WorkError while another process has it, in
+    whatever folder that keeps its work; InputError for what cannot be a video's name."""
     with disk_errors(f"write {path}"):
-        _check_name(path, request, overwrite=overwrite)
-    with disk_errors(f"write to the folder {path.parent}"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        probe = path.parent / f".{path.name}.part"
-        probe.touch()
-        probe.unlink()
+        _check_name(path)
+    lock = _acquire(path)
+    if lock is None:
+        raise WorkError(
+            f"another process is making {path}",
+            hint="wait for it, or choose another name",
+        )
+    return _claimed(path, lock, job)
 
 
-def _check_name(path: Path, request: Request, *, overwrite: bool) -> None:
+def claim_automatic(path: Path, job: Job, is_ours: Callable[[Path], bool]) -> Target:
+    """Take the name that an earlier run of the job took, else `path`, or the first of `path-2`,
+    `path-3`, … that neither exists nor is another process's. `is_ours` knows the job's own video.
+    """
+    noted = job.fact("output")
+    candidates = () if noted is None else (Path(noted),)
+    for candidate in chain(candidates, _numbered(path)):
+        lock = _acquire(candidate)
+        if lock is None:
+            continue
+        if _is_free(candidate) or (candidate in candidates and is_ours(candidate)):
+            target = _claimed(candidate, lock, job)
+            job.fix("output", str(candidate))
+            return target
+        lock.release()
+    raise AssertionError("numbers do not end")
+
+
+def check_target(target: Target, request: Request, *, overwrite: bool) -> None:
+    """Refuse early what would fail late. Raises InputError or WorkError."""
+    with disk_errors(f"write {target.path}"):
+        _check_existing(target.path, request, overwrite=overwrite)
+        _check_sidecar(target.sidecar, request, overwrite=overwrite)
+    with disk_errors(f"write to the folder {target.path.parent}"):
+        create(target.temporary)
+        target.temporary.unlink()
+
+
+@contextmanager
+def placed(target: Target, *, overwrite: bool) -> Iterator[Path]:
+    """Gives a temporary path beside the target; on success the file moves under the final name in
+    one step, on failure nothing is left."""
+    temporary = target.temporary
+    try:
+        with disk_errors(f"write {target.path}"):
+            create(temporary)
+        yield temporary
+        with disk_errors(f"write {target.path}"):
+            _move(temporary, target.path, overwrite=overwrite)
+            sync_folder(target.path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sidecar_path(video: Path) -> Path:
+    return video.with_suffix(".json")
+
+
+def write_sidecar(target: Target, record: Mapping[str, Any], local: Mapping[str, Any]) -> Path:
+    """The record, and beside it what is true of this run only (timings, where files lay)."""
+    content = json_text({**record, **local}, indent=2).encode()
+    write_atomic(target.sidecar, content, temporary=target.sidecar_temporary)
+    return target.sidecar
+
+
+def _check_name(path: Path) -> None:
     if path.suffix.lower() != ".mp4":
         raise InputError(
             f"output {path.name!r} does not end in .mp4",
@@ -64,65 +149,96 @@ def _check_name(path: Path, request: Request, *, overwrite: bool) -> None:
         raise InputError(
             f"output {path} is a folder", hint=f"name a file, or use {mention('output_dir')}"
         )
-    if path.exists() and not overwrite:
+    for name in (path, sidecar_path(path)):  # which may be longer than the disk allows
+        with suppress(FileNotFoundError):
+            name.lstat()
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    yield path
+    for number in count(2):
+        yield path.with_stem(f"{path.stem}-{number}")
+
+
+def _is_free(path: Path) -> bool:
+    return not os.path.lexists(path) and not os.path.lexists(sidecar_path(path))
+
+
+def _acquire(path: Path) -> Lock | None:
+    """The lock of a video and its sidecar, beside them: whoever writes there sees it."""
+    stem = path.stem
+    if len(os.fsencode(stem)) > _MAX_NAME_BYTES - 20:
+        stem = hashlib.sha256(os.fsencode(stem)).hexdigest()
+    with disk_errors(f"write to the folder {path.parent}"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = Lock(path.parent / f".{stem}.soundreel.lock")
+        return lock if lock.acquire() else None
+
+
+def _claimed(path: Path, lock: Lock, job: Job) -> Target:
+    """What a killed run of this job left is removed."""
+    job.hold(lock)
+    target = Target(path, job.key)
+    with disk_errors(f"write to the folder {path.parent}"):
+        target.temporary.unlink(missing_ok=True)
+        target.sidecar_temporary.unlink(missing_ok=True)
+    return target
+
+
+def _check_existing(path: Path, request: Request, *, overwrite: bool) -> None:
+    try:
+        kind = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not overwrite:
+        nowhere = stat.S_ISLNK(kind) and not path.exists()
         raise InputError(
-            f"output {path} exists already",
+            f"output {path} exists already" + (", as a link to nowhere" if nowhere else ""),
             hint=f"choose another name, or add {mention(overwrite=True)}",
         )
-    if path.exists() and any(path.samefile(one) for one in request.files.values()):
+    if not stat.S_ISREG(kind) and not stat.S_ISLNK(kind):
+        raise InputError(f"output {path} is not a regular file", hint="choose another name")
+    if _is_input(path, request):
         raise InputError(
             f"output {path} is the file that the video is made from", hint="choose another name"
         )
-    if sidecar_path(path).exists() and not overwrite and not _is_record(sidecar_path(path)):
+
+
+def _check_sidecar(path: Path, request: Request, *, overwrite: bool) -> None:
+    if not os.path.lexists(path):
+        return
+    if _is_input(path, request):
         raise InputError(
-            f"{sidecar_path(path)} exists already, where the video's record would go",
+            f"{path}, where the video's record would go, is a file that it is made from",
+            hint="choose another name",
+        )
+    if not overwrite and not _is_record(path):
+        raise InputError(
+            f"{path} exists already, where the video's record would go",
             hint=f"choose another name, or add {mention(overwrite=True)}",
         )
+
+
+def _is_input(path: Path, request: Request) -> bool:
+    return path.exists() and any(path.samefile(one) for one in request.files.values())
 
 
 def _is_record(path: Path) -> bool:
     try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        record = json.loads(read_regular(path, _MAX_RECORD))
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and "plan" in record
 
 
-@contextmanager
-def placed(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """Gives a temporary path beside `path`; on success the file moves under the final name in one
-    step, on failure nothing is left."""
-    temporary = path.parent / f".{path.name}.part"
-    try:
-        yield temporary
-        with disk_errors(f"write {path}"):
-            _move(temporary, path, overwrite=overwrite)
-            sync_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def sidecar_path(video: Path) -> Path:
-    return video.with_suffix(".json")
-
-
-def write_sidecar(video: Path, record: Mapping[str, Any], local: Mapping[str, Any]) -> Path:
-    """The record, and beside it what is true of this run only (timings, where files lay)."""
-    path = sidecar_path(video)
-    write_atomic(path, json_text({**record, **local}, indent=2).encode())
-    return path
-
-
 def _move(source: Path, target: Path, *, overwrite: bool) -> None:
-    if overwrite:
-        source.replace(target)
-        return
-    try:
-        os.link(source, target)
-    except FileExistsError as err:
-        raise WorkError(
-            f"{target} appeared while the job ran",
-            hint=f"move it away or add {mention(overwrite=True)}, then run the command again",
-        ) from err
-    except OSError:  # a file system without hard links
-        source.replace(target)
+    if not overwrite:
+        with suppress(OSError):  # a file system without hard links, or a name that is taken
+            os.link(source, target)
+            return
+        if os.path.lexists(target):
+            raise WorkError(
+                f"{target} appeared while the job ran",
+                hint=f"move it away or add {mention(overwrite=True)}, then run the command again",
+            )
+    source.replace(target)

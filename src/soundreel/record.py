@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, WorkError
 from soundreel.safe.text import json_text
 from soundreel.types import Encoding, Plan, Request
 
@@ -30,15 +30,19 @@ def file_hash(path: Path) -> str:
     """SHA-256 of the file, read once as long as it does not change."""
     try:
         status = path.stat()
-        return _hash(path.absolute(), status.st_size, status.st_mtime_ns)
+        return _hash(path.absolute(), *(getattr(status, name) for name in _IDENTITY))
     except OSError as err:
         raise InputError(
             f"cannot read {path}: {err.strerror}", hint="check the name and the permissions"
         ) from err
 
 
+_IDENTITY = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
+"""What tells a file from another one under its name, and from itself with other content."""
+
+
 @lru_cache(maxsize=32)
-def _hash(path: Path, size: int, modified_ns: int) -> str:  # noqa: ARG001  (part of the cache's key)
+def _hash(path: Path, *identity: int) -> str:  # noqa: ARG001  (part of the cache's key)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -69,6 +73,19 @@ def hash_inputs(request: Request) -> dict[str, dict[str, str]]:
         for name, path in request.files.items()
         if path.is_file()
     }
+
+
+def require_same_inputs(request: Request, inputs: Mapping[str, Mapping[str, str]]) -> None:
+    """WorkError if a file is not what `inputs`, its `hash_inputs` of an earlier moment, says: one
+    video would be made from two files."""
+    now = hash_inputs(request)
+    changed = [name for name in {**inputs, **now} if now.get(name) != inputs.get(name)]
+    if changed:
+        raise WorkError(
+            f"{request.files[changed[0]]} changed while the job ran",
+            hint="run the same command again to use it as it is now; with the old file back in "
+            "its place, the finished chunks are used",
+        )
 
 
 def make_record(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from soundreel.engines.base import Ready, Session
-from soundreel.errors import EngineError
+from soundreel.errors import EngineError, WorkError
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, RunControl
 from soundreel.post.chain import PostFilter, make_post_filter
 from soundreel.types import Chunk, Plan, Rgb
@@ -13,9 +13,23 @@ from soundreel.video.writer import SegmentWriter
 from soundreel.work.job import Job
 
 
-def render_chunks(plan: Plan, ready: Ready, job: Job, control: RunControl) -> int:
-    """Render and seal every chunk that is not sealed yet; returns how many were already."""
+def render_chunks(
+    plan: Plan,
+    ready: Ready,
+    job: Job,
+    control: RunControl,
+    before_seal: Callable[[], None] = lambda: None,
+) -> int:
+    """Render and seal every chunk that is not sealed yet; returns how many were already.
+
+    before_seal: raises where a finished chunk must not be kept.
+    """
     count, resumed = len(plan.chunks), job.sealed
+    if resumed > count:
+        raise WorkError(
+            f"the unfinished job in {job.folder} has {resumed} chunks, its plan has {count}",
+            hint=f"to start over, delete {job.folder}",
+        )
     for index in range(resumed):
         control.emit(ChunkSealed(index, count, resumed=True))
     if resumed == count:
@@ -30,6 +44,7 @@ def render_chunks(plan: Plan, ready: Ready, job: Job, control: RunControl) -> in
             control.raise_if_cancelled()
             control.emit(ChunkStarted(chunk.index, count, chunk.num_frames))
             _write_piece(plan, chunk, session, post, job, control)
+            before_seal()
             job.seal(chunk.index, session.snapshot(), post.snapshot())
             control.emit(ChunkSealed(chunk.index, count))
     return resumed

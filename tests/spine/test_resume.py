@@ -21,7 +21,6 @@ from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineUnavailable, InputError, WorkError
 from soundreel.events import ChunkSealed, Event, FrameDone, RunControl
 from soundreel.types import Request
-from soundreel.work.job import KEEP_DAYS, Job, remove_old_jobs
 
 RUNNER = Path(__file__).parents[1] / "run_fake.py"
 
@@ -256,24 +255,3 @@ def test_failed_start_leaves_nothing(tmp_path: Path, tone: Path, settings: Setti
         generate(request_for(tone, tmp_path / "a.mp4", options={"no_such": 1}), settings)
     assert not list(settings.work_dir.glob("*/"))
     assert not (tmp_path / "a.mp4").exists()
-
-
-def test_old_jobs_are_removed_unless_held(tmp_path: Path) -> None:
-    for key in ("old", "held", "new"):
-        with Job(tmp_path, key) as job:
-            job.fixed("seed", lambda: 1)
-    now = time.time() + (KEEP_DAYS + 1) * 86400
-    for path in (tmp_path / "new", tmp_path / "new" / "job.json"):
-        os.utime(path, (now, now))
-    with Job(tmp_path, "held"):
-        assert remove_old_jobs(tmp_path, now) == ["old"]
-    assert sorted(path.name for path in tmp_path.glob("*/")) == ["held", "new"]
-
-
-def test_lock_files_of_old_jobs_do_not_pile_up(tmp_path: Path) -> None:
-    for name in ("old", "new"):
-        with Job(tmp_path, name) as job:
-            job.remove()
-    os.utime(tmp_path / "old.lock", (1, 1))
-    remove_old_jobs(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["new.lock"]

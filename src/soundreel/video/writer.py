@@ -18,7 +18,7 @@ from soundreel.errors import WorkError
 from soundreel.media.container import url
 from soundreel.types import Encoding, Rgb
 from soundreel.video.storage import discard, writing
-from soundreel.work.files import sync
+from soundreel.work.files import create, sync
 
 _THREADS = 4
 """Fixed, since x264's bytes follow the thread count: they must not follow the machine's cores."""
@@ -58,6 +58,7 @@ class SegmentWriter:
         self._time_base = 1 / fps
         self._converter = VideoReformatter()
         with writing(path):
+            create(path)
             self._container = av.open(url(path), "w", format="mp4", options=_container(fps))
             self._stream = self._container.add_stream("libx264", rate=fps, options=_x264(encoding))
             _configure(self._stream, width, height, fps)

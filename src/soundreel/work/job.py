@@ -1,57 +1,80 @@
 """One unfinished job on disk: what was fixed when it started, and its sealed chunks.
 
-    <work_dir>/<key>/
+    <work_dir>/<key>/        ours alone (0700)
         job.json            facts fixed at the start: seed, engine, output, the plan's digest
         chunk-00007.mp4     a finished piece of the final encoding
         chunk-00007.state   written last: seals this chunk and all before it
-    <work_dir>/<key>.lock   held while a process works on the job
+    <work_dir>/<key>.lock   there while a process works on the job
 
 The state of a chunk is what the next one needs; older states are dropped.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
-import shutil
-import struct
-import time
+import os
+import re
+import stat
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from filelock import FileLock, Timeout
+from soundreel.errors import WorkError, mention
+from soundreel.events import Notice, RunControl
+from soundreel.work.files import create, disk_errors, read_regular, write_atomic
+from soundreel.work.lock import Lock
+from soundreel.work.seal import PieceFacts, Seal, pack, piece_facts, unpack
 
-from soundreel.errors import WorkError
-from soundreel.work.files import disk_errors, write_atomic
+MARK = "soundreel job"
+"""What tells our job.json from any other program's."""
 
-KEEP_DAYS = 30
-"""Jobs that nobody took up again for so long are removed."""
+_FACTS = "job.json"
+_MOST_FACTS = 1 << 20
+"""Bytes; a name of a file is all that can be long in it."""
 
-_HEADER = struct.Struct(">8sQ32s")  # magic, size of the piece, SHA-256 of all that follows
-_MAGIC = b"SRSTATE1"
+_UNBOUND = "0" * 64
+
+_STATE = re.compile(r"chunk-([0-9]{5,9})\.state")
+_OWN = re.compile(r"(job\.json|chunk-[0-9]{5,9}\.(mp4|mov|state)|owner)(\.part)?")
+
+_RULES: dict[str, Callable[[object], bool]] = {
+    "seed": lambda value: type(value) is int and 0 <= value < 2**64,
+    "digest": lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
+    "engine": lambda value: isinstance(value, str) and value != "",
+    "output": lambda value: (
+        isinstance(value, str) and Path(value).is_absolute() and "\0" not in value
+    ),
+}
+"""What a fact must be where we know it; job.json may have been written by anybody."""
 
 
 class Job:
     """Open with `with Job(work_dir, key) as job`; WorkError if another process holds it."""
 
-    def __init__(self, work_dir: Path, key: str) -> None:
+    def __init__(self, work_dir: Path, key: str, control: RunControl | None = None) -> None:
+        self.key = key
         self.folder = work_dir / key
-        self._lock = FileLock(work_dir / f"{key}.lock")
+        self._lock = Lock(work_dir / f"{key}.lock")
+        self._held: list[Lock] = []
+        self._control = control or RunControl()
+        self._pieces: tuple[PieceFacts, ...] = ()
 
     def __enter__(self) -> Job:
-        with disk_errors(f"use the work folder {self.folder.parent}"):
-            self.folder.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout as err:
+        work_dir = self.folder.parent
+        with disk_errors(f"use the work folder {work_dir}"):
+            _make_private(work_dir)
+            if not self._lock.acquire():
                 raise WorkError(
                     f"another process is working on this job ({self.folder})",
                     hint="wait for it, or stop it and run the command again",
-                ) from err
-            self.folder.mkdir(exist_ok=True)
+                )
+            try:
+                self._take_folder()
+            except BaseException:
+                self._lock.release()
+                raise
         return self
 
     def __exit__(
@@ -60,21 +83,32 @@ class Job:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if error is not None and not self.sealed:
-            self.remove()  # nothing worth resuming
-        self._lock.release()
+        try:
+            if error is not None and not self.sealed:
+                self.remove()  # nothing worth resuming
+        finally:
+            for lock in reversed(self._held):
+                lock.release()
+            self._lock.release()
 
-    def fixed(self, name: str, make: Callable[[], Any]) -> Any:
-        """A fact (plain JSON) that is decided once, when the job starts, and kept for its life."""
-        facts = self._facts()
-        if name not in facts:
-            facts[name] = make()
-            write_atomic(self._facts_path, json.dumps(facts, indent=1).encode())
-        return facts[name]
+    def hold(self, lock: Lock) -> None:
+        """Release `lock`, which is acquired, when the job is closed."""
+        self._held.append(lock)
 
     def fact(self, name: str) -> Any | None:
         """What `fixed` decided in an earlier run, None where nothing is yet."""
         return self._facts().get(name)
+
+    def fixed(self, name: str, make: Callable[[], Any]) -> Any:
+        """A fact (plain JSON) that is decided once, when the job starts, and kept for its life."""
+        facts = self._facts()
+        return facts[name] if name in facts else self.fix(name, make())
+
+    def fix(self, name: str, value: Any) -> Any:
+        """Decide a fact, anew where it was decided before."""
+        facts = {MARK: 1, **self._facts(), name: value}
+        write_atomic(self._facts_path, json.dumps(facts, indent=1).encode())
+        return value
 
     def bind(self, digest: str) -> None:
         """Tie the job to one plan. WorkError if its chunks belong to another."""
@@ -88,9 +122,7 @@ class Job:
     @property
     def sealed(self) -> int:
         """How many chunks are finished, counted from the first."""
-        return (
-            max((int(path.stem[6:]) for path in self.folder.glob("chunk-*.state")), default=-1) + 1
-        )
+        return max((index for index, _ in self._states()), default=-1) + 1
 
     def piece(self, index: int) -> Path:
         """Where the encoded pictures of chunk `index` lie."""
@@ -98,85 +130,166 @@ class Job:
 
     def seal(self, index: int, session: bytes, post: bytes) -> None:
         """Record that chunk `index` is whole, with the states that the next one starts from."""
-        sizes = struct.pack(">QQ", len(session), len(post))
-        digest = hashlib.sha256(sizes)
-        digest.update(session)
-        digest.update(post)
+        if len(self._pieces) != index:
+            self._pieces = self._sealed_pieces(self._read_seal(index - 1))
         with disk_errors(f"read {self.piece(index)}"):
-            header = _HEADER.pack(_MAGIC, self.piece(index).stat().st_size, digest.digest())
-        write_atomic(self._state(index), header, sizes, session, post)
-        for older in self.folder.glob("chunk-*.state"):
-            if older != self._state(index):
-                older.unlink()
+            self._pieces = (*self._pieces, piece_facts(self.piece(index)))
+        binding = self._facts().get("digest", _UNBOUND)
+        write_atomic(self._state(index), *pack(binding, self._pieces, session, post))
+        for other, path in self._states():
+            if other != index:
+                path.unlink(missing_ok=True)
 
     def state(self, index: int) -> tuple[bytes, bytes]:
-        """Session and post state after chunk `index`. WorkError if the files are damaged."""
-        path = self._state(index)
-        with disk_errors(f"read {path}"):
-            data = memoryview(path.read_bytes())
-            size = self.piece(index).stat().st_size
-        if len(data) < _HEADER.size + 16:
-            raise WorkError(f"{path} is damaged", hint=self._restart_hint())
-        magic, expected, digest = _HEADER.unpack(data[: _HEADER.size])
-        body = data[_HEADER.size :]
-        if magic != _MAGIC or size != expected or hashlib.sha256(body).digest() != digest:
-            raise WorkError(f"{path} is damaged", hint=self._restart_hint())
-        length, _ = struct.unpack(">QQ", body[:16])
-        return bytes(body[16 : 16 + length]), bytes(body[16 + length :])
+        """Session and post state after chunk `index`. WorkError if the seal or one of the pieces
+        is not what was sealed."""
+        seal = self._read_seal(index)
+        self._pieces = self._sealed_pieces(seal)
+        self.check_pieces()
+        return seal.session, seal.post
+
+    def check_pieces(self) -> None:
+        """Compare every sealed piece with its seal. WorkError if one is not what was sealed."""
+        if self.sealed and not self._pieces:
+            self._pieces = self._sealed_pieces(self._read_seal(self.sealed - 1))
+        for index, expected in enumerate(self._pieces):
+            self._control.raise_if_cancelled()
+            with disk_errors(f"read {self.piece(index)}"):
+                found = piece_facts(self.piece(index))
+            if found != expected:
+                raise self._damaged(self.piece(index))
 
     def remove(self) -> None:
-        """Forget the job: its result is safe."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        """Forget the job: its result is safe. Only what we wrote goes; the seals first, so that a
+        kill in the middle leaves no seal without its piece or its facts."""
+        with suppress(OSError):
+            own = [path for path in self.folder.iterdir() if _OWN.fullmatch(path.name)]
+            for path in sorted(
+                own, key=lambda path: (path.name == _FACTS, path.suffix != ".state")
+            ):
+                path.unlink(missing_ok=True)
+            self.folder.rmdir()
 
     @property
     def _facts_path(self) -> Path:
-        return self.folder / "job.json"
+        return self.folder / _FACTS
 
     def _facts(self) -> dict[str, Any]:
-        if not self._facts_path.exists():
-            return {}
         try:
-            return dict(json.loads(self._facts_path.read_text(encoding="utf-8")))
-        except (OSError, ValueError) as err:
+            facts = json.loads(read_regular(self._facts_path, _MOST_FACTS))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError) as err:
             raise WorkError(
                 f"{self._facts_path} cannot be read: {err}", hint=self._restart_hint()
             ) from err
+        if not isinstance(facts, dict):
+            raise self._damaged(self._facts_path)
+        for name, rule in _RULES.items():
+            if name in facts and not rule(facts[name]):
+                raise WorkError(
+                    f"{self._facts_path} is damaged: {name!r} cannot be {facts[name]!r:.80}",
+                    hint=self._restart_hint(),
+                )
+        return facts
+
+    def _take_folder(self) -> None:
+        """Make the folder, or go on in it. Where others could have put something into it, nothing
+        of it is trusted."""
+        _make_private(self.folder)
+        if not stat.S_ISDIR(self.folder.lstat().st_mode):
+            raise WorkError(
+                f"{self.folder} is not a folder of ours",
+                hint=f"choose another with {mention('work_dir')}",
+            )
+        self._require_own()
+        if os.path.lexists(self._facts_path):
+            return
+        lost = [path for path in self.folder.glob("chunk-*") if _OWN.fullmatch(path.name)]
+        for path in lost:
+            path.unlink(missing_ok=True)
+        if lost:
+            self._tell(
+                f"the unfinished chunks in {self.folder} are not used: {_FACTS}, which says what "
+                "they belong to, is gone"
+            )
+
+    def _require_own(self) -> None:
+        """The folder belongs to whom the disk takes us for: asked by making a file, since a share
+        may give all files to one user."""
+        if os.name == "nt":
+            return
+        sample = self.folder / "owner.part"
+        create(sample)
+        us = sample.lstat().st_uid
+        sample.unlink()
+        status = self.folder.lstat()
+        if status.st_uid != us:
+            raise WorkError(
+                f"the work folder {self.folder} belongs to another user",
+                hint=f"choose another with {mention('work_dir')}",
+            )
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            with suppress(OSError):  # a file system without modes
+                self.folder.chmod(0o700)
+
+    def _states(self) -> list[tuple[int, Path]]:
+        """The seals that lie here, by chunk; what only looks like one is passed over."""
+        found = ((_STATE.fullmatch(path.name), path) for path in self.folder.glob("chunk-*.state"))
+        return [(int(name[1]), path) for name, path in found if name and _is_regular(path)]
+
+    def _read_seal(self, index: int) -> Seal:
+        path = self._state(index)
+        with disk_errors(f"read {path}"):
+            data = read_regular(path)
+        try:
+            seal = unpack(data)
+        except ValueError as err:
+            raise self._damaged(path) from err
+        if seal.pieces is not None and len(seal.pieces) != index + 1:
+            raise self._damaged(path)
+        if seal.pieces is not None and seal.binding != self._facts().get("digest", seal.binding):
+            raise WorkError(
+                f"{path} belongs to another plan than {_FACTS} says", hint=self._restart_hint()
+            )
+        return seal
+
+    def _sealed_pieces(self, seal: Seal) -> tuple[PieceFacts, ...]:
+        """What the pieces must be; in the first form of the seal, what they are now."""
+        if seal.pieces is not None:
+            return seal.pieces
+        last = self.sealed - 1
+        with disk_errors(f"read the pieces in {self.folder}"):
+            pieces = tuple(piece_facts(self.piece(index)) for index in range(last + 1))
+        if pieces[-1].size != seal.last_size:
+            raise self._damaged(self.piece(last))
+        self._tell(
+            f"{len(pieces)} finished chunks were sealed by an earlier version, without a digest: "
+            "they are taken as they lie"
+        )
+        return pieces
 
     def _state(self, index: int) -> Path:
         return self.piece(index).with_suffix(".state")
 
+    def _damaged(self, path: Path) -> WorkError:
+        return WorkError(f"{path} is damaged", hint=self._restart_hint())
+
     def _restart_hint(self) -> str:
         return f"to start over, delete {self.folder}"
 
-
-def remove_old_jobs(work_dir: Path, now: float | None = None) -> list[str]:
-    """Remove jobs untouched for KEEP_DAYS that no process holds; returns their keys."""
-    limit = (time.time() if now is None else now) - KEEP_DAYS * 86400
-    removed = []
-    for folder in work_dir.glob("*/"):
-        if not _is_old(folder, limit):
-            continue
-        try:
-            with Job(work_dir, folder.name) as job:
-                job.remove()
-                removed.append(folder.name)
-        except WorkError:
-            continue  # in use after all
-    _remove_old_locks(work_dir, limit)
-    return removed
+    def _tell(self, message: str) -> None:
+        self._control.emit(Notice(message))
 
 
-def _is_old(folder: Path, limit: float) -> bool:
+def _make_private(folder: Path) -> None:
+    """A folder that we make is ours alone."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def _is_regular(path: Path) -> bool:
     try:
-        newest = max(path.stat().st_mtime for path in (folder, *folder.iterdir()))
-        return newest <= limit and (folder / "job.json").exists()
-    except OSError:  # its own process removes it at this moment, or it is not ours to read
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
         return False
-
-
-def _remove_old_locks(work_dir: Path, limit: float) -> None:
-    """A lock file outlives its job, since removing one that another process opens is a race."""
-    for lock in work_dir.glob("*.lock"):
-        with suppress(OSError):
-            if lock.stat().st_mtime <= limit and not lock.with_suffix("").exists():
-                lock.unlink()

@@ -1,0 +1,184 @@
+"""A job on disk: what was sealed is what is joined, and what is not ours is not believed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import struct
+from pathlib import Path
+
+import pytest
+
+from soundreel.errors import WorkError
+from soundreel.events import Event, Notice, RunControl
+from soundreel.work.job import Job
+
+KEY = "ab" * 10
+DIGEST = hashlib.sha256(b"a plan").hexdigest()
+
+
+def make_job(work_dir: Path, chunks: int = 3) -> Path:
+    """An unfinished job of `chunks` sealed chunks."""
+    with Job(work_dir, KEY) as job:
+        job.bind(DIGEST)
+        for index in range(chunks):
+            job.piece(index).write_bytes(f"pictures of {index}".encode())
+            job.seal(index, b"session", b"post")
+    return job.folder
+
+
+def told(events: list[Event]) -> str:
+    return " ".join(event.message for event in events if isinstance(event, Notice))
+
+
+def test_states_come_back(tmp_path: Path) -> None:
+    make_job(tmp_path)
+    with Job(tmp_path, KEY) as job:
+        assert job.sealed == 3
+        assert job.state(2) == (b"session", b"post")
+        job.piece(3).write_bytes(b"more")
+        job.seal(3, b"s4", b"")
+    with Job(tmp_path, KEY) as job:
+        assert job.state(3) == (b"s4", b"")
+
+
+@pytest.mark.parametrize("index", [0, 1, 2])
+@pytest.mark.parametrize("change", ["bit", "longer", "gone", "link"])
+def test_a_piece_that_is_not_what_was_sealed_is_refused(
+    tmp_path: Path, index: int, change: str
+) -> None:
+    piece = make_job(tmp_path) / f"chunk-{index:05}.mp4"
+    data = piece.read_bytes()
+    if change == "bit":
+        piece.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    elif change == "longer":
+        piece.write_bytes(data + b"\0")
+    else:
+        piece.unlink()
+    if change == "link":
+        (tmp_path / "copy").write_bytes(data)
+        piece.symlink_to(tmp_path / "copy")
+    for check in (lambda job: job.state(2), lambda job: job.check_pieces()):
+        with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match=piece.name):
+            check(job)
+
+
+def test_seals_of_the_first_form_are_used_with_a_word(tmp_path: Path) -> None:
+    folder = make_job(tmp_path)
+    body = struct.pack(">QQ", 4, 2) + b"fourtw"
+    size = (folder / "chunk-00002.mp4").stat().st_size
+    header = struct.pack(">8sQ32s", b"SRSTATE1", size, hashlib.sha256(body).digest())
+    (folder / "chunk-00002.state").write_bytes(header + body)
+    events: list[Event] = []
+    with Job(tmp_path, KEY, RunControl(events.append)) as job:
+        assert job.state(2) == (b"four", b"tw")
+        job.piece(3).write_bytes(b"more")
+        job.seal(3, b"", b"")
+    assert "without a digest" in told(events)
+    (folder / "chunk-00000.mp4").write_bytes(b"other")
+    with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match="chunk-00000"):
+        job.check_pieces()
+
+
+def test_seals_without_their_facts_are_not_used(tmp_path: Path) -> None:
+    folder = make_job(tmp_path)
+    (folder / "job.json").unlink()
+    events: list[Event] = []
+    with Job(tmp_path, KEY, RunControl(events.append)) as job:
+        assert job.sealed == 0
+        assert not list(folder.glob("chunk-*"))
+        job.bind(DIGEST)
+        job.piece(0).write_bytes(b"x")
+        job.seal(0, b"", b"")
+    assert "are not used" in told(events)
+
+
+def test_seals_of_another_plan_than_the_facts_say_are_refused(tmp_path: Path) -> None:
+    folder = make_job(tmp_path)
+    facts = json.loads((folder / "job.json").read_text())
+    (folder / "job.json").write_text(json.dumps({**facts, "digest": "0f" * 32}))
+    with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match="another plan"):
+        job.state(2)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]", "null", "3", '"text"', "{", "", "\xff", "[" * 100_000,
+        '{"seed": "7"}', '{"seed": -1}', '{"seed": true}', '{"seed": 1e3}', '{"seed": null}',
+        '{"digest": 5}', '{"digest": "short"}', '{"engine": []}', '{"output": 3}',
+        '{"output": "relative.mp4"}', '{"output": "/a\\u0000b.mp4"}',
+    ],
+)  # fmt: skip
+def test_facts_of_a_wrong_shape_are_a_work_error(tmp_path: Path, content: str) -> None:
+    folder = make_job(tmp_path)
+    (folder / "job.json").write_text(content, encoding="latin-1")
+    with Job(tmp_path, KEY) as job, pytest.raises(WorkError) as caught:
+        job.fixed("seed", lambda: 1)
+    assert "delete" in caught.value.hint
+
+
+def test_facts_that_are_no_file_are_a_work_error(tmp_path: Path) -> None:
+    folder = make_job(tmp_path)
+    (folder / "job.json").unlink()
+    os.mkfifo(folder / "job.json")
+    with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match="cannot be read"):
+        job.fixed("seed", lambda: 1)
+
+
+@pytest.mark.parametrize("cut", [0, 3, 40, 90, -1])
+def test_a_damaged_seal_is_a_work_error(tmp_path: Path, cut: int) -> None:
+    seal = make_job(tmp_path) / "chunk-00002.state"
+    seal.write_bytes(seal.read_bytes()[:cut])
+    with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match="damaged"):
+        job.state(2)
+
+
+def test_what_only_looks_like_a_seal_is_passed_over(tmp_path: Path) -> None:
+    folder = make_job(tmp_path)
+    for name in ("chunk-foo.state", "chunk-.state", "chunk-7.state", "chunk-00009.state.part"):
+        (folder / name).write_text("?")
+    (folder / "chunk-00008.state").mkdir()
+    (folder / "chunk-00007.state").symlink_to(folder / "chunk-00002.state")
+    with Job(tmp_path, KEY) as job:
+        assert job.sealed == 3
+        assert job.state(2) == (b"session", b"post")
+
+
+def test_the_folder_is_ours_alone(tmp_path: Path) -> None:
+    folder = make_job(tmp_path / "deep" / "work")
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE(folder.parent.stat().st_mode) == 0o700
+    folder.chmod(0o777)
+    with Job(folder.parent, KEY):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_a_planted_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / KEY).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(WorkError, match="not a folder of ours"), Job(tmp_path, KEY):
+        pass
+    assert not list((tmp_path / "elsewhere").iterdir())
+    assert not (tmp_path / f"{KEY}.lock").exists()
+
+
+def test_a_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_job(tmp_path)
+    real = Path.lstat
+
+    def lstat(path: Path) -> os.stat_result:
+        status = real(path)
+        if path != folder:
+            return status
+        values = list(status)
+        values[stat.ST_UID] = status.st_uid + 1
+        return os.stat_result(values)
+
+    monkeypatch.setattr(Path, "lstat", lstat)
+    with pytest.raises(WorkError, match="another user"), Job(tmp_path, KEY):
+        pass
