@@ -137,7 +137,7 @@ def comfyui_jobs(folder: Path) -> dict[str, Request]:
 @contextmanager
 def fake_server() -> Iterator[str]:
     """Its address."""
-    from comfyui.fake.server import FakeComfyUI  # type: ignore[import-not-found]
+    from comfyui.fake.server import FakeComfyUI
 
     with FakeComfyUI() as server:
         yield server.url
@@ -146,7 +146,7 @@ def fake_server() -> Iterator[str]:
 def tiny_model(folder: Path) -> Path:
     import torch
 
-    from wan.model_folder import make_model_folder  # type: ignore[import-not-found]
+    from wan.model_folder import make_model_folder
 
     torch.set_num_threads(1)
     make_model_folder(folder)

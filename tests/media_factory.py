@@ -191,6 +191,7 @@ def write_video(
     with av.open(str(path), "w") as output:
         height, width = frames[0].shape[:2]
         video = output.add_stream(codec, rate=fps, width=width, height=height)
+        assert isinstance(video, av.VideoStream)
         video.pix_fmt = "yuv420p"
         video.options = dict(options or {})
         sound = None
@@ -226,7 +227,8 @@ def _sound_stream(
     name = codec or CODECS[path.suffix]
     layout = {1: "mono", 2: "stereo", 6: "5.1", 8: "7.1"}[samples.shape[0]]
     stream = output.add_stream(name, rate=rate, layout=layout)
-    chosen = dict(options or {})
+    assert isinstance(stream, av.AudioStream)
+    chosen: dict[str, object] = {**(options or {})}
     if name in ("vorbis", "opus", "dca"):
         chosen.setdefault("strict", "-2")
     stream.options = chosen

@@ -69,13 +69,13 @@ def sound_clip(
 def cv2_pictures(path: Path) -> list[NDArray[np.uint8]]:
     """All pictures (BGR) by a decoder that is not ours."""
     capture = cv2.VideoCapture(str(path))
-    pictures = []
+    pictures: list[NDArray[np.uint8]] = []
     while True:
         more, picture = capture.read()
         if not more:
             capture.release()
             return pictures
-        pictures.append(picture)
+        pictures.append(np.asarray(picture, np.uint8))
 
 
 def texture(width: int, height: int, seed: int) -> Rgb:

@@ -28,7 +28,12 @@ def script() -> ModuleType:
 def passed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What arrives at `soundreel`."""
     calls: list[list[str]] = []
-    monkeypatch.setattr(app, "run", lambda args: calls.append(args) or 0)
+
+    def run(args: list[str]) -> int:
+        calls.append(args)
+        return 0
+
+    monkeypatch.setattr(app, "run", run)
     monkeypatch.setenv("SOUNDREEL_URL", NO_SERVER)
     return calls
 

@@ -83,7 +83,7 @@ def test_only_options_that_exist_are_mentioned() -> None:
     known = {path.rpartition(".")[2] for row in REQUEST_OPTIONS for path in row.fields}
     known |= {parameter.name for parameter in engine_parameters()} | set(Settings.model_fields)
     wrong = [
-        f"{path.relative_to(SOURCE)}:{node.lineno}: {name}"
+        f"{path.relative_to(SOURCE)}:{getattr(node, 'lineno', 0)}: {name}"
         for path in modules()
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         for name in mentioned(node)

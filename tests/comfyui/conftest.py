@@ -83,7 +83,9 @@ def png_bytes(size: int = 64, grey: int = 128) -> bytes:
 
 def decode_png(data: bytes) -> np.ndarray:
     """(H, W, 3) RGB."""
-    return cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    assert picture is not None
+    return np.asarray(picture)[..., ::-1]
 
 
 def short_graph(audio: str, *, length: int = 9, steps: int = 2, seed: int = 1) -> dict[str, Any]:

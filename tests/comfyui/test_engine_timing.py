@@ -7,11 +7,11 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from PIL import Image
 
+from comfyui.conftest import decode_png
 from comfyui.engine_tools import flat, make_plan, pitches, render, write_melody
 from comfyui.fake.pictures import Code, read_code
 from comfyui.fake.server import FakeComfyUI
@@ -139,15 +139,11 @@ def _one_graph(server: FakeComfyUI, wav: bytes, seed: int) -> list[Frame]:
         graph["86"].inputs["noise_seed"] = seed
         known = Link("86")
         for number in (1, 2):
-            extend = graph.add(
-                "WanSoundImageToVideoExtend",
-                **{
-                    name: graph["98"].inputs[name]
-                    for name in ("positive", "negative", "vae", "audio_encoder_output")
-                },
-                length=77,
-                video_latent=known,
-            )
+            extend = graph.add("WanSoundImageToVideoExtend", length=77, video_latent=known)
+            graph[extend.node].inputs |= {
+                name: graph["98"].inputs[name]
+                for name in ("positive", "negative", "vae", "audio_encoder_output")
+            }
             sampler = dict(graph["86"].inputs)
             sampler |= {
                 "positive": extend,
@@ -155,15 +151,11 @@ def _one_graph(server: FakeComfyUI, wav: bytes, seed: int) -> list[Frame]:
                 "latent_image": extend.out(2),
                 "noise_seed": seed + number,
             }
-            sampled = graph.add("KSamplerAdvanced", **sampler)
+            sampled = graph.add("KSamplerAdvanced")
+            graph[sampled.node].inputs = sampler
             known = graph.add("LatentConcat", samples1=known, samples2=sampled, dim="t")
         graph["87"].inputs["samples"] = known
         show = graph.add("PreviewImage", images=Link("87"))
         graph.prune(show.node)
         files = client.run_and_fetch(graph.to_json(), control, wanted=[show.node])[show.node]
-    return [
-        Frame(
-            i, np.asarray(cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)[..., ::-1])
-        )
-        for i, file in enumerate(files)
-    ]
+    return [Frame(i, decode_png(file)) for i, file in enumerate(files)]

@@ -168,13 +168,13 @@ def test_the_same_graph_again_writes_new_files(client: ComfyClient) -> None:
 
 def test_uploads_in_the_temp_folder_can_be_loaded(client: ComfyClient) -> None:
     control = RunControl()
-    made = client.run_and_fetch(latents(9), control, wanted=["2"], emptied=["2"])["2"][0]
+    made = client.run_and_fetch(latents(9), control, wanted=["2"])["2"][0]
     graph = latents(9)
     graph["1"] = {
         "class_type": "LoadLatent",
         "inputs": {"latent": client.upload(made, ".latent", control, temporary=True)},
     }
-    again = client.run_and_fetch(graph, control, wanted=["2"], emptied=["2"])["2"][0]
+    again = client.run_and_fetch(graph, control, wanted=["2"])["2"][0]
     assert len(again) > 0
 
 

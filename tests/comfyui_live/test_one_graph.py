@@ -65,23 +65,16 @@ def _two_chunks_in_one_graph(settings: Settings, plan: Plan, control: RunControl
         )  # fmt: skip
         graph = Graph.from_json(chunk_prompt(server.template, inputs).prompt)
         saved = _append_chunk(graph, server.template.start, server.template.samplers[0])
-        return client.run_and_fetch(graph.to_json(), control, wanted=[saved], emptied=[saved])[
-            saved
-        ][0]
+        return client.run_and_fetch(graph.to_json(), control, wanted=[saved])[saved][0]
 
 
 def _append_chunk(graph: Graph, start: str, sampler: str) -> str:
     shared = ("positive", "negative", "vae", "audio_encoder_output")
-    extend = graph.add(
-        "WanSoundImageToVideoExtend",
-        length=77,
-        video_latent=Link(sampler),
-        **{name: graph[start].inputs[name] for name in shared},
-    )
+    extend = graph.add("WanSoundImageToVideoExtend", length=77, video_latent=Link(sampler))
+    graph[extend.node].inputs |= {name: graph[start].inputs[name] for name in shared}
     links = {"positive": extend, "negative": extend.out(1), "latent_image": extend.out(2)}
-    second = graph.add(
-        graph[sampler].class_type, **{**graph[sampler].inputs, **links, "noise_seed": 43}
-    )
+    second = graph.add(graph[sampler].class_type)
+    graph[second.node].inputs |= {**graph[sampler].inputs, **links, "noise_seed": 43}
     both = graph.add("LatentConcat", samples1=Link(sampler), samples2=second, dim="t")
     saved = graph.add("SaveLatent", samples=both, filename_prefix="soundreel/check").node
     graph.prune(saved)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from parity.reference import Reference, ReferenceFile
 from soundreel.engines.wan.encoders.pictures import BLANK, PoseVideo
-from soundreel.engines.wan.encoders.sound import SAMPLE_RATE
+from soundreel.engines.wan22 import SAMPLE_RATE
 from soundreel.types import AudioClip, Chunk, ChunkGeometry, Plan, Request, Shot
 
 PROMPT, NEGATIVE = "prompt", "negative prompt"

@@ -50,7 +50,8 @@ def test_rotary_tables_equal_the_official_ones(reference: Reference, rope_case: 
     expected = file.case(rope_case)
     size = file.cases[rope_case]["latent_thw"]
     head_dim = 2 * expected["cos"].shape[-1]
-    cos, sin = rotary_table(*size, head_dim, reference=True, motion=True)
+    frames, height, width = size
+    cos, sin = rotary_table(frames, height, width, head_dim, reference=True, motion=True)
     assert max_abs(cos, expected["cos"]) <= STAGE_TOLERANCE
     assert max_abs(sin, expected["sin"]) <= STAGE_TOLERANCE
 
@@ -103,9 +104,9 @@ def _recorded_stages(model: WanS2VTransformer3DModel) -> Iterator[dict[str, Tens
     injector_number = 0
     for index, block in enumerate(model.blocks):
         hooks.append(block.register_forward_hook(keep_before_audio(index)))
-        if block.audio_injector is None:
+        injector, number = getattr(block, "audio_injector", None), injector_number
+        if injector is None:
             continue
-        injector, number = block.audio_injector, injector_number
         injector_number += 1
         hooks += [
             injector.register_forward_pre_hook(
@@ -171,6 +172,6 @@ def test_a_wrong_epsilon_shows_as_it_does_in_the_official_model(
                 means = next(means for start, means in _NORMS.items() if trap.startswith(start))
                 for name, module in model.named_modules():
                     if means(name):
-                        module.eps = float(match[1])  # type: ignore[assignment]
+                        module.eps = float(match[1])
             expected = pytest.approx(effect, rel=0.01, abs=STAGE_TOLERANCE)
             assert max_abs(run(), file.tensor("out")) == expected, trap

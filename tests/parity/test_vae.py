@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 import torch
 
@@ -23,7 +25,7 @@ def names(reference: Reference, start: str) -> list[str]:
 
 
 def test_normalisation_constants(reference: Reference, vae: WanVae) -> None:
-    cases, config = reference.file("vae_cases"), vae.model.config
+    cases, config = reference.file("vae_cases"), cast(Any, vae.model.config)
     assert max_abs(torch.tensor(config.latents_mean), cases.tensor("mean")) == 0
     assert max_abs(torch.tensor(config.latents_std), cases.tensor("std")) == 0
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import cast
+
 import cv2
 import numpy as np
 import pytest
@@ -15,6 +17,10 @@ SIZE = (208, 304)
 
 def scene(count: int, step: float = 1 / 32) -> list[Rgb]:
     return [moving_scene(index * step) for index in range(count)]
+
+
+def blended(first: Rgb, second: Rgb) -> Rgb:
+    return cast(Rgb, cv2.addWeighted(first, 0.5, second, 0.5, 0))
 
 
 def run(frames: list[Rgb], factor: int, following: Rgb | None = None) -> list[Rgb]:
@@ -93,7 +99,7 @@ def test_flow_beats_a_blend_by_far_on_dropped_pictures() -> None:
     for start in (0.0, 0.37, 0.74, 1.11):
         first, dropped, last = (moving_scene(start + step / 32) for step in range(3))
         flow.append(psnr(between(first, last, 1)[0], dropped))
-        blend.append(psnr(cv2.addWeighted(first, 0.5, last, 0.5, 0), dropped))
+        blend.append(psnr(blended(first, last), dropped))
     assert np.mean(flow) > 34
     assert min(flow) > 32
     assert np.mean(flow) > np.mean(blend) + 9
@@ -112,7 +118,7 @@ def test_what_only_one_picture_shows_is_taken_from_it() -> None:
     for seed in (5, 15, 25):
         back, front = texture(*SIZE, seed=seed), texture(*SIZE, seed=seed + 1)
         first, truth, second = (_patch_at(x, back, front) for x in (60, 64, 68))
-        flow, blend = between(first, second, 1)[0], cv2.addWeighted(first, 0.5, second, 0.5, 0)
+        flow, blend = between(first, second, 1)[0], blended(first, second)
         assert psnr(flow, truth) > 33
         for left in (60, 124):  # just uncovered, just about to be covered
             place = slice(100, 200), slice(left, left + 4)
@@ -165,7 +171,7 @@ def test_motion_is_found_while_the_light_fades() -> None:
     pictures = [
         (moving_scene(0.3 + step / 32) * (1 - 0.25 * step)).astype(np.uint8) for step in range(3)
     ]
-    blend = cv2.addWeighted(pictures[0], 0.5, pictures[2], 0.5, 0)
+    blend = blended(pictures[0], pictures[2])
     flow = between(pictures[0], pictures[2], 1)[0]
     assert psnr(flow, pictures[1]) > psnr(blend, pictures[1]) + 6
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -76,8 +77,7 @@ def test_pictures_without_a_face_have_none(size: tuple[int, int]) -> None:
 def test_box_takes_slope_and_eyes_from_the_face_about_it(portrait: Rgb) -> None:
     found = find_faces(portrait)
     face = face_in_box((200, 135, 50, 20), found)
-    assert face.mouth == (225, 145)
-    assert face.width == 50
+    assert (*face.mouth, face.width) == (225, 145, 50)
     assert face.eyes == found[0].eyes
     elsewhere = face_in_box((400, 300, 60, 20), found)
     assert elsewhere.eyes == ()
@@ -131,7 +131,7 @@ def test_closed_lips_open_along_their_dark_line() -> None:
 
 
 def test_a_grey_portrait_has_a_grey_mouth(portrait: Rgb) -> None:
-    grey = np.repeat(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+    grey = cast(Rgb, cv2.cvtColor(cv2.cvtColor(portrait, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB))
     lips = read_lips(grey, find_faces(portrait)[0])
     assert np.ptp(lips.dark) < 2
     assert np.ptp(lips.tongue) < 2

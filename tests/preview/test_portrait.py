@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def portrait_of(plan: Plan, mouth: str = "auto") -> tuple[Portrait | None, Image
     return portrait, source, said
 
 
-def speaking(**changes: object) -> tuple[Portrait, Rgb, Plan]:
+def speaking(**changes: Any) -> tuple[Portrait, Rgb, Plan]:
     plan = plan_of(SPEECH, **changes)
     portrait, source, said = portrait_of(plan)
     assert portrait is not None, said

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import time
-from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -19,9 +18,8 @@ PRIVATE = "s3cr3tValue"
 
 
 @pytest.fixture(autouse=True)
-def _own_list(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _own_list(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(secrets, "_kept", {})
-    return
 
 
 @pytest.mark.parametrize(

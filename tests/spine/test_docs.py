@@ -52,7 +52,7 @@ def test_the_engine_of_the_guide_works(
     (tmp_path / "grey_engine.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(
-        registry._BUILT_IN,  # type: ignore[arg-type]
+        registry._BUILT_IN,
         "grey",
         ("grey_engine:GreyEngine", "grey_engine:GreyOptions"),
     )

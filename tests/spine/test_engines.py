@@ -100,9 +100,12 @@ def test_an_engine_is_made_and_asked_once_a_run(
     monkeypatch.setattr(registry, "AUTO_ORDER", ("fake",))
     made: list[Settings] = []
     init = fakes.FakeEngine.__init__
-    monkeypatch.setattr(
-        fakes.FakeEngine, "__init__", lambda self, given: (made.append(given), init(self, given))[1]
-    )
+
+    def counted(self: fakes.FakeEngine, given: Settings) -> None:
+        made.append(given)
+        init(self, given)
+
+    monkeypatch.setattr(fakes.FakeEngine, "__init__", counted)
     control = RunControl()
 
     def stop(event: Event) -> None:

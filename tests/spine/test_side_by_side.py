@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -104,7 +104,7 @@ def the_very_same_command(folder: Path, sound: Path, *more: str) -> None:
     assert all("another process" in str(error) or "exists" in str(error) for error in refused)
 
 
-CASES = {
+CASES: dict[str, Callable[[Path, Path], object]] = {
     "automatic names": two_seeds_with_automatic_names,
     "one name": two_seeds_under_one_name,
     "one name, overwriting": lambda a, b: two_seeds_under_one_name(a, b, "--overwrite"),

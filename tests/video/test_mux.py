@@ -61,10 +61,23 @@ def join(
 
 def picture_times(path: Path) -> list[Fraction]:
     with av.open(str(path)) as container:
-        packets = [packet for packet in container.demux(video=0) if packet.pts is not None]
-        assert [packet.dts for packet in packets] == sorted({packet.dts for packet in packets})
-        assert all(packet.dts <= packet.pts for packet in packets)
-        return sorted(packet.pts * packet.time_base for packet in packets)
+        base = container.streams.video[0].time_base
+        stamps = [
+            (packet.dts, packet.pts)
+            for packet in container.demux(video=0)
+            if packet.dts is not None and packet.pts is not None
+        ]
+        assert base is not None
+        assert [dts for dts, _ in stamps] == sorted({dts for dts, _ in stamps})
+        assert all(dts <= pts for dts, pts in stamps)
+        return sorted(pts * base for _, pts in stamps)
+
+
+def length_of(stream: av.VideoStream | av.AudioStream) -> Fraction:
+    """Seconds that the container says."""
+    assert stream.duration is not None
+    assert stream.time_base is not None
+    return stream.duration * stream.time_base
 
 
 def decoded_sound(path: Path) -> tuple[np.ndarray, int]:
@@ -72,7 +85,7 @@ def decoded_sound(path: Path) -> tuple[np.ndarray, int]:
     with av.open(str(path)) as container:
         stream = container.streams.audio[0]
         blocks = [frame.to_ndarray() for frame in container.decode(stream)]
-        length = stream.duration * stream.time_base * stream.rate
+        length = length_of(stream) * stream.rate
         return np.concatenate(blocks, axis=1)[:, : int(length)], stream.rate
 
 
@@ -110,8 +123,8 @@ def test_picture_and_sound_are_equally_long(tmp_path: Path, fps: Fraction, rate:
     with av.open(str(path)) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
         assert (video.start_time, audio.start_time, audio.rate) == (0, 0, rate)
-        assert video.duration * video.time_base == 23 / fps
-        assert 0 <= audio.duration * audio.time_base - 23 / fps < Fraction(1, rate)
+        assert length_of(video) == 23 / fps
+        assert 0 <= length_of(audio) - 23 / fps < Fraction(1, rate)
 
 
 def run_ffmpeg(ffmpeg: str, *arguments: str) -> bytes:

@@ -36,7 +36,7 @@ def test_probe_tells_what_a_video_holds(tmp_path: Path) -> None:
 
 def test_probe_counts_where_the_header_is_silent(tmp_path: Path) -> None:
     info = probe_video(write_video(tmp_path / "v.mkv", 20, Fraction(25)))
-    assert (info.num_frames, info.fps) == (20, 25)
+    assert (info.num_frames, info.fps) == (20, Fraction(25))
     assert info.duration == pytest.approx(0.8, abs=2e-3)
     assert (info.audio_codec, info.audio_rate, info.audio_channels) == (None, 0, 0)
 
@@ -73,6 +73,7 @@ def test_colours_are_right_in_every_matrix_and_range(
     with av.open(str(tmp_path / "p.mkv"), "w") as output:
         codec, wanted = ("libx264rgb", "rgb24") if pixels == "gbrp" else ("libx264", pixels)
         stream = output.add_stream(codec, rate=16, options={"crf": "4"})
+        assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.pix_fmt = 128, height, wanted
         if pixels != "gbrp":
             frame = frame.reformat(format=pixels, dst_colorspace=matrix, dst_color_range=extent)

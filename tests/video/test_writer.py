@@ -93,7 +93,9 @@ def test_flat_colours_come_back_from_another_decoder(tmp_path: Path) -> None:
             context.color_range,
         )
     assert tags == (1, 1, 1, 1)
-    planes = [np.frombuffer(plane, np.uint8).reshape(plane.height, -1) for plane in frame.planes]
+    planes = [
+        np.frombuffer(bytes(plane), np.uint8).reshape(plane.height, -1) for plane in frame.planes
+    ]
     for index, colour in enumerate(colours):
         x = index * 32 + 16
         y, cb, cr = (float(planes[k][8, x // (2 if k else 1)]) for k in range(3))

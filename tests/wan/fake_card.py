@@ -8,13 +8,14 @@ device in their binding, and are spelled by other operations here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
@@ -30,11 +31,14 @@ def fake_card() -> Iterator[None]:
         "contiguous": _contiguous,
         "copy_": _copy,
     }
-    with patch.multiple(FakeTensor, create=True, **spelled), _OnlyTheCard():
+    with ExitStack() as stack:
+        for name, spelling in spelled.items():
+            stack.enter_context(patch.object(FakeTensor, name, spelling, create=True))
+        stack.enter_context(_OnlyTheCard())
         yield
 
 
-class _OnlyTheCard(FakeTensorMode):
+class _OnlyTheCard(FakeTensorMode):  # type: ignore[no-untyped-call]
     """Makes what is made on the card, or moved there, a fake tensor. Others stay as they are."""
 
     def __init__(self) -> None:
@@ -42,9 +46,9 @@ class _OnlyTheCard(FakeTensorMode):
 
     def __torch_dispatch__(
         self,
-        func: Callable[..., Any],
+        func: OpOverload,
         types: Any,
-        args: tuple[Any, ...] = (),
+        args: Sequence[object] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         given = dict(kwargs or {})

@@ -11,31 +11,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+import torch
+from PIL import Image
+from torch import Tensor
 
-from PIL import Image  # noqa: E402
-from torch import Tensor  # noqa: E402
-
-from soundreel.api import plan_request  # noqa: E402
-from soundreel.audio.load import probe  # noqa: E402
-from soundreel.config import Settings  # noqa: E402
-from soundreel.engines.wan import session as session_module  # noqa: E402
-from soundreel.engines.wan.components import Components  # noqa: E402
-from soundreel.engines.wan.encoders.pictures import PoseVideo  # noqa: E402
-from soundreel.engines.wan.encoders.vae import TILE  # noqa: E402
-from soundreel.engines.wan.engine import WanEngine  # noqa: E402
-from soundreel.engines.wan.files.lookup import find_weights, given  # noqa: E402
-from soundreel.engines.wan.files.selection import Selection  # noqa: E402
-from soundreel.engines.wan.job import make_components  # noqa: E402
-from soundreel.engines.wan.memory import stream  # noqa: E402
-from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel, Residence  # noqa: E402
-from soundreel.engines.wan.options import parse_options  # noqa: E402
-from soundreel.engines.wan.session import WanSession  # noqa: E402
-from soundreel.events import RunControl  # noqa: E402
-from soundreel.types import Plan, Request  # noqa: E402
-from wan import tiny as wan_tiny  # noqa: E402
-from wan.eight_bit import write_eight_bit_folder  # noqa: E402
-from wan.fake_card import CARD, fake_card  # noqa: E402
+from soundreel.api import plan_request
+from soundreel.audio.load import probe
+from soundreel.config import Settings
+from soundreel.engines.wan import session as session_module
+from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.encoders.pictures import PoseVideo
+from soundreel.engines.wan.encoders.vae import TILE
+from soundreel.engines.wan.engine import WanEngine
+from soundreel.engines.wan.files.lookup import find_weights, given
+from soundreel.engines.wan.files.selection import Selection
+from soundreel.engines.wan.job import make_components
+from soundreel.engines.wan.memory import stream
+from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel, Residence
+from soundreel.engines.wan.options import parse_options
+from soundreel.engines.wan.session import WanSession
+from soundreel.events import RunControl
+from soundreel.types import Plan, Request
+from wan import tiny as wan_tiny
+from wan.eight_bit import write_eight_bit_folder
+from wan.fake_card import CARD, fake_card
 
 SIDE = 64
 MOTION_FRAMES = 17

@@ -6,18 +6,19 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+import torch
 
-from soundreel.engines.wan.sampler import (  # noqa: E402
+from soundreel.engines.wan.sampler import (
     denoise,
     draw_noise,
     guide,
     make_solver,
     sigma_ladder,
 )
-from soundreel.engines.wan22 import PRESETS, Sampling  # noqa: E402
-from soundreel.errors import Cancelled  # noqa: E402
-from soundreel.events import RunControl  # noqa: E402
+from soundreel.engines.wan22 import PRESETS, Sampling
+from soundreel.errors import Cancelled
+from soundreel.events import RunControl
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -13,23 +13,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+import torch
 
-from media_factory import write_audio  # noqa: E402
-from soundreel.api import generate, plan_request  # noqa: E402
-from soundreel.audio.load import probe  # noqa: E402
-from soundreel.config import Settings  # noqa: E402
-from soundreel.engines.wan import session as session_module  # noqa: E402
-from soundreel.engines.wan.encoders.vae import WanVae  # noqa: E402
-from soundreel.engines.wan.engine import WanEngine  # noqa: E402
-from soundreel.engines.wan.motion import Motion, survivors  # noqa: E402
-from soundreel.engines.wan.options import parse_options  # noqa: E402
-from soundreel.engines.wan.session import WanSession  # noqa: E402
-from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError  # noqa: E402
-from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone, StepPreview  # noqa: E402
-from soundreel.timeline.plan import cut_shot  # noqa: E402
-from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot  # noqa: E402
-from wan import tiny as wan_tiny  # noqa: E402
+from media_factory import write_audio
+from soundreel.api import generate, plan_request
+from soundreel.audio.load import probe
+from soundreel.config import Settings
+from soundreel.engines.wan import session as session_module
+from soundreel.engines.wan.encoders import sound as sound_module
+from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.engine import WanEngine
+from soundreel.engines.wan.motion import Motion, survivors
+from soundreel.engines.wan.options import parse_options
+from soundreel.engines.wan.session import WanSession
+from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError
+from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone, StepPreview
+from soundreel.timeline.plan import cut_shot
+from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot
+from wan import tiny as wan_tiny
 
 
 @pytest.fixture(autouse=True)
@@ -135,6 +137,8 @@ def test_motion_survives_as_bytes_exactly() -> None:
     again = Motion.from_bytes(motion.to_bytes(), torch.device("cpu"))
     assert again.latents is not None
     assert again.pictures is not None
+    assert motion.latents is not None
+    assert motion.pictures is not None
     assert torch.equal(again.latents, motion.latents)
     assert torch.equal(again.pictures, motion.pictures)
 
@@ -156,8 +160,7 @@ def test_sound_starts_as_much_earlier_as_pictures_are_dropped(
 ) -> None:
     heard: list[tuple[Any, ...]] = []
     pictures: list[tuple[int, int]] = []
-    clip_sound = session_module.clip_sound
-    give = session_module.SoundFeatures.pictures
+    clip_sound, give = sound_module.clip_sound, sound_module.SoundFeatures.pictures
 
     def watched_sound(clip: AudioClip, start: Fraction, length: Fraction) -> Any:
         heard.append((start, length))
@@ -168,7 +171,7 @@ def test_sound_starts_as_much_earlier_as_pictures_are_dropped(
         return give(self, first, count)
 
     monkeypatch.setattr(session_module, "clip_sound", watched_sound)
-    monkeypatch.setattr(session_module.SoundFeatures, "pictures", watched_pictures)
+    monkeypatch.setattr(sound_module.SoundFeatures, "pictures", watched_pictures)
     request = request_for(tone, options, image=image, start=Fraction(1), num_frames=13)
     plan = plan_for(engine, request)
     with engine.find(plan.request).open(plan, RunControl()) as session:
@@ -187,7 +190,7 @@ def test_lead_in_before_the_file_is_silence(
         engine, request_for(write_audio(tmp_path / "a.wav", loud, rate=16000), num_frames=5)
     )
     seen: list[Any] = []
-    features = session_module.SoundFeatures
+    features = sound_module.SoundFeatures
 
     def watched(encoder: Any, sound: Any, *more: Any) -> Any:
         seen.append(sound.read(0, sound.num_samples))
@@ -374,10 +377,8 @@ def test_out_of_memory_goes_on_one_level_lower(engine: WanEngine, tone: Path) ->
 
 
 def test_out_of_memory_at_the_lowest_level_says_what_to_try(engine: WanEngine, tone: Path) -> None:
-    @contextmanager
-    def full(_: Any) -> Iterator[None]:
+    def full(_: Any) -> AbstractContextManager[None]:
         raise torch.OutOfMemoryError("tried to allocate")
-        yield
 
     plan = plan_for(engine, request_for(tone, num_frames=5))
     with pytest.raises(OutOfMemory) as raised:

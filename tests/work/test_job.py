@@ -7,6 +7,7 @@ import json
 import os
 import stat
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,8 @@ def test_a_piece_that_is_not_what_was_sealed_is_refused(
     if change == "link":
         (tmp_path / "copy").write_bytes(data)
         piece.symlink_to(tmp_path / "copy")
-    for check in (lambda job: job.state(2), lambda job: job.check_pieces()):
+    checks: list[Callable[[Job], object]] = [lambda job: job.state(2), Job.check_pieces]
+    for check in checks:
         with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match=piece.name):
             check(job)
 

@@ -39,8 +39,8 @@ motion as fast as a third of a second between pictures 0.83 to 1."""
 _LEAST_SPREAD = np.float32(4)
 """Keeps the noise of flat places from being taken for detail."""
 
-_NO_FLOW: Map = np.empty(0, np.float32)
-"""For the search: it has no flow to begin with."""
+_NO_FLOW = cast(Map, None)
+"""To begin with. OpenCV takes None, which its types forbid; on an empty array its remap hangs."""
 
 
 def between(first: Rgb, second: Rgb, count: int) -> list[Rgb]:

@@ -77,7 +77,7 @@ def test_a_text_message_names_its_prompt() -> None:
 
 def test_files_are_found_in_every_kind_of_list() -> None:
     file = {"filename": "a", "subfolder": "s", "type": "temp"}
-    outputs = {
+    outputs: dict[str, dict[str, object]] = {
         "1": {"images": [file], "animated": [True]},
         "2": {"latents": [file]},
         "3": {"text": ["hello"]},

@@ -95,12 +95,12 @@ def _audio_encoder(_: Context, inputs: dict[str, Any]) -> Result:
 def _load_audio(context: Context, inputs: dict[str, Any]) -> Result:
     data = context.read(inputs["audio"])
     try:
-        with av.open(io.BytesIO(data)) as container:
+        with av.open(io.BytesIO(data), "r") as container:
             stream = container.streams.audio[0]
             kind = stream.codec_context.format.name
             if kind.startswith("u8"):
                 raise NodeError("ValueError", "Unsupported wav dtype: torch.uint8\n")
-            blocks = []
+            blocks: list[np.ndarray] = []
             for frame in container.decode(stream):
                 block = frame.to_ndarray()
                 channels = frame.layout.nb_channels

@@ -71,7 +71,7 @@ class Routes:
     async def _front_door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         transport = request.transport
         if transport is not None:
-            self._transports.add(transport)  # type: ignore[arg-type]
+            self._transports.add(transport)
         self.authorizations.add(request.headers.get("Authorization"))
         if "Origin" in request.headers:
             return web.Response(status=403)
@@ -88,11 +88,11 @@ class Routes:
             self.faults.bad_gateway -= 1
             return web.Response(status=502, text="Bad Gateway")
         if number == self.faults.cut_request_at and transport is not None:
-            transport.abort()  # type: ignore[attr-defined]
+            transport.abort()
             return web.Response()
         answer = await handler(request)
         if number == self.faults.lose_answer_at and transport is not None:
-            transport.abort()  # type: ignore[attr-defined]
+            transport.abort()
         return answer
 
     async def _post_prompt(self, request: web.Request) -> web.Response:
@@ -102,9 +102,9 @@ class Routes:
             return web.json_response({"error": refused, "node_errors": {}}, status=400)
         graph = body["prompt"]
         asked = copy.deepcopy(graph)
-        refused, node_errors, outputs = check_prompt(asked, self._known_nodes(), self.files)
-        if refused is not None:
-            answer = {"error": refused, "node_errors": node_errors}
+        wrong, node_errors, outputs = check_prompt(asked, self._known_nodes(), self.files)
+        if wrong is not None:
+            answer = {"error": wrong, "node_errors": node_errors}
             return web.json_response(answer, status=400)
         prompt_id = str(uuid.uuid4() if self._own_ids else body.get("prompt_id") or uuid.uuid4())
         extra = dict(body.get("extra_data") or {})
@@ -195,7 +195,7 @@ class Routes:
         await response.prepare(request)
         await response.write(data[: len(data) // 2])
         if request.transport is not None:
-            request.transport.abort()  # type: ignore[attr-defined]
+            request.transport.abort()
         return response
 
     async def _upload(self, request: web.Request) -> web.Response:

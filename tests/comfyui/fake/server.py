@@ -210,6 +210,7 @@ class FakeComfyUI(Routes):
 
     def _cut(self, socket: web.WebSocketResponse) -> None:
         transport = socket.get_extra_info("socket_transport") or socket._req.transport  # type: ignore[union-attr]
+        assert transport is not None
         transport.abort()
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:

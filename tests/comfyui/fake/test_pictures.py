@@ -49,7 +49,7 @@ def test_a_code_survives_a_lossy_codec() -> None:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
     target.seek(0)
-    with av.open(target) as container:
+    with av.open(target, "r") as container:
         read = [read_code(frame.to_ndarray(format="rgb24")) for frame in container.decode(video=0)]
     for got, code in zip(read, [code for code in CODES for _ in range(4)], strict=True):
         assert got == code

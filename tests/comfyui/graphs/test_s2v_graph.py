@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -41,7 +42,7 @@ def prompt(inputs: ChunkInputs) -> tuple[Graph, str, str | None, int]:
     return Graph.from_json(made.prompt), made.pictures, made.latents, made.expected
 
 
-def one(graph: Graph, class_type: str) -> dict[str, object]:
+def one(graph: Graph, class_type: str) -> Mapping[str, object]:
     (node,) = graph.of_class(class_type)
     return graph[node].inputs
 

@@ -28,14 +28,11 @@ def renumbered(graph: Graph) -> Graph:
     other = Graph()
     for name in reversed(list(graph)):
         node = graph[name]
-        other.add(
-            node.class_type,
-            node_id=names[name],
-            **{
-                key: Link(names[value.node], value.slot) if isinstance(value, Link) else value
-                for key, value in node.inputs.items()
-            },
-        )
+        link = other.add(node.class_type, node_id=names[name])
+        other[link.node].inputs |= {
+            key: Link(names[value.node], value.slot) if isinstance(value, Link) else value
+            for key, value in node.inputs.items()
+        }
     return other
 
 

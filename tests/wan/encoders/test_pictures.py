@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+import torch
 
-from soundreel.engines.wan.encoders.pictures import (  # noqa: E402
+from soundreel.engines.wan.encoders.pictures import (
     BLANK,
     PoseVideo,
     reference_pixels,
     scaled_size,
 )
-from soundreel.types import Rgb  # noqa: E402
+from soundreel.types import Rgb
 
 
 def grey(level: int, height: int = 40, width: int = 56) -> Rgb:

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
 
-from torch import Tensor, nn  # noqa: E402
-from torch.nn import functional as F  # noqa: E402
-
-from soundreel.engines.wan.encoders.vae import SPACE, TILE, WanVae  # noqa: E402
-from soundreel.errors import Cancelled  # noqa: E402
-from soundreel.events import RunControl  # noqa: E402
+from soundreel.engines.wan.encoders.vae import SPACE, TILE, WanVae
+from soundreel.errors import Cancelled
+from soundreel.events import RunControl
 
 
 class Shrink(nn.Module):

@@ -17,6 +17,7 @@ import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
@@ -27,7 +28,7 @@ from soundreel.engines.wan.files.places import Place
 from soundreel.errors import SoundreelError
 from wan.files.weight_files import key_lists, write_gguf, write_sparse
 
-ODD = (
+ODD: tuple[object, ...] = (
     *(None, True, -1, 0, 2**31, 2**63, 2**64, 10**400, 1e308, "", "x" * 5000, [], {}, [[]]),
     *({"a": []}, "../../etc/passwd", "/dev/zero", "a\x00b", "\x1b[2J", [0] * 3000, {"": {"": {}}}),
 )
@@ -64,7 +65,7 @@ def mutant(start: bytes, dice: random.Random) -> bytes:
 def odd_value(text: bytes, dice: random.Random) -> bytes:
     """One value anywhere in a JSON text becomes something else."""
     tree = json.loads(text)
-    here, path = tree, []
+    here, path = tree, list[tuple[Any, Any]]()
     while isinstance(here, dict | list) and here and (not path or dice.random() < 0.7):
         key = dice.choice(list(here) if isinstance(here, dict) else range(len(here)))
         path.append((here, key))
@@ -100,7 +101,18 @@ def repeat(body: bytearray, dice: random.Random) -> None:
 
 def insert_steps(body: bytearray, dice: random.Random) -> None:
     """Instructions of a pickle, memo and marks among them."""
-    steps = (b"(", b"\x86", b"h\x00", b"q\x00", b"r\xff\xff\xff\x7f", b"0", b"u", b"s", b"R", b"}")
+    steps: tuple[bytes, ...] = (
+        b"(",
+        b"\x86",
+        b"h\x00",
+        b"q\x00",
+        b"r\xff\xff\xff\x7f",
+        b"0",
+        b"u",
+        b"s",
+        b"R",
+        b"}",
+    )
     steps += (b"]", b"a", b"e", b"\x85", b"b", b"Q", b"cos\nsystem\n", b"t", b"2", b"d", b"\x94")
     at = dice.randrange(len(body))
     body[at:at] = b"".join(dice.choices(steps, k=dice.choice([1, 4, 40])))

@@ -132,7 +132,7 @@ def test_a_full_disk_is_said_before_anything_is_fetched(
     hub: FakeHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = type("usage", (), {"free": 1000})
-    monkeypatch.setattr(download.shutil, "disk_usage", lambda _: usage)
+    monkeypatch.setattr("shutil.disk_usage", lambda _: usage)
     with pytest.raises(WorkError, match=r"takes 0.0 GB|are free"):
         pull(hub, tmp_path)
     assert not any(request.startswith("GET") for request in hub.requests)

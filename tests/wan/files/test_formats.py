@@ -161,7 +161,7 @@ def test_pickle_is_read_without_running_it(tmp_path: Path) -> None:
 
 
 class _Trap:
-    def __reduce__(self) -> object:
+    def __reduce__(self) -> tuple[object, ...]:
         return os.mkdir, ("trapped",)
 
 

@@ -34,7 +34,7 @@ from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.timeline.plan import make_plan
-from soundreel.types import AudioClip, ChunkGeometry, Request
+from soundreel.types import AudioClip, ChunkGeometry, Plan, Request
 from wan import model_folder as testing
 from wan.files.weight_files import key_lists, write_sparse
 
@@ -110,7 +110,7 @@ def test_counts_on_the_meta_device_equal_a_real_run() -> None:
     for device in ("meta", "cpu"):
         model, x = _tiny(device)
 
-        def run(model: WanS2VTransformer3DModel = model, x: dict = x) -> object:
+        def run(model: WanS2VTransformer3DModel = model, x: dict[str, torch.Tensor] = x) -> object:
             ready = model.prepare(x["text"], x["sound"], (3, 10, 14), None, x["motion"])
             return model(x["latents"], x["time"], ready).sample
 
@@ -232,6 +232,7 @@ def test_the_vae_is_tiled_only_where_it_must_be() -> None:
     assert fit(large, Precision(), free).tiled
 
 
+@pytest.mark.xdist_group("counts at full size")  # the table's: one process counts it once
 def test_remedies_fit() -> None:
     free = 12 * GIB
     texts = remedies(DEFAULT, Precision(), free)
@@ -283,7 +284,7 @@ def test_memory_instead_of_a_card(text: str, size: int | None) -> None:
     assert memory_named(text) == size
 
 
-def _plan(num_frames: int = 40) -> object:
+def _plan(num_frames: int = 40) -> Plan:
     geometry = ChunkGeometry(Fraction(16), 16, 4, 3, 3, 16)
     seconds = Fraction(num_frames, 16)
     audio = AudioClip(Path("a.wav"), Fraction(0), seconds, seconds, 16000, 1)
@@ -328,6 +329,8 @@ def test_what_does_not_fit_says_what_would() -> None:
     assert details["would fit"] == "`offload='block'`"
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("counts at full size")
 def test_the_table_in_the_docs_is_what_the_program_counts() -> None:
     script = importlib.util.spec_from_file_location(
         "memory_table", ROOT / "scripts/memory_table.py"
@@ -337,5 +340,6 @@ def test_the_table_in_the_docs_is_what_the_program_counts() -> None:
     module = importlib.util.module_from_spec(script)
     script.loader.exec_module(module)
     page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
-    row = module.row(card_named("RTX 4090"), DEFAULT, "fp8_scaled")
-    assert "| " + " | ".join(row) + " |" in page
+    written = page.split(module.BEGIN)[1].split(module.END)[0].strip().splitlines()
+    assert written == module.table()
+    assert len(written) == 2 + 24

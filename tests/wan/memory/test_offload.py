@@ -108,7 +108,7 @@ def test_the_text_encoder_is_streamed_by_its_stack() -> None:
     from transformers import UMT5Config, UMT5EncoderModel
 
     config = UMT5Config(d_model=16, d_ff=32, d_kv=8, num_heads=2, num_layers=3, vocab_size=20)
-    model = UMT5EncoderModel(config).eval()
+    model = UMT5EncoderModel(config).train(False)
     tokens = torch.tensor([[3, 4, 1]])
     with torch.no_grad():
         expected = model(tokens).last_hidden_state
@@ -135,6 +135,7 @@ def test_lowering_goes_down_one_level_and_ends(level: OffloadLevel) -> None:
         assert sentence is None
     else:
         assert residence.level == OFFLOAD_LEVELS[OFFLOAD_LEVELS.index(level) + 1]
+        assert sentence is not None
         assert mention(offload=residence.level) in sentence
         assert devices(model) == {"cpu"}
 

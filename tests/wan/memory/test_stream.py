@@ -118,7 +118,7 @@ def test_a_broken_pass_can_be_made_again(copies: LateCopies) -> None:
         raise RuntimeError("out of memory")
 
     with BlockStream(list(blocks), CPU, copies):
-        hook = blocks[2][1].register_forward_pre_hook(fail)
+        hook = blocks.get_submodule("2.1").register_forward_pre_hook(fail)
         with pytest.raises(RuntimeError):
             blocks(x)
         hook.remove()
