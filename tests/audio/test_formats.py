@@ -155,8 +155,8 @@ def test_vbr_mp3_and_mp3_without_a_length_header_are_counted(tmp_path: Path) -> 
 
 
 def test_the_length_found_at_the_end_is_the_length_counted_from_the_start(tmp_path: Path) -> None:
-    from soundreel.audio.decode import Decoder
     from soundreel.audio.load import count_samples
+    from soundreel.audio.reading.decode import Decoder
 
     sound = noise(23, rate=16000, channels=2)
     for name in ("a.mp3", "a.m4a", "a.mkv", "a.wma", "a.flac", "a.opus", "a.ogg", "a.aac"):

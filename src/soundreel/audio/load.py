@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
-from soundreel.audio.damage import require_whole
-from soundreel.audio.decode import Decoder
+from soundreel.audio.reading.damage import require_whole
+from soundreel.audio.reading.decode import Decoder
 from soundreel.types import AudioClip
 
 _TAIL_S = 5

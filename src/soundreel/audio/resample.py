@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from soundreel.audio.frames import Samples
+from soundreel.audio.reading.frames import Samples
 
 ZERO_CROSSINGS = 64
 """On each side of the sinc, at the lower of the two rates: 90 % of its band passes untouched."""

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from soundreel.audio.damage import require_whole
-from soundreel.audio.decode import Decoder
-from soundreel.audio.frames import Samples
+from soundreel.audio.reading.damage import require_whole
+from soundreel.audio.reading.decode import Decoder
+from soundreel.audio.reading.frames import Samples
 from soundreel.audio.resample import resample
 from soundreel.timeline.grid import first_sample, samples_between
 from soundreel.types import AudioClip

@@ -25,7 +25,7 @@ def seconds(frame: AudioFrame) -> Fraction | None:
 
 
 def floats(frame: AudioFrame) -> Samples:
-    """Integers are scaled by their full range; NaN becomes silence, overshoot is clipped."""
+    """Integers are scaled by their full range; NaN becomes silence. Floats may be beyond 1."""
     if frame.format.is_planar and frame.layout.nb_channels >= _PLANES_LOST:
         (frame,) = AudioResampler(format=frame.format.packed).resample(frame)
     array: NDArray[Any] = frame.to_ndarray()
@@ -35,11 +35,4 @@ def floats(frame: AudioFrame) -> Samples:
         return (array.astype(np.float32) - np.float32(128)) / np.float32(128)
     if array.dtype.kind == "i":
         return array.astype(np.float32) / np.float32(-float(np.iinfo(array.dtype).min))
-    return np.clip(np.nan_to_num(array.astype(np.float32)), -1, 1)
-
-
-def match_channels(block: Samples, channels: int) -> Samples:
-    """A stream may change between mono and stereo: its average goes to every channel."""
-    if block.shape[0] == channels:
-        return block
-    return np.repeat(block.mean(axis=0, keepdims=True), channels, axis=0)
+    return np.nan_to_num(array.astype(np.float32), posinf=2, neginf=-2)

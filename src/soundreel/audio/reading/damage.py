@@ -6,64 +6,68 @@ import os
 import struct
 from typing import BinaryIO
 
-from soundreel.audio.decode import Decoder
+from soundreel.audio.reading.decode import Decoder
 from soundreel.errors import InputError, mention
 from soundreel.media.container import reason
 
-_STATES_LENGTH = frozenset(
-    {"aiff", "au", "caf", "flac", "mov,mp4,m4a,3gp,3g2,mj2", "tta", "w64", "wav", "wv"}
-)
+_STATES_LENGTH = frozenset({"aiff", "au", "caf", "flac", "tta", "w64", "wv"})
 """Their headers hold the length of the sound; elsewhere FFmpeg's duration may be an estimate."""
 
-_SLACK = 2048
-"""Samples that a rounded header may be off: at most one codec frame."""
+PLACEHOLDER = 0x7F00_0000
+"""Bytes of sound from which on a stated length was never filled in: programs that write into a
+pipe put 0x7F000000, 0x7FFFF000, 0x7FFFFFFF or all ones there."""
+
+_PRIMING = 2112
+"""Samples in front of the sound that iTunes counts in and FFmpeg takes off: the longest usual."""
 
 _KILOBITS_1 = (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 0)
 _KILOBITS_2 = (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160, 0)
 
 _MOST_CHUNKS = 1000  # before the sound data of a WAVE file
-_LAST_PAGE = 4  # flag of an Ogg page: the stream ends here
+_MP4_BOXES = (b"ftyp", b"moov", b"mdat", b"free", b"skip", b"wide", b"styp", b"moof")
 _OGG_PAGE_BYTES = 65307  # the largest there can be (RFC 3533, section 6)
 
 
 def require_whole(decoder: Decoder, count: int) -> None:
     """Raise InputError if the file breaks off, unless the decoder is tolerant.
 
-    count: samples that the decoder found; it has just reached their end.
+    count: samples that the decoder found; it has just reached their end. What is less than a tenth
+    of a second, or than the priming and one packet of a codec, is a remark of the decoder's.
     """
     if decoder.tolerant:
         return
     try:
-        missing = _shortfall(decoder, count)
+        missing, why = _shortfall(decoder, count)
     except OSError as err:
         raise InputError(
             f"cannot read {decoder.path}: {reason(err)}", hint="was it moved meanwhile?"
         ) from err
-    if missing:
+    if missing > max(decoder.rate // 10, _PRIMING + 2048):
         raise InputError(
-            f"{decoder.path} breaks off in the middle: {missing}",
+            f"{decoder.path} breaks off in the middle: {why}",
             hint=f"use a whole copy, or add {mention(allow_truncated=True)} to use what decodes",
         )
+    decoder.shortfall = why if missing > _PRIMING else ""
 
 
-def _shortfall(decoder: Decoder, count: int) -> str:
-    """What is missing at the end of the file, in words; "" if nothing is known to be missing."""
+def _shortfall(decoder: Decoder, count: int) -> tuple[int, str]:
+    """About how many samples are missing at the end, and the sign of it; (0, "") if none are."""
     with decoder.path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         stated = _stated_bytes(file)
-        lacks_last_page = decoder.container == "ogg" and not _ends_with_last_page(file, size)
+        cut_page = decoder.container == "ogg" and _ends_within_page(file, size)
+    if cut_page or len(decoder.last_packet) < _frame_bytes(
+        decoder.container, decoder.last_packet[:8]
+    ):
+        return decoder.rate, f"its last {'page' if cut_page else 'frame'} is incomplete"
     if decoder.container in _STATES_LENGTH:
         declared = decoder.declared_samples or 0
-        lossless = decoder.codec.startswith(("pcm_", "flac"))
-        if count < declared - (0 if lossless else _SLACK):
-            return f"it should hold {declared} samples and holds {count}"
+        if decoder.sample_bytes * declared < PLACEHOLDER and count < declared:
+            return declared - count, f"it should hold {declared} samples and holds {count}"
     if stated > size:
-        return f"it should have {stated} bytes and has {size}"
-    if lacks_last_page:
-        return "its last page is missing"
-    if len(decoder.last_packet) < _frame_bytes(decoder.container, decoder.last_packet[:8]):
-        return "its last frame is incomplete"
-    return ""
+        lost = (stated - size) * count // max(1, size)
+        return lost or 1, f"it should have {stated} bytes and has {size}"
+    return 0, ""
 
 
 def _stated_bytes(file: BinaryIO) -> int:
@@ -73,6 +77,8 @@ def _stated_bytes(file: BinaryIO) -> int:
         return _wave_bytes(file)
     if head.startswith(b"\x1a\x45\xdf\xa3"):
         return _matroska_bytes(head)
+    if head[4:8] in _MP4_BOXES:
+        return _mp4_bytes(file)
     if head.startswith(bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")):
         return _asf_bytes(head)
     return _xing_bytes(file, head)
@@ -84,7 +90,7 @@ def _read(file: BinaryIO, place: int, count: int) -> bytes:
 
 
 def _wave_bytes(file: BinaryIO) -> int:
-    """Up to the end of the sound data; a length of 0 or of all ones was never filled in.
+    """Up to the end of the sound data; 0 where its length was never filled in.
 
     RF64 keeps the length in its chunk ds64 (EBU Tech 3306).
     """
@@ -98,9 +104,25 @@ def _wave_bytes(file: BinaryIO) -> int:
             long_length = int.from_bytes(_read(file, place + 16, 8), "little")
         if kind == b"data":
             count = long_length if count == 0xFFFFFFFF else count
-            return place + 8 + count if count else 0
+            filled_in = 0 < count < PLACEHOLDER or long_length
+            return place + 8 + count if filled_in else 0
         place += 8 + count + count % 2
     return 0
+
+
+def _mp4_bytes(file: BinaryIO) -> int:
+    """To the end of the last box at the top (ISO 14496-12, 4.2), of which a file may have any
+    number, in fragments."""
+    place, size = 0, file.seek(0, os.SEEK_END)
+    while place + 8 <= size:
+        head = _read(file, place, 16)
+        count = int.from_bytes(head[:4], "big")
+        if count == 1:
+            count = int.from_bytes(head[8:16], "big")
+        if count < 8:  # 0 is "to the end of the file"
+            return 0
+        place += count
+    return place
 
 
 def _xing_bytes(file: BinaryIO, head: bytes) -> int:
@@ -145,15 +167,15 @@ def _asf_bytes(head: bytes) -> int:
     return int(struct.unpack_from("<Q", head, at + 40)[0])
 
 
-def _ends_with_last_page(file: BinaryIO, size: int) -> bool:
-    """Whether the last Ogg page is whole and says that it is the last."""
+def _ends_within_page(file: BinaryIO, size: int) -> bool:
+    """Whether an Ogg file stops before its last page does. That this page calls itself the last is
+    not asked for: recorders leave that out."""
     tail = _read(file, max(0, size - _OGG_PAGE_BYTES), _OGG_PAGE_BYTES)
     at = tail.rfind(b"OggS")
     if at < 0 or at + 27 > len(tail):
-        return False
+        return True
     lacing = tail[at + 27 : at + 27 + tail[at + 26]]
-    whole = at + 27 + tail[at + 26] + sum(lacing) <= len(tail)
-    return whole and bool(tail[at + 5] & _LAST_PAGE)
+    return at + 27 + tail[at + 26] + sum(lacing) > len(tail)
 
 
 def _frame_bytes(container: str, head: bytes) -> int:
