@@ -91,7 +91,7 @@ def require_same_inputs(request: Request, inputs: Mapping[str, Mapping[str, str]
 def make_record(
     plan: Plan,
     inputs: Mapping[str, Mapping[str, str]],
-    identity: Mapping[str, object],
+    identity: Mapping[str, str],
     versions: Mapping[str, str],
 ) -> dict[str, Any]:
     """All that decides the bytes of the video."""
@@ -111,7 +111,7 @@ def make_record(
             "sound_duration": str(plan.audio.sound_duration),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
         },
-        "engine": {"name": plan.request.engine, **to_json(identity)},
+        "engine": {"name": plan.request.engine, **identity},
         "seed": plan.request.seed,
         "inputs": to_json(inputs),
         "versions": dict(versions),

@@ -86,7 +86,7 @@ def test_the_command_line_makes_an_old_video_again_or_changes_it(tmp_path: Path)
         assert run(["generate", *words, "--sampling-preset", "official"]) == 0
         other = sidecar(made)
     assert again["engine"]["graph"] == sidecar(OLD / "comfyui_default")["engine"]["graph"]
-    assert again["engine"]["sampling"] | {"sampling_preset": "fast"} == {
+    assert json.loads(again["engine"]["sampling"]) | {"sampling_preset": "fast"} == {
         "sampling_preset": "fast",
         "steps": 4,
         "guidance_scale": 1.0,
@@ -96,7 +96,7 @@ def test_the_command_line_makes_an_old_video_again_or_changes_it(tmp_path: Path)
         "scheduler": "simple",
     }
     official = ComfyUIOptions(sampling_preset="official")
-    assert other["engine"]["sampling"] == official.resolved()
+    assert json.loads(other["engine"]["sampling"]) == official.resolved()
 
 
 @pytest.mark.parametrize("model", [WanOptions, ComfyUIOptions])
@@ -113,9 +113,8 @@ def test_the_command_line_makes_an_old_video_again_or_changes_it(tmp_path: Path)
 def test_a_new_record_is_replayed_as_it_stands(
     model: type[WanOptions | ComfyUIOptions], options: dict[str, object]
 ) -> None:
-    resolved = model(**options).resolved()  # type: ignore[arg-type]
-    record = json.loads(json.dumps({"sampling": resolved}))
-    assert model.recall(options, record, ()) == options
+    recorded = model(**options).recorded()  # type: ignore[arg-type]
+    assert model.recall(options, {"sampling": recorded}, ()) == options
 
 
 def test_a_place_of_a_lora_stays_out_of_the_record() -> None:
@@ -129,7 +128,7 @@ def test_what_presets_become_later_does_not_touch_a_record(
 ) -> None:
     """A record whose `fast` was another one than today's."""
     then = {**model().resolved(), "steps": 6, "flow_shift": 7.0, "lora": ["none"]}
-    again = model(**model.recall({}, {"sampling": then}, ()))  # type: ignore[arg-type]
+    again = model(**model.recall({}, {"sampling": json.dumps(then)}, ()))  # type: ignore[arg-type]
     assert again.sampling == Sampling(6, 1.0, 7.0, "euler")
     assert again.resolved() == then
 

@@ -47,9 +47,9 @@ class Ready(Protocol):
     the job, so that nothing is looked for twice and the record names what makes the pictures."""
 
     @property
-    def identity(self) -> Mapping[str, object]:
+    def identity(self) -> Mapping[str, str]:
         """What else decides the pictures (weights, model names, versions), for the digest and the
-        sidecar, as JSON values. No times, absolute paths or addresses."""
+        sidecar. No times, absolute paths or addresses."""
         ...
 
     def estimate(self, plan: Plan) -> Estimate:

@@ -6,6 +6,7 @@ that is made again from its record (`recall`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping
 from pathlib import PurePath
 from typing import ClassVar
@@ -73,7 +74,7 @@ class SamplingOptions(BaseModel):
         return self._over(PRESETS)
 
     def resolved(self, presets: Mapping[PresetName, Sampling] = PRESETS) -> dict[str, object]:
-        """All that they decide, for the record, by the options that would give it."""
+        """All that they decide, by the options that would give it."""
         sampling = self._over(presets)
         return {
             "sampling_preset": self.sampling_preset,
@@ -84,6 +85,10 @@ class SamplingOptions(BaseModel):
             "lora": [_without_place(lora) for lora in sampling.loras] or [NO_LORA],
         }
 
+    def recorded(self) -> str:
+        """`resolved` as the record holds it: JSON."""
+        return json.dumps(self.resolved(), ensure_ascii=False)
+
     @classmethod
     def recall(
         cls, options: Mapping[str, object], engine: Mapping[str, object], given: Collection[str]
@@ -91,15 +96,10 @@ class SamplingOptions(BaseModel):
         """See `engines.base.Recalling`. A preset that is `given` brings its own values."""
         if "sampling_preset" in given:
             return dict(options)
-        then = engine.get("sampling")
+        then = _read(engine["sampling"]) if "sampling" in engine else None
         if then is None:
             named = {"sampling_preset": cls.DEFAULT_0_1, **options}
             then = parse_options(cls, named).resolved({**PRESETS, **cls.PRESETS_0_1})
-        if not isinstance(then, Mapping):
-            raise InputError(
-                f"the record of this video cannot be used: its sampling is {then!r}",
-                hint="it was made by another version; give the options by hand",
-            )
         preset = then.get("sampling_preset", DEFAULT_PRESET)
         if "sampling_preset" not in options and preset != DEFAULT_PRESET:
             options = {"sampling_preset": preset, **options}
@@ -117,6 +117,20 @@ class SamplingOptions(BaseModel):
             parse_loras(self.lora) if self.lora else preset.loras,
             preset.fps,
         )
+
+
+def _read(sampling: object) -> Mapping[str, object]:
+    """What `recorded` wrote. Raises InputError."""
+    try:
+        found = json.loads(str(sampling))
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise InputError(
+            f"the record of this video cannot be used: its sampling is {sampling!r}",
+            hint="it was made by another version; give the options by hand",
+        )
+    return found
 
 
 def _without_place(lora: Lora) -> str:

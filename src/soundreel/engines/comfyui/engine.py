@@ -78,17 +78,17 @@ class ComfyUIReady:
     options: ComfyUIOptions
 
     @property
-    def identity(self) -> Mapping[str, object]:
+    def identity(self) -> Mapping[str, str]:
         server, options, graph = self.server, self.options, make_template(self.options).graph
         text = json.dumps(graph.to_json(), sort_keys=True)
-        found: dict[str, object] = {
+        found = {
             "comfyui": server.stats.version,
             "workflow": options.workflow.name if options.workflow else options.sampling_preset,
             "graph": hashlib.sha256(text.encode()).hexdigest(),
             "models": ", ".join(file for _, file in file_names(graph)),
         }
         if options.workflow is None:
-            found["sampling"] = options.resolved()
+            found["sampling"] = options.recorded()
         if server.film is not None:
             found["film"] = f"{server.film.class_type}: {server.film.model}"
         return found

@@ -110,9 +110,9 @@ class WanReady:
     gpu: str | None
 
     @property
-    def identity(self) -> Mapping[str, object]:
+    def identity(self) -> Mapping[str, str]:
         libraries = {name: version(name) for name in ("torch", "diffusers", "transformers")}
-        sampling = self.options.resolved()
+        sampling = self.options.recorded()
         return {
             **{**self.files.names, **libraries},
             **{"computed": self.computed, "sampling": sampling},
