@@ -18,13 +18,14 @@ from typing import Any
 import cv2
 import numpy as np
 
+from comfyui.fake.disk import Disk
 from comfyui.fake.faults import Faults
-from comfyui.fake.nodes import Context, FileKey, annotated, execute
+from comfyui.fake.nodes import Context, annotated, execute
 from comfyui.fake.validation import is_link
 from comfyui.fake.values import NodeError
 
 _FILE_LOADERS = {"LoadAudio": "audio", "LoadImage": "image", "LoadLatent": "latent"}
-_SAMPLERS = frozenset({"KSampler", "KSamplerAdvanced"})
+_NEVER_CACHED = frozenset({"SaveImageWebsocket"})
 
 
 class Interrupted(Exception):
@@ -67,12 +68,14 @@ class FakeEngine:
 
     def __init__(
         self,
-        files: dict[FileKey, bytes],
+        files: Disk,
         faults: Faults,
         send: Send,
         send_preview: SendPreview,
+        *,
+        newer: bool = False,
     ) -> None:
-        self.files, self.faults = files, faults
+        self.files, self.faults, self.newer = files, faults, newer
         self._send, self._send_preview = send, send_preview
         self.pending: list[Job] = []
         self.running: Job | None = None
@@ -241,7 +244,8 @@ class _Run:
         if engine.faults.fail_node and engine.faults.fail_node[0] == kind:
             raise NodeError(*engine.faults.fail_node[1:])
         if kind == "VAEDecode" and engine.faults.decode_seconds:
-            await asyncio.sleep(engine.faults.decode_seconds)
+            pause = engine._sleep if engine.newer else asyncio.sleep
+            await pause(engine.faults.decode_seconds)
         try:
             outputs, ui = await execute(kind, self._inputs(spec), self._context(node))
         except (NodeError, Interrupted):
@@ -249,7 +253,8 @@ class _Run:
         except Exception as err:
             raise NodeError(type(err).__name__, str(err)) from err
         self._values[node] = outputs
-        engine._cache[self._signatures[node]] = (outputs, ui)
+        if kind not in _NEVER_CACHED:
+            engine._cache[self._signatures[node]] = (outputs, ui)
         self._done.append(node)
         if ui is not None:
             await self._report(node, ui)
@@ -265,17 +270,17 @@ class _Run:
         async def tick(value: int, maximum: int) -> None:
             await self.engine._sleep(self.engine.faults.step_seconds)
             await self._set_progress(node, value, maximum, "running")
-            await self._step(node, value, maximum)
+            picture = np.full((16, 16, 3), 255 * value // maximum, np.uint8)
+            preview = bytes(cv2.imencode(".jpg", picture)[1])
+            await self._tell_step(node, value, maximum, preview)
 
-        async def send_picture(png: bytes) -> None:
-            await self._preview(node, png, metadata=True)
-            await self._preview(node, png, metadata=False)
+        async def send_picture(png: bytes, number: int, count: int) -> None:
+            await self._set_progress(node, number, count, "running")
+            await self._tell_step(node, number, count, png)
 
         return Context(self.engine.files, tick, send_picture, self.engine._temp_prefix)
 
-    async def _step(self, node: str, value: int, maximum: int) -> None:
-        picture = np.full((16, 16, 3), 255 * value // maximum, np.uint8)
-        image = bytes(cv2.imencode(".jpg", picture)[1])
+    async def _tell_step(self, node: str, value: int, maximum: int, image: bytes) -> None:
         data = {"value": value, "max": maximum, "prompt_id": self.job.prompt_id, "node": node}
         await self._preview(node, image, metadata=True)
         await self.engine._send("progress", data, self.job.client_id)

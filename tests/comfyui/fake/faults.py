@@ -19,6 +19,7 @@ class Faults:
     cut_request_at / lose_answer_at: the HTTP request (from 1) that is cut before it is handled, or
         after, with its answer lost.
     bad_gateway: so many requests are answered 502.   broken_downloads: so many break off half way.
+    turns: every second request is answered with the next of these statuses, and not handled.
     hanging: at so many requests the whole server stands still for `hang_seconds`.
     """
 
@@ -34,5 +35,6 @@ class Faults:
     lose_answer_at: int | None = None
     bad_gateway: int = 0
     broken_downloads: int = 0
+    turns: tuple[int, ...] = ()
     hanging: int = 0
     hang_seconds: float = 1.0

@@ -13,6 +13,7 @@ import av
 import cv2
 import numpy as np
 
+from comfyui.fake.disk import FileKey
 from comfyui.fake.values import (
     Conditioning,
     NodeError,
@@ -26,9 +27,6 @@ from comfyui.fake.values import (
     read_latent_file,
     sample,
 )
-
-FileKey = tuple[str, str, str]
-"""A file's folder type, subfolder and name."""
 
 
 def annotated(value: str) -> FileKey:
@@ -47,7 +45,7 @@ class Context:
 
     files: dict[FileKey, bytes]
     tick: Callable[[int, int], Awaitable[None]]
-    send_picture: Callable[[bytes], Awaitable[None]]
+    send_picture: Callable[[bytes, int, int], Awaitable[None]]
     temp_prefix: str
 
     def read(self, value: str) -> bytes:
@@ -254,9 +252,9 @@ def _save_image(context: Context, inputs: dict[str, Any]) -> Result:
 
 
 async def _websocket_image(context: Context, inputs: dict[str, Any]) -> Result:
-    for picture in inputs["images"]:
-        await context.send_picture(_png(picture))
-    return (), {}
+    for number, picture in enumerate(inputs["images"]):
+        await context.send_picture(_png(picture), number, len(inputs["images"]))
+    return (), None
 
 
 def _preview_audio(context: Context, inputs: dict[str, Any]) -> Result:
@@ -309,6 +307,9 @@ _NODES: dict[str, Callable[[Context, dict[str, Any]], Any]] = {
     "VAEDecode": lambda _, inputs: values(decode(inputs["samples"])),
     "ImageFromBatch": _image_from_batch,
     "ImageBatch": _image_batch,
+    "RepeatImageBatch": lambda _, inputs: values(
+        np.concatenate([inputs["image"]] * inputs["amount"])
+    ),
     "ImageScale": _scale,
     "LoadImage": _load_image,
     "PreviewImage": _preview_image,

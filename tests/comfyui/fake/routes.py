@@ -14,10 +14,11 @@ from typing import Any
 
 from aiohttp import web
 
+from comfyui.fake.disk import Disk
 from comfyui.fake.engine import FakeEngine
 from comfyui.fake.faults import Faults
-from comfyui.fake.nodes import FileKey
-from comfyui.fake.validation import check_prompt, error
+from comfyui.fake.jobs import cancel_job, get_job
+from comfyui.fake.validation import check_prompt, error, wrong_id
 
 DATA = Path(__file__).parent / "data"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -28,9 +29,11 @@ class Routes:
 
     engine: FakeEngine
     faults: Faults
-    files: dict[FileKey, bytes]
+    stats: dict[str, Any]
+    files: Disk
     nodes: dict[str, Any]
     metadata: bool
+    newer: bool
     requests: list[tuple[str, str]]
     uploads: list[str]
     emptied: list[str]
@@ -67,6 +70,19 @@ class Routes:
             ("POST", "/upload/image", self._upload),
         ]
 
+    def _newer_routes(self) -> list[tuple[str, str, Handler]]:
+        """Those that answer under /api alone."""
+        return [
+            ("GET", "/jobs/{id}", self._get_job),
+            ("POST", "/jobs/{id}/cancel", self._cancel_job),
+        ]
+
+    async def _get_job(self, request: web.Request) -> web.Response:
+        return await get_job(self.engine, request.match_info["id"])
+
+    async def _cancel_job(self, request: web.Request) -> web.Response:
+        return await cancel_job(self.engine, request.match_info["id"])
+
     @web.middleware
     async def _front_door(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         transport = request.transport
@@ -84,6 +100,9 @@ class Routes:
         if self.faults.hanging:
             self.faults.hanging -= 1
             time.sleep(self.faults.hang_seconds)
+        if self.faults.turns and number % 2:
+            status = self.faults.turns[number // 2 % len(self.faults.turns)]
+            return web.Response(status=status, text="<html>no</html>", content_type="text/html")
         if self.faults.bad_gateway:
             self.faults.bad_gateway -= 1
             return web.Response(status=502, text="Bad Gateway")
@@ -102,7 +121,11 @@ class Routes:
             return web.json_response({"error": refused, "node_errors": {}}, status=400)
         graph = body["prompt"]
         asked = copy.deepcopy(graph)
-        wrong, node_errors, outputs = check_prompt(asked, self._known_nodes(), self.files)
+        if self.newer and (bad_id := wrong_id(body)):
+            return web.json_response({"error": bad_id, "node_errors": {}}, status=400)
+        wrong, node_errors, outputs = check_prompt(
+            asked, self._known_nodes(), self.files, newer=self.newer
+        )
         if wrong is not None:
             answer = {"error": wrong, "node_errors": node_errors}
             return web.json_response(answer, status=400)
@@ -161,11 +184,16 @@ class Routes:
         )
         for class_type, name in (("LoadAudio", "audio"), ("LoadImage", "image")):
             if class_type in nodes:
-                nodes[class_type]["input"]["required"][name][0] = listed
+                choice = nodes[class_type]["input"]["required"][name]
+                if choice[0] == "COMBO":
+                    choice[1]["options"] = listed
+                else:
+                    choice[0] = listed
         return nodes
 
     async def _get_stats(self, request: web.Request) -> web.Response:
-        return web.json_response(json.loads((DATA / "system_stats.json").read_text()))
+        name = "system_stats_newer.json" if self.newer else "system_stats.json"
+        return web.json_response({**json.loads((DATA / name).read_text()), **self.stats})
 
     def _features(self) -> dict[str, Any]:
         return {"supports_preview_metadata": self.metadata, "max_upload_size": self._max_upload}
@@ -214,7 +242,12 @@ class Routes:
         (self.uploads if data else self.emptied).append(name)
         if str(post.get("overwrite", "")) not in ("true", "1"):
             name = self._free_name(kind, folder, name, data)
-        self.files[kind, folder, name] = data
+        try:
+            self.files[kind, folder, name] = data
+        except OSError:  # a full disk
+            return web.Response(
+                status=500, text="500 Internal Server Error\n\nServer got itself in trouble"
+            )
         return web.json_response({"name": name, "subfolder": folder, "type": kind})
 
     def _free_name(self, kind: str, folder: str, name: str, data: bytes) -> str:

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 from aiohttp import WSMsgType, web
 
+from comfyui.fake.disk import Disk
 from comfyui.fake.engine import (
     FakeEngine,
     Killed,
@@ -28,7 +29,6 @@ from comfyui.fake.engine import (
     preview_with_metadata,
 )
 from comfyui.fake.faults import Faults
-from comfyui.fake.nodes import FileKey
 from comfyui.fake.routes import DATA, Routes
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ class FakeComfyUI(Routes):
     own_ids: it gives prompts ids of its own, as old servers do.
     certificate: PEM files (certificate, key) to speak https with.
     metadata: whether it can say which prompt and node a preview belongs to (old servers cannot).
+    newer: speaks as 0.33.0 was recorded to, else as 0.3.64.
     """
 
     def __init__(
@@ -53,19 +54,21 @@ class FakeComfyUI(Routes):
         missing: tuple[str, ...] = (),
         metadata: bool = True,
         own_ids: bool = False,
+        newer: bool = False,
         certificate: tuple[Path, Path] | None = None,
     ) -> None:
         self._own_ids, self._tls = own_ids, _tls(certificate)
-        self.metadata = metadata
+        self.metadata, self.newer = metadata, newer
+        self.stats: dict[str, Any] = {}
         self.faults = Faults()
-        self.files: dict[FileKey, bytes] = {}
+        self.files = Disk()
         self.requests: list[tuple[str, str]] = []
         self.uploads: list[str] = []
         self.emptied: list[str] = []
         self.authorizations: set[str | None] = set()
         self.messages_sent = 0
         self.restarts = 0
-        self.nodes = _object_info(film, missing)
+        self.nodes = _object_info(film, missing, newer=newer)
         self._authorization, self._prefix, self._max_upload = authorization, prefix, max_upload
         self._sockets: dict[str, web.WebSocketResponse] = {}
         self._flags: dict[str, Mapping[str, Any]] = {}
@@ -134,12 +137,17 @@ class FakeComfyUI(Routes):
         for prefix in (self._prefix, f"{self._prefix}/api"):
             for method, path, handler in self._routes():
                 app.router.add_route(method, prefix + path, handler)
+        if self.newer:
+            for method, path, handler in self._newer_routes():
+                app.router.add_route(method, f"{self._prefix}/api{path}", handler)
         self._runner = web.AppRunner(app, handle_signals=False, shutdown_timeout=0.1)
         await self._runner.setup()
         await self._open()
 
     async def _open(self) -> None:
-        self.engine = FakeEngine(self.files, self.faults, self._send, self._send_preview)
+        self.engine = FakeEngine(
+            self.files, self.faults, self._send, self._send_preview, newer=self.newer
+        )
         self._site = web.TCPSite(
             self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self._tls
         )
@@ -249,11 +257,13 @@ def _tls(certificate: tuple[Path, Path] | None) -> ssl.SSLContext | None:
     return context
 
 
-def _object_info(film: str, missing: tuple[str, ...]) -> dict[str, Any]:
-    nodes = json.loads((DATA / "object_info.json").read_text())
+def _object_info(film: str, missing: tuple[str, ...], *, newer: bool) -> dict[str, Any]:
+    nodes = json.loads((DATA / f"object_info{'_newer' * newer}.json").read_text())
     extra = json.loads((DATA / "object_info_film.json").read_text())
-    if film == "core":
+    if newer and film != "core":
+        nodes = {name: node for name, node in nodes.items() if name not in extra}
+    if not newer and film == "core":
         nodes.update({name: extra[name] for name in extra if name != "FILM VFI"})
-    elif film == "pack":
+    if film == "pack":
         nodes["FILM VFI"] = extra["FILM VFI"]
     return {name: node for name, node in nodes.items() if name not in missing}

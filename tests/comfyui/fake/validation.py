@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from comfyui.fake.nodes import FileKey, annotated
+from comfyui.fake.disk import FileKey
+from comfyui.fake.nodes import annotated
 
 _FILE_INPUTS = {"LoadAudio": "audio", "LoadImage": "image", "LoadLatent": "latent"}
+_DYNAMIC = "COMFY_DYNAMICCOMBO_V3"
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBERS = {"INT": int, "FLOAT": float}
 
 
@@ -16,7 +21,7 @@ def error(kind: str, message: str, details: str = "", **extra: Any) -> dict[str,
 
 
 def check_prompt(
-    graph: Any, nodes: Mapping[str, Any], files: Mapping[FileKey, bytes]
+    graph: Any, nodes: Mapping[str, Any], files: Mapping[FileKey, bytes], *, newer: bool = False
 ) -> tuple[dict[str, Any] | None, dict[str, Any], list[str]]:
     """The error that refuses the prompt (or None), node errors, and the outputs that will run.
 
@@ -25,6 +30,8 @@ def check_prompt(
     if not graph:
         return error("prompt_no_outputs", "Prompt has no outputs"), {}, []
     for node_id, node in graph.items():
+        if newer and node.get("class_type") not in nodes:
+            return _missing_type(node_id, node), {}, []
         if "class_type" not in node:
             message = "Cannot execute because a node is missing the class_type property."
             return error("invalid_prompt", message, f"Node ID '#{node_id}'"), {}, []
@@ -34,7 +41,40 @@ def check_prompt(
     outputs = [id for id, node in graph.items() if nodes[node["class_type"]]["output_node"]]
     if not outputs:
         return error("prompt_no_outputs", "Prompt has no outputs"), {}, []
-    return _check_outputs(graph, nodes, files, outputs)
+    return _check_outputs(graph, nodes if newer else _unchecked(nodes), files, outputs)
+
+
+def _unchecked(nodes: Mapping[str, Any]) -> dict[str, Any]:
+    """As the older server sees them: it does not look at choices of the second kind."""
+    seen = copy.deepcopy(dict(nodes))
+    for node in seen.values():
+        for group in ("required", "optional"):
+            for config in node["input"].get(group, {}).values():
+                config[0] = "UNCHECKED" if config[0] == "COMBO" else config[0]
+    return seen
+
+
+def wrong_id(body: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Newer servers take a prompt id only in the form that they give it themselves."""
+    asked = body.get("prompt_id")
+    if asked is None or (isinstance(asked, str) and _UUID.fullmatch(asked)):
+        return None
+    return error(
+        "invalid_prompt_id",
+        "prompt_id must be a valid UUID",
+        "prompt_id must be a UUID string in canonical lowercase hyphenated form; omit it to let "
+        "the server generate one",
+    )
+
+
+def _missing_type(node_id: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    kind = node.get("class_type")
+    message = f"Node '{kind}' not found. The custom node may not be installed."
+    if kind is None:
+        message = f"Node 'ID #{node_id}' has no class_type. The workflow may be corrupted or a "
+        message += "custom node is missing."
+    facts = {"node_id": node_id, "class_type": kind, "node_title": kind}
+    return error("missing_node_type", message, f"Node ID '#{node_id}'", **facts)
 
 
 def _check_outputs(
@@ -86,17 +126,35 @@ def _node_errors(
     graph: Any, node_id: str, nodes: Mapping[str, Any], files: Mapping[FileKey, bytes]
 ) -> Iterator[dict[str, Any]]:
     node = graph[node_id]
-    spec = nodes[node["class_type"]]["input"]
-    for group in ("required", "optional"):
-        for name, config in spec.get(group, {}).items():
-            config = config if len(config) > 1 else [*config, {}]
-            if name not in node["inputs"]:
-                if group == "required":
-                    yield error(
-                        "required_input_missing", "Required input is missing", name, input_name=name
-                    )
-                continue
+    for name, config, required in _spec(nodes[node["class_type"]]["input"], node["inputs"]):
+        if name in node["inputs"]:
             yield from _input_errors(graph, node, name, config, nodes, files)
+        elif required:
+            yield error(
+                "required_input_missing",
+                "Required input is missing",
+                name.rpartition(".")[2],
+                input_name=name,
+            )
+
+
+def _spec(
+    groups: Mapping[str, Any], given: Mapping[str, Any], prefix: str = ""
+) -> Iterator[tuple[str, list[Any], bool]]:
+    """(name, description, whether it must be there) of all inputs: a dynamic choice brings those of
+    the option that was chosen, under its own name and a point; left out, it brings none."""
+    for group in ("required", "optional"):
+        for key, config in groups.get(group, {}).items():
+            name = f"{prefix}{key}"
+            dynamic = config[0] == _DYNAMIC
+            yield (
+                name,
+                config if len(config) > 1 else [*config, {}],
+                (group == "required" and not (dynamic and prefix)),
+            )
+            for option in config[1]["options"] if dynamic else ():
+                if option["key"] == given.get(name):
+                    yield from _spec(option["inputs"], given, f"{name}.")
 
 
 def _input_errors(
@@ -120,7 +178,7 @@ def _input_errors(
             )
     elif isinstance(kind, str) and kind in _NUMBERS:
         yield from _number_errors(node["inputs"], name, config)
-    elif isinstance(kind, list) and value not in kind:
+    elif (kind := _choices(kind, config[1])) is not None and value not in kind:
         long = len(kind) > 20
         known = f"(list of length {len(kind)})" if long else str(kind)
         yield error(
@@ -131,6 +189,13 @@ def _input_errors(
             input_config=None if long else config,
             received_value=value,
         )
+
+
+def _choices(kind: Any, settings: Mapping[str, Any]) -> list[Any] | None:
+    """Of both kinds of plain choice."""
+    if kind == "COMBO":
+        return list(settings["options"])
+    return kind if isinstance(kind, list) else None
 
 
 def _link_errors(

@@ -9,7 +9,11 @@ from soundreel.config import Settings
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.address import ServerAddress, parse_servers
 from soundreel.engines.comfyui.client.wire.answers import SystemStats
-from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prompt
+from soundreel.engines.comfyui.graphs.chunk_graph import (
+    STREAMING_NODE,
+    ChunkInputs,
+    chunk_prompt,
+)
 from soundreel.engines.comfyui.graphs.film import Film, find_film
 from soundreel.engines.comfyui.graphs.graph import Graph
 from soundreel.engines.comfyui.graphs.names import Missing, file_names, fit_to_server
@@ -30,12 +34,14 @@ CONNECT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that has all that a request needs. template: in its spelling of file names."""
+    """A server that has all that a request needs. template: in its spelling of file names.
+    streams: whether it can send pictures on the socket."""
 
     address: ServerAddress
     stats: SystemStats
     template: Template
     film: Film | None
+    streams: bool
 
 
 def find_server(settings: Settings, request: Request, options: ComfyUIOptions) -> Server:
@@ -73,7 +79,7 @@ def check_server(
             f"{address}: " + "; ".join(part.message for part in missing),
             hint="; ".join(dict.fromkeys(part.hint for part in missing)),
         )
-    return Server(address, stats, template, film)
+    return Server(address, stats, template, film, STREAMING_NODE in catalog)
 
 
 def missing_on_server(template: Template, catalog: NodeCatalog, film: Film | None) -> list[Missing]:

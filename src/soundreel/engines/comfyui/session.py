@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, partial
-from typing import Any
 
-import cv2
-import numpy as np
-
-from soundreel.engines.comfyui.client.results import Preview, Progress, Step
+from soundreel.engines.comfyui.client.errors import PicturesLost
+from soundreel.engines.comfyui.client.results import Preview, Progress, Step, Streamed
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, ChunkPrompt, chunk_prompt
 from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents, write_latents
+from soundreel.engines.comfyui.pictures import read_picture, reference_png
 from soundreel.engines.comfyui.preflight import Server
 from soundreel.engines.comfyui.window import SoundWindows
 from soundreel.engines.wan22 import MOTION_LATENTS
 from soundreel.errors import EngineError, RemoteError
-from soundreel.events import RunControl, StepDone, StepPreview
+from soundreel.events import Notice, RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.timeline.grid import latents_for
-from soundreel.types import Chunk, Frame, Plan, Rgb
+from soundreel.types import Chunk, Frame, Plan
 
-_LARGEST_REFERENCE = 4096
-"""Pixels on a side; the server scales the reference image to the picture's size anyway."""
+_Files = dict[str, list[bytes]]
+MOST_LOST = 2
+"""A socket that has lost pictures so often is not asked for more."""
 
 
 class ComfyUISession:
@@ -37,6 +36,7 @@ class ComfyUISession:
         self._client = client
         self._windows = SoundWindows(plan)
         self._motion: Latents | None = None
+        self._lost = 0
 
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         """See engines.base.Session; all of a chunk's pictures come at once, when it is done."""
@@ -49,20 +49,41 @@ class ComfyUISession:
                 hint="render or restore the chunk before it first",
             )
         control.raise_if_cancelled()
-        wav, before = self._windows.wav(chunk)
-        shape = chunk_prompt(self._server.template, self._inputs(chunk, before))
-        files = self._client.run_and_fetch(
-            lambda: self._prompt(chunk, before, wav, control).prompt,
-            control,
-            wanted=shape.outputs,
-            on_progress=_Reporter(chunk, shape, control),
-        )
+        shape, files = self._made(chunk, control)
+        self._client.empty_unused(control)
         yield from self._frames(chunk, shape, files[shape.pictures], control)
         if shape.latents is not None:
             sampled = read_latents(files[shape.latents][0])
             self._motion = next_motion(self._motion, sampled, MOTION_LATENTS)
         else:
             self._motion = None
+
+    def _made(self, chunk: Chunk, control: RunControl) -> tuple[ChunkPrompt, _Files]:
+        """The chunk's prompt, run. Its pictures come on the socket, where there is one. Where some
+        did not arrive it runs again for files: the server keeps what it has decoded."""
+        wav, before = self._windows.wav(chunk)
+        if self._server.streams and self._lost < MOST_LOST and self._client.hears:
+            try:
+                return self._run(chunk, before, wav, control, streamed=True)
+            except PicturesLost as err:
+                self._lost += 1
+                control.emit(Notice(f"{err.message}: they are fetched as files"))
+        return self._run(chunk, before, wav, control, streamed=False)
+
+    def _run(
+        self, chunk: Chunk, before: int, wav: bytes, control: RunControl, *, streamed: bool
+    ) -> tuple[ChunkPrompt, _Files]:
+        inputs = replace(self._inputs(chunk, before), streamed=streamed)
+        shape = chunk_prompt(self._server.template, inputs)
+        files = self._client.run_and_fetch(
+            lambda: self._prompt(inputs, wav, control).prompt,
+            control,
+            wanted=shape.with_files,
+            streamed=Streamed(shape.pictures, shape.expected) if streamed else None,
+            on_progress=_Reporter(chunk, shape, control),
+            limit=_largest_file(inputs),
+        )
+        return shape, files
 
     def snapshot(self) -> bytes:
         return b"" if self._motion is None else write_latents(self._motion)
@@ -90,12 +111,9 @@ class ComfyUISession:
             factor=interpolation.factor,
         )
 
-    def _prompt(
-        self, chunk: Chunk, latents_before: int, wav: bytes, control: RunControl
-    ) -> ChunkPrompt:
+    def _prompt(self, inputs: ChunkInputs, wav: bytes, control: RunControl) -> ChunkPrompt:
         """Put everything on the server that the prompt names, unless it is there."""
         upload = partial(self._client.upload, control=control, temporary=True)
-        inputs = self._inputs(chunk, latents_before)
         motion = None if self._motion is None else write_latents(self._motion)
         return chunk_prompt(
             self._server.template,
@@ -125,9 +143,11 @@ class ComfyUISession:
         first = chunk.start_frame * factor
         if chunk.first_slot > 0:
             first -= factor - 1
+        width, height = self._plan.request.width, self._plan.request.height
         for number, file in enumerate(self._shown(chunk, files, factor), first):
             control.raise_if_cancelled()
-            yield Frame(number // factor, self._picture(file))
+            name = f"picture {number + 1}"
+            yield Frame(number // factor, read_picture(file, width, height, name))
 
     def _shown(self, chunk: Chunk, files: list[bytes], factor: int) -> list[bytes]:
         """A shot of N pictures gives N * factor: after the last one come those on the way to the
@@ -136,25 +156,13 @@ class ComfyUISession:
             return files
         return files[:-1] if chunk.lookahead_frames else files + files[-1:] * (factor - 1)
 
-    def _picture(self, file: bytes) -> Rgb:
-        request = self._plan.request
-        picture = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR)
-        if picture is None or picture.shape != (request.height, request.width, 3):
-            found = "no picture" if picture is None else f"{picture.shape[1]}x{picture.shape[0]}"
-            raise RemoteError(
-                f"the server sent {found} instead of {request.width}x{request.height}",
-                hint="is a proxy in between that changes images?",
-            )
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
-
-def reference_png(rgb: Rgb) -> bytes:
-    """The reference image as the server gets it: lossless, of a reasonable size."""
-    scale = _LARGEST_REFERENCE / max(rgb.shape[:2])
-    bgr: Any = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
-    if scale < 1:
-        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return bytes(cv2.imencode(".png", bgr)[1])
+def _largest_file(inputs: ChunkInputs) -> int:
+    """Bytes that one file of this prompt can have at most: a picture of noise, or the latents as
+    floats of 64 bits; beside either the server writes the whole graph."""
+    picture = 4 * inputs.width * inputs.height
+    latents = 8 * 16 * inputs.latents * (inputs.width // 8) * (inputs.height // 8)
+    return max(picture, latents) + (16 << 20)
 
 
 class _Reporter:

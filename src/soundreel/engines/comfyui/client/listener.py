@@ -102,10 +102,10 @@ class Listener:
                 self._socket = socket
                 if self._stop.is_set():
                     return
-                self._connected.set()
                 pause = _FIRST_PAUSE
                 socket.send(FEATURE_FLAGS)
                 for raw in socket:
+                    self._connected.set()  # not before: only now does the server know us
                     self._keep(parse_message(raw))
             if self._connected.is_set():
                 self._losses += 1

@@ -23,6 +23,8 @@ DOUBLED_FRAMES = FRAMES_PER_LATENT
 """Pictures in front of the wanted ones. The first latent of a decode gives one, each later one
 four, of which the last is in time with the latent: a doubled first latent gives 1 + 3 too many."""
 
+STREAMING_NODE = "SaveImageWebsocket"
+"""Sends each picture as a PNG on the socket: the same bytes of pixels as a file, and no file."""
 _EXTEND_INPUTS = ("positive", "negative", "vae", "audio_encoder_output", "ref_image")
 MAX_SEED = 2**64
 
@@ -36,6 +38,7 @@ class ChunkInputs:
     latents_before: latent frames between the beginning of the sound and this chunk.
     keep_latents: whether a next chunk needs this one's.
     film, factor: interpolation on the server; the last picture before the chunk then goes in front.
+    streamed: the pictures come on the socket and leave no files.
     """
 
     width: int
@@ -52,22 +55,26 @@ class ChunkInputs:
     keep_latents: bool = False
     film: Film | None = None
     factor: int = 1
+    streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ChunkPrompt:
     """prompt: API format. pictures, latents: ids of the output nodes. samplers: whose steps count.
-    expected: pictures that the first output gives."""
+    expected: pictures that the first output gives. streamed: on the socket, not as files."""
 
     prompt: Mapping[str, Mapping[str, Any]]
     pictures: str
     latents: str | None
     samplers: tuple[str, ...]
     expected: int
+    streamed: bool
 
     @property
-    def outputs(self) -> tuple[str, ...]:
-        return (self.pictures,) if self.latents is None else (self.pictures, self.latents)
+    def with_files(self) -> tuple[str, ...]:
+        """The output nodes that leave files."""
+        nodes = (None if self.streamed else self.pictures, self.latents)
+        return tuple(node for node in nodes if node is not None)
 
 
 def chunk_prompt(template: Template, inputs: ChunkInputs) -> ChunkPrompt:
@@ -77,10 +84,11 @@ def chunk_prompt(template: Template, inputs: ChunkInputs) -> ChunkPrompt:
     motion = _load_motion(graph, inputs)
     _set_start(graph, template, inputs, motion)
     pictures, expected = _pictures(graph, template, inputs, motion)
-    shown = graph.add("PreviewImage", title="Pictures", images=pictures).node
+    way = STREAMING_NODE if inputs.streamed else "PreviewImage"
+    shown = graph.add(way, title="Pictures", images=pictures).node
     kept = _save_latents(graph, template.sampled) if inputs.keep_latents else None
     graph.prune(*(node for node in (shown, kept) if node is not None))
-    return ChunkPrompt(graph.to_json(), shown, kept, template.samplers, expected)
+    return ChunkPrompt(graph.to_json(), shown, kept, template.samplers, expected, inputs.streamed)
 
 
 def _fill(graph: Graph, template: Template, inputs: ChunkInputs) -> None:
