@@ -270,15 +270,17 @@ class _Run:
         async def tick(value: int, maximum: int) -> None:
             await self.engine._sleep(self.engine.faults.step_seconds)
             await self._set_progress(node, value, maximum, "running")
-            picture = np.full((16, 16, 3), 255 * value // maximum, np.uint8)
-            preview = bytes(cv2.imencode(".jpg", picture)[1])
-            await self._tell_step(node, value, maximum, preview)
+            await self._step(node, value, maximum)
 
         async def send_picture(png: bytes, number: int, count: int) -> None:
             await self._set_progress(node, number, count, "running")
             await self._tell_step(node, number, count, png)
 
         return Context(self.engine.files, tick, send_picture, self.engine._temp_prefix)
+
+    async def _step(self, node: str, value: int, maximum: int) -> None:
+        picture = np.full((16, 16, 3), 255 * value // maximum, np.uint8)
+        await self._tell_step(node, value, maximum, bytes(cv2.imencode(".jpg", picture)[1]))
 
     async def _tell_step(self, node: str, value: int, maximum: int, image: bytes) -> None:
         data = {"value": value, "max": maximum, "prompt_id": self.job.prompt_id, "node": node}

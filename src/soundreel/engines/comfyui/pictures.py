@@ -8,7 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from soundreel.engines.comfyui.client.errors import RESUME_HINT
+from soundreel.engines.comfyui.client.wire.errors import RESUME_HINT
 from soundreel.errors import RemoteError
 from soundreel.types import Rgb
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 
-from soundreel.engines.comfyui.client.errors import PicturesLost
 from soundreel.engines.comfyui.client.results import Preview, Progress, Step, Streamed
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.client.wire.errors import PicturesLost
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, ChunkPrompt, chunk_prompt
 from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents, write_latents
 from soundreel.engines.comfyui.pictures import read_picture, reference_png
