@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from soundreel.errors import InputError, mention
@@ -32,12 +33,13 @@ def check_size(request: Request, geometry: ChunkGeometry) -> None:
 
 
 def _can_be_read(path: Path) -> bool:
+    """A pipe is not: whoever opens one waits for its other end."""
     try:
-        with path.open("rb"):
+        if path.is_dir():
             return True
-    except IsADirectoryError:
-        return True
-    except OSError:
+        with path.open("rb") if path.is_file() else nullcontext() as file:
+            return file is not None
+    except (OSError, ValueError):
         return False
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 from platformdirs import user_cache_path, user_config_path
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from soundreel.errors import InputError, mention
+from soundreel.options import texts
 from soundreel.options.option import Option
-from soundreel.options.table import FILE, RUN
+from soundreel.options.table import FILE, MAX_SECONDS, RUN
+from soundreel.safe.secrets import keep_secret
 
 ENV_PREFIX = "SOUNDREEL_"
 OPTIONS_TABLE = "options"
@@ -25,15 +27,52 @@ class Settings(BaseModel):
     this machine's; timeout: seconds for a whole job, None is no limit; work_dir: unfinished jobs;
     output_dir: finished videos without `-o`."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: str = "http://127.0.0.1:8188"
     token: SecretStr | None = None
-    timeout: Annotated[float, Field(gt=0)] | None = None
+    timeout: Annotated[float, Field(gt=0, le=MAX_SECONDS)] | None = None
     gpu: str | None = None
     models_dir: tuple[Path, ...] = ()
     work_dir: Path = user_cache_path("soundreel") / "work"
     output_dir: Path = Path("output/video")
+
+    @field_validator("url", "gpu", mode="before")
+    @classmethod
+    def _text(cls, value: object) -> object:
+        return None if value is None else texts.read_text(value).strip()
+
+    @field_validator("token", mode="before")
+    @classmethod
+    def _clean_token(cls, value: object) -> object:
+        """Without the line break that files of secrets end in; never with what no header takes."""
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        if value is None or not (token := texts.read_text(value).strip()):
+            return None
+        if not all("!" <= char <= "~" for char in token):
+            raise ValueError("a token has only ASCII letters, digits and signs, no spaces")
+        keep_secret(token)
+        return token
+
+    @field_validator("work_dir", "output_dir", mode="before")
+    @classmethod
+    def _folder(cls, value: object) -> Path:
+        return texts.read_path(value)
+
+    @field_validator("models_dir", mode="before")
+    @classmethod
+    def _folders(cls, value: object) -> tuple[Path, ...]:
+        if isinstance(value, (str, Path)) or not isinstance(value, Sequence):
+            raise ValueError("a list of folders")
+        return tuple(map(texts.read_path, value))
+
+    @field_validator("timeout", mode="before")
+    @classmethod
+    def _seconds(cls, value: object) -> object:
+        if isinstance(value, bool):
+            raise ValueError("a number of seconds")
+        return value
 
 
 _PRIVATE = ("token", "url")
@@ -84,7 +123,8 @@ def load_settings(
     try:
         return Settings.model_validate(values)
     except ValidationError as err:
-        raise _wrong_setting(err) from None  # it repeats values, a token among them
+        wrong = _wrong_setting(err)
+    raise wrong  # out here, since the error above repeats values, a token among them
 
 
 def _wrong_setting(error: ValidationError) -> InputError:
@@ -106,14 +146,21 @@ def read_config(config: Path | None) -> dict[str, Any]:
     Without a name the user's own file is read where there is one. Raises InputError.
     """
     path = config or default_config_path()
-    if config is None and not path.exists():
-        return {}
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        if config is None:
+            return {}
+        raise InputError(f"no config file {path}", hint="check the name") from err
     except OSError as err:
         raise InputError(
             f"cannot read the config file {path}: {err.strerror}",
             hint=f"give a TOML file with {mention('config')}, or leave it out",
         ) from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as err:
-        raise InputError(f"{path} is not valid TOML: {err}", hint="see docs/quickstart.md") from err
+    except UnicodeDecodeError:
+        reason = "it is not UTF-8 text"
+    except RecursionError:
+        reason = "it is nested too deep"
+    except ValueError as err:  # TOMLDecodeError, and Python's own for numbers beyond all bounds
+        reason = str(err)
+    raise InputError(f"{path} is not valid TOML: {reason}", hint="see docs/quickstart.md")

@@ -13,17 +13,20 @@ from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 
 from soundreel.errors import InputError, WorkError
+from soundreel.options.texts import read_path
 from soundreel.safe.text import json_text
 from soundreel.types import Encoding, Plan, Request
 
 TAG = "soundreel"
 """Key of the record in the tags of the file."""
 
+_BY_HAND = "it was made by another version; give the options by hand"
 _LOCAL_FIELDS = ("audio", "image", "output")
-_TIMES = ("start", "duration", "fps")
 
 
 def file_hash(path: Path) -> str:
@@ -127,6 +130,42 @@ def _without_place(value: object) -> Any:
     return to_json(value)
 
 
+_Place = Annotated[Path, PlainValidator(read_path)]  # its bytes may not be Unicode
+
+
+class _Input(BaseModel):
+    name: Annotated[str, PlainValidator(lambda name: read_path(name).name)]
+    sha256: str
+
+
+class _Shape(BaseModel):
+    """What is read of a record or sidecar; the request's own values are checked by `Request`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    request: dict[str, Any]
+    inputs: dict[str, _Input]
+    engine: dict[str, Any]
+    files: dict[str, _Place] = {}
+
+
+def read_record(text: str, source: Path) -> dict[str, Any]:
+    """The record that `source` holds as `text`. Raises InputError if it is not of our shape."""
+    try:
+        return _Shape.model_validate(json.loads(text)).model_dump(exclude_unset=True)
+    except ValidationError as err:
+        first = err.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(
+            f"{source} holds no record of soundreel ({where or 'all of it'}: {first['msg']})",
+            hint="give a file that soundreel wrote",
+        ) from err
+    except (ValueError, RecursionError) as err:
+        raise InputError(
+            f"{source} holds no record of soundreel", hint="give a file that soundreel wrote"
+        ) from err
+
+
 def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) -> Request:
     """The request of a record, with `files` (input name -> path) put in.
 
@@ -136,8 +175,6 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         values = dict(record["request"])
         inputs = record["inputs"]
         values["encoding"] = Encoding(**values["encoding"])
-        for name in _TIMES:
-            values[name] = None if values[name] is None else Fraction(values[name])
         options = dict(values.pop("options"))
         for name, about in inputs.items():
             if file_hash(files[name]) != about["sha256"]:
@@ -147,10 +184,9 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
                 )
         options |= {name: files[name] for name in inputs if name in options}
         return Request(audio=files["audio"], image=files.get("image"), options=options, **values)
-    except (KeyError, TypeError, ValueError) as err:
+    except (KeyError, TypeError, ValueError) as err:  # TypeError: a field that Request has not
         raise InputError(
-            f"the record of this video cannot be used: {err!r}",
-            hint="it was made by another version; give the options by hand",
+            f"the record of this video cannot be used: {err!r}", hint=_BY_HAND
         ) from err
 
 

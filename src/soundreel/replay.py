@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,12 @@ from typing import Any
 
 from soundreel import registry
 from soundreel.errors import InputError, mention
-from soundreel.record import TAG, request_from_record
+from soundreel.media.container import check_file, reason
+from soundreel.record import TAG, read_record, request_from_record
 from soundreel.types import Request
 from soundreel.video.reader import read_tags
+
+_HINT = "give a .mp4 or .json that soundreel wrote"
 
 
 def replay_request(
@@ -27,42 +29,19 @@ def replay_request(
         for name, about in record.get("inputs", {}).items()
     }
     request = request_from_record(record, files)
-    engine = record.get("engine")
-    if not isinstance(engine, Mapping):
-        raise InputError(
-            f"the record in {source} does not say what made it", hint="give the options by hand"
-        )
-    options = registry.recall_options(request.engine, request.options, engine, given)
+    options = registry.recall_options(request.engine, request.options, record["engine"], given)
     return replace(request, options=options)
 
 
 def _read(source: Path) -> dict[str, Any]:
+    if source.suffix.lower() != ".json":
+        return read_record(read_tags(source).get(TAG, ""), source)
+    check_file(source, hint=_HINT)
     try:
-        found = source.is_file()
-    except OSError as err:
-        raise InputError(f"cannot read {source}: {err.strerror}", hint="check its name") from err
-    if not found:
-        raise InputError(f"no file {source}", hint="give a .mp4 or .json that soundreel wrote")
-    if source.suffix.lower() == ".json":
-        try:
-            text = source.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as err:
-            raise InputError(
-                f"cannot read {source}: {err}", hint="give a file that soundreel wrote"
-            ) from err
-    else:
-        text = read_tags(source).get(TAG, "")
-    try:
-        record = json.loads(text)
-    except ValueError as err:
-        raise InputError(
-            f"{source} holds no record of soundreel", hint="give a file that soundreel wrote"
-        ) from err
-    if not isinstance(record, dict) or "request" not in record:
-        raise InputError(
-            f"{source} holds no record of soundreel", hint="give a file that soundreel wrote"
-        )
-    return record
+        text = source.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as err:
+        raise InputError(f"cannot read {source}: {reason(err)}", hint=_HINT) from err
+    return read_record(text, source)
 
 
 def _find(name: str, file_name: str, source: Path, record: Mapping[str, Any]) -> Path:
@@ -71,9 +50,17 @@ def _find(name: str, file_name: str, source: Path, record: Mapping[str, Any]) ->
     places = [Path(noted)] if noted else []
     places += [source.parent / file_name, Path(file_name)]
     for place in places:
-        if place.is_file():
+        if _is_file(place):
             return place
     raise InputError(
         f"{file_name}, which {source.name} was made from, is not to be found",
         hint=f"put it beside the video, or name it: {mention('audio')}, {mention('image')}",
     )
+
+
+def _is_file(place: Path) -> bool:
+    """False too for a name that no file can have, or in a folder that may not be read."""
+    try:
+        return place.is_file()
+    except OSError:
+        return False

@@ -183,6 +183,17 @@ def test_wrong_value_is_one_sentence_and_exit_2(
     assert not list(place.glob("work/*/"))
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no named pipes")
+@pytest.mark.parametrize("flag", ["--workflow", "--pose-video", "--image", "--from"])
+def test_nobody_waits_for_the_other_end_of_a_pipe(
+    place: Path, capsys: pytest.CaptureFixture[str], flag: str
+) -> None:
+    os.mkfifo(place / "pipe.json")
+    engine = {"--workflow": "comfyui", "--pose-video": "wan"}.get(flag, "preview")
+    given = ["song.wav", "--engine", engine, "-o", "a.mp4", flag, "pipe.json"]
+    assert "pipe.json" in fails(capsys, 2, *given)
+
+
 def test_missing_sound_and_missing_argument(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

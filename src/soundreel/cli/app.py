@@ -167,10 +167,9 @@ def run(args: list[str]) -> int:
     as_json = "--json" in args
     try:
         # Typer shows a usage error in a box; as a document it is ours to print.
-        ended = app(args, standalone_mode=not as_json)
-        return ended if isinstance(ended, int) else 0
+        return _ended(app(args, standalone_mode=not as_json))
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 0
+        return _ended(end.code)
     except _USAGE_ERROR as err:
         _show_error(InputError(err.format_message(), hint=_HELP_HINT), as_json=as_json)
         return InputError.exit_code
@@ -183,6 +182,13 @@ def run(args: list[str]) -> int:
     except OSError as err:  # what is ours to read and write raises our own errors
         typer.echo(f"error: cannot print the result: {err.strerror}", err=True)
         return WorkError.exit_code
+
+
+def _ended(code: object) -> int:
+    """What Typer returns or exits with; it makes a silent 130 of Ctrl-C."""
+    if code == Cancelled.exit_code:
+        typer.echo("stopped", err=True)
+    return code if isinstance(code, int) else 0
 
 
 def _show_error(error: SoundreelError, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from soundreel import registry
 from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, QuietFlag, Url, make_settings
 from soundreel.cli.spelling import spell
 from soundreel.config import Settings
-from soundreel.errors import SoundreelError
+from soundreel.errors import InputError, SoundreelError
 from soundreel.types import Check
 
 SUMMARIES = {
@@ -98,12 +98,21 @@ def _probe_facts(file: Path) -> dict[str, Any]:
         tags = video.pop("tags", {})
         facts["picture"] = {name: value for name, value in video.items() if name != "path"}
         if TAG in tags:
-            facts["made by soundreel"] = json.loads(tags[TAG])
+            facts["made by soundreel"] = _record_facts(tags[TAG], file)
     except SoundreelError as err:
         failures.append(err)
     if len(failures) == 2:
         raise failures[0]
     return facts
+
+
+def _record_facts(text: str, file: Path) -> object:
+    from soundreel.record import read_record
+
+    try:
+        return read_record(text, file)
+    except InputError as err:
+        return err.message
 
 
 def _diagnose(name: str, settings: Settings) -> list[Check]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import shutil
 import subprocess
+import traceback
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from soundreel.engines.comfyui.client.results import Step
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.address import parse_server, parse_servers
 from soundreel.errors import EngineUnavailable, InputError
+from soundreel.safe.secrets import redacted
 
 
 @pytest.mark.parametrize(
@@ -48,6 +51,26 @@ def test_a_bad_port_does_not_repeat_the_password() -> None:
     with pytest.raises(InputError) as caught:
         parse_server("http://me:s3cret@host:many")
     assert "s3cret" not in f"{caught.value.message} {caught.value.hint} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["s3cret/x", "s3cret#x", "s3cret?x", "12/s3cret", "s3cret x", "s3cret\nx", "s3cret\u2100x",
+     "[s3cret", "s3cret]", "s3cret,x", "12,s3cret", "s3cret\udcff"],
+)  # fmt: skip
+def test_a_password_that_breaks_the_address_is_refused_unseen(password: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_servers(f"http://me:{password}@host:8188")
+    shown = "".join(traceback.format_exception(caught.value)) + caught.value.hint
+    assert "s3cret" not in shown
+
+
+def test_a_password_may_hold_what_is_percent_encoded() -> None:
+    [address] = parse_servers("http://me:a%2Fb%23c%3Fd%40e%2Cf@host")
+    assert str(address) == "http://host"
+    pair = base64.b64encode(b"me:a/b#c?d@e,f").decode()
+    assert address.headers() == {"Authorization": f"Basic {pair}"}
+    assert "a/b#c?d@e,f" not in redacted("it says a/b#c?d@e,f")
 
 
 def test_password_goes_before_token() -> None:

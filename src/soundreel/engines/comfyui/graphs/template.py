@@ -53,12 +53,14 @@ class Template:
 def load_template(path: Path) -> Template:
     """Read a workflow in API format. Raises InputError with the reason if it cannot serve."""
     try:
+        if path.exists() and not path.is_file():  # who opens a pipe waits for its other end
+            raise InputError(f"the workflow {path} is not a file", hint="save it to one")
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as err:
         raise InputError(
             f"cannot read the workflow {path}: {err.strerror}", hint="check the name"
         ) from err
-    except ValueError as err:
+    except (ValueError, RecursionError) as err:
         raise InputError(
             f"{path} is not JSON: {err}", hint="in ComfyUI: Workflow > Export (API)"
         ) from err

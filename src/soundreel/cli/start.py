@@ -1,0 +1,19 @@
+"""The entry point. Light, so that Ctrl-C is heard from the first moment on."""
+
+from __future__ import annotations
+
+import sys
+
+STOPPED = 130
+"""Exit code after Ctrl-C (errors.Cancelled has it too, but is not loaded yet)."""
+
+
+def main() -> None:
+    """Load the program, which takes a moment, and run it."""
+    try:
+        from soundreel.cli.app import main as run
+
+        run()
+    except KeyboardInterrupt:
+        sys.stderr.write("stopped\n")
+        sys.exit(STOPPED)
