@@ -19,7 +19,7 @@ from soundreel.options.table import REQUEST_OPTIONS
 
 SOURCE = Path(soundreel.__file__).parent
 OF_COMFYUI = {"--max-upload-size", "--lowvram"}
-OF_GENERATE = {"overwrite", "keep_job", "config", "to", "options", "encoding"}
+OF_GENERATE = {"overwrite", "keep_job", "config", "to", "revision", "options", "encoding"}
 """Parameters of functions, which the command line has as flags."""
 
 
