@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from parity.reference import Reference, ReferenceFile
 from soundreel.engines.wan.encoders.pictures import BLANK, PoseVideo
+from soundreel.engines.wan.encoders.sound import SoundFeatures
 from soundreel.engines.wan22 import SAMPLE_RATE
 from soundreel.types import AudioClip, Chunk, ChunkGeometry, Plan, Request, Shot
 
@@ -38,6 +40,25 @@ class RecordedRun:
         """The wave that the run's features were made of: "audio_cases w3 (...)" names it."""
         used = next(text for text in self.config["uses"] if text.startswith("audio_cases"))
         return self.reference.file("audio_cases").tensor(f"{used.split()[1]}.wave").numpy()
+
+    @property
+    def rows_given(self) -> int | None:
+        """Rows of the 30 fps features that the run was given, where fewer than the wave has; the
+        official code pads with zeros behind them (manifest: `z_frames_used`)."""
+        return next((int(count) for count in _values_of("z_frames_used", self.file.entry)), None)
+
+    def features(self, *arguments: Any, **named: Any) -> SoundFeatures:
+        """SoundFeatures of the wave, as far as they were given."""
+        made = SoundFeatures(*arguments, **named)
+        given, whole = self.rows_given, made.features
+        if given is not None:
+
+            def shortened(rows: list[int]) -> Tensor:
+                inside = torch.tensor([row < given for row in rows])
+                return whole(rows) * inside[:, None, None]
+
+            made.features = shortened  # type: ignore[method-assign]
+        return made
 
     def tokens(self, which: str) -> list[int]:
         """The real ones of the token ids that the manifest names as "t5_cases prompt.ids"."""
@@ -138,6 +159,15 @@ def pose_rate(facts: dict[str, Any], config: dict[str, Any], about: dict[str, An
         if isinstance(value, int | float) and not isinstance(value, bool):
             return str(value)
     return str(config["fps"])
+
+
+def _values_of(name: str, entry: object) -> Iterator[Any]:
+    """Every number under that name, however deep in a manifest's entry."""
+    for key, value in entry.items() if isinstance(entry, Mapping) else ():
+        if key == name and isinstance(value, int):
+            yield value
+        elif key != "tensors":
+            yield from _values_of(name, value)
 
 
 def _channels_last(pictures: Tensor) -> Tensor:

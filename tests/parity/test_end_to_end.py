@@ -86,6 +86,7 @@ def run_session(run: RecordedRun, folder: Path, monkeypatch: pytest.MonkeyPatch)
     transformer.register_forward_hook(lambda _m, _i, out: seen.predictions.append(out.sample))
     monkeypatch.setattr(transformer, "prepare", watched_prepare)
     monkeypatch.setattr(session_module, "denoise", watched_denoise)
+    monkeypatch.setattr(session_module, "SoundFeatures", run.features)
     tokens = {PROMPT: run.tokens("prompt_ids"), NEGATIVE: run.tokens("neg_ids")}
     parts = Components(
         text=lambda: TextEncoder(models.text_model(reference), tokens.__getitem__),
