@@ -1,7 +1,8 @@
 """Sound to video with Wan 2.2 S2V, with the options that this command always had.
 
 A thin shim over `soundreel generate`, whose options it takes: it uses the ComfyUI engine when its
-server answers, else what `--engine auto` picks, and says so. 77 frames unless a duration is given.
+server answers or was named, else what `--engine auto` picks, and says so. 77 frames unless a
+duration is given.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ def main(argv: list[str]) -> int:
     seen = _peek(argv)
     added = []
     if seen.engine is None:
-        added.append(f"--engine={_choose_engine(seen.url)}")
+        engine = _choose_engine(seen.url)
+        added.append(f"--engine={engine}")
+        argv = argv if engine == "comfyui" else _without_film(argv)
     if not (seen.frames or seen.duration or seen.source):
         added.append(f"--frames={_CLASSIC_FRAMES}")
     return run(["generate", *added, *argv])
@@ -43,10 +46,28 @@ def _peek(argv: list[str]) -> argparse.Namespace:
         return argparse.Namespace(engine="", url=None, frames="?", duration="?", source="?")
 
 
+def _without_film(argv: list[str]) -> list[str]:
+    """FILM runs on a server; without one, optical flow makes as many pictures here."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    changed = list(argv)
+    for number, word in enumerate(argv[:end]):
+        if word == "--interpolate=film":
+            changed[number] = "--interpolate=flow"
+        elif word == "film" and number and argv[number - 1] == "--interpolate":
+            changed[number] = "flow"
+    if changed != argv:
+        print("FILM needs a server: --interpolate flow in its place", file=sys.stderr)
+    return changed
+
+
 def _choose_engine(url: str | None) -> str:
+    """Whoever names a server wants that server: if it is dead, `generate` says so."""
+    from soundreel.config import Settings, load_settings
     from soundreel.errors import InputError
 
     try:
+        if load_settings({"url": url}).url != Settings().url:
+            return "comfyui"
         answers = _server_answers(url)
     except InputError:
         return "comfyui"  # which says what is wrong with the address

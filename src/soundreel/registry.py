@@ -93,6 +93,9 @@ def _best(request: Request, settings: Settings, control: RunControl) -> Choice:
         except SoundreelError as err:
             reasons.append(f"{name}: {err.message}")
             continue
+        if drawback := getattr(ready, "drawback", ""):  # few engines have any
+            reasons.append(f"{name}: {drawback}; {mention(engine=name)} takes it all the same")
+            continue
         why = f" (not {'; not '.join(reasons)})" if reasons else ""
         control.emit(Notice(f"engine: {name}{why}"))
         return Choice(engine, fit_options(candidate, control, chosen=True), ready)

@@ -268,12 +268,19 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One line of `soundreel doctor`: what was looked at, whether it is there, and the mend."""
+    """One line of `soundreel doctor`: what was looked at, whether it is there, and the mend.
+    optional: nothing is wrong without it."""
 
     name: str
     ok: bool
     found: str
     hint: str = ""
+    optional: bool = False
+
+    @property
+    def serves(self) -> bool:
+        """Whether the engine can run as far as this goes."""
+        return self.ok or self.optional
 
 
 @dataclass(frozen=True, slots=True)

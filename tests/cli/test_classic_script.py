@@ -25,7 +25,7 @@ def script() -> ModuleType:
 
 
 @pytest.fixture
-def passed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def passed(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What arrives at `soundreel`."""
     calls: list[list[str]] = []
 
@@ -34,7 +34,7 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         return 0
 
     monkeypatch.setattr(app, "run", run)
-    monkeypatch.setenv("SOUNDREEL_URL", NO_SERVER)
+    monkeypatch.setattr(script, "_server_answers", lambda url: False)
     return calls
 
 
@@ -49,6 +49,11 @@ def passed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
         (["a.wav", "--frames"], []),
         (["--from", "a.mp4"], ["--engine=auto"]),
         (["--url", "http://[", "a.wav"], ["--engine=comfyui", "--frames=77"]),
+        (["--url", NO_SERVER, "a.wav"], ["--engine=comfyui", "--frames=77"]),
+        (
+            ["--url", NO_SERVER, "--interpolate", "film", "a.wav"],
+            ["--engine=comfyui", "--frames=77"],
+        ),
     ],
 )
 def test_what_was_given_is_passed_on_as_it_is(
@@ -61,3 +66,32 @@ def test_what_was_given_is_passed_on_as_it_is(
 def test_its_help_is_that_of_generate(script: ModuleType, passed: list[list[str]]) -> None:
     assert script.main(["-h"]) == 0
     assert passed == [["generate", "--help"]]
+
+
+@pytest.mark.parametrize(
+    ("given", "passed_on"),
+    [
+        (["--interpolate", "film", "a.wav"], ["--interpolate", "flow", "a.wav"]),
+        (["--interpolate=film", "a.wav"], ["--interpolate=flow", "a.wav"]),
+        (["--interpolate", "none", "film"], ["--interpolate", "none", "film"]),
+        (["--", "film"], ["--", "film"]),
+    ],
+)
+def test_film_without_a_server_becomes_flow_with_a_word(
+    script: ModuleType,
+    passed: list[list[str]],
+    capsys: pytest.CaptureFixture[str],
+    given: list[str],
+    passed_on: list[str],
+) -> None:
+    assert script.main(given) == 0
+    assert passed == [["generate", "--engine=auto", "--frames=77", *passed_on]]
+    assert ("--interpolate flow in its place" in capsys.readouterr().err) is (given != passed_on)
+
+
+def test_a_server_named_by_the_environment_is_wanted_too(
+    script: ModuleType, passed: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOUNDREEL_URL", NO_SERVER)
+    assert script.main(["a.wav"]) == 0
+    assert passed[0][1] == "--engine=comfyui"

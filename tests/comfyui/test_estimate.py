@@ -29,7 +29,7 @@ def estimated(frames: int, **changes: object) -> Estimate:
 def test_the_table_is_told_as_it_stands(frames: int, low: int, high: int, gigabytes: int) -> None:
     told = estimated(frames)
     assert told.seconds == (low + high) / 2
-    assert told.memory_bytes == gigabytes * 10**9
+    assert told.memory_bytes == gigabytes * 2**30
     assert f"{low} to {high} s" in dict(told.details)["time"]
     assert "reported by others" in told.source
     assert "not measured" in told.source
@@ -38,7 +38,7 @@ def test_the_table_is_told_as_it_stands(frames: int, low: int, high: int, gigaby
 def test_time_grows_with_the_frames_and_memory_does_not_beyond_the_table() -> None:
     seconds = [estimated(frames).seconds or 0 for frames in (10, 77, 100, 161, 305, 1000)]
     assert seconds == sorted(seconds)
-    assert estimated(1000).memory_bytes == 30 * 10**9
+    assert estimated(1000).memory_bytes == 30 * 2**30
 
 
 @pytest.mark.parametrize(

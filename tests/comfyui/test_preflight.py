@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +18,8 @@ from soundreel.engines.comfyui.graphs.graph import Graph
 from soundreel.engines.comfyui.graphs.names import find_choice, fit_to_server
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog, parse_object_info
 from soundreel.errors import EngineUnavailable, InputError
+from soundreel.events import RunControl
+from soundreel.registry import choose
 from soundreel.types import Request
 
 REQUEST = Request(audio=Path("a.wav"), engine="comfyui", width=64, height=96)
@@ -168,9 +172,10 @@ def test_diagnosis_shows_version_memory_models_and_film() -> None:
     with FakeComfyUI(film="") as server:
         checks = engine(server.url).diagnose()
     told = " ".join(f"{check.name} {check.found}" for check in checks)
-    assert all(check.ok for check in checks)
+    assert all(check.serves for check in checks)
+    assert [check.name for check in checks if not check.ok] == ["film"]
     assert "ComfyUI 0.3.64" in told
-    assert "GB free" in told
+    assert "GiB free" in told
     assert "wan2.2_s2v_14B_fp8_scaled.safetensors" in told
     assert "FrameInterpolate" in told
 
@@ -196,3 +201,88 @@ def test_identity_tells_graphs_apart_and_names_no_place() -> None:
     assert first["graph"] != other["graph"]
     assert first["models"] == other["models"]
     assert "127.0.0.1" not in str(first)
+
+
+def test_the_packs_film_is_used_where_cores_folder_is_empty() -> None:
+    core: dict[str, dict[str, object]] = {
+        "FrameInterpolate": {"interp_model": ["INTERP_MODEL", {}], "images": ["IMAGE", {}]},
+        "FILM VFI": {"ckpt_name": combo("film_net_fp32.pt")},
+    }
+    for names in ((), ("rife_v4.26.safetensors",)):
+        nodes = catalog(FrameInterpolationModelLoader={"model_name": new_combo(*names)}, **core)
+        assert find_film(nodes, None).class_type == "FILM VFI"
+    both = catalog(FrameInterpolationModelLoader={"model_name": new_combo("film.x")}, **core)
+    assert find_film(both, None).class_type == "FrameInterpolate"
+    assert find_film(both, "fp32").class_type == "FILM VFI"
+
+
+def test_a_film_model_that_is_not_there_is_not_explained_with_another() -> None:
+    nodes = catalog(
+        FrameInterpolationModelLoader={"model_name": new_combo("film_net_fp16.safetensors")},
+        FrameInterpolate={"interp_model": ["INTERP_MODEL", {}], "images": ["IMAGE", {}]},
+    )
+    with pytest.raises(EngineUnavailable, match="rife") as caught:
+        find_film(nodes, "rife")
+    assert "put rife into models/frame_interpolation" in caught.value.hint
+    assert "film_model" in caught.value.hint
+
+
+def test_a_misspelt_file_is_answered_with_the_one_that_was_meant() -> None:
+    graph = Graph()
+    graph.add("VAELoader", node_id="1", vae_name="my_vae2.safetensors")
+    (missing,) = fit_to_server(graph, catalog(VAELoader={"vae_name": combo("my_vae.safetensors")}))
+    assert "do you mean my_vae.safetensors?" in missing.hint
+    assert "huggingface" not in missing.hint, "a file of the user's own is not to be had there"
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("0.3.49", "ComfyUI 0.3.49 is too old, 0.3.64 or newer is needed"),
+        ("0.2", "ComfyUI 0.2 is too old, 0.3.64 or newer is needed"),
+        ("0.16.3", "cannot make these videos: its audio encoder"),
+    ],
+)
+def test_a_release_that_cannot_serve_is_one_sentence(version: str, words: str) -> None:
+    with FakeComfyUI(missing=("WanSoundImageToVideo", "LatentConcat")) as server:
+        server.stats = {"system": {"comfyui_version": version}, "devices": []}
+        with pytest.raises(EngineUnavailable, match=words) as caught:
+            engine(server.url).find(replace(REQUEST, interpolate="film"))
+        (check, *others) = engine(server.url).diagnose()
+    assert "has no node" not in caught.value.message
+    assert words in check.found
+    assert not others
+
+
+@pytest.mark.parametrize("version", ["0.3.64", "v0.33.0", "1.0", "unknown", "nightly-abc"])
+def test_other_releases_are_taken(version: str) -> None:
+    with FakeComfyUI() as server:
+        server.stats = {"system": {"comfyui_version": version}, "devices": []}
+        engine(server.url).find(REQUEST)
+
+
+def test_auto_leaves_a_server_alone_that_runs_on_a_cpu() -> None:
+    said: list[str] = []
+    control = RunControl(lambda event: said.append(getattr(event, "message", "")))
+    request = replace(REQUEST, engine="auto")
+    with FakeComfyUI() as server:
+        server.stats = {"devices": [{"name": "cpu", "type": "cpu", "vram_total": 2**34}]}
+        settings = Settings(url=server.url)
+        assert choose(request, settings, control).request.engine == "preview"
+        named = choose(replace(request, engine="comfyui"), settings, control)
+    assert named.request.engine == "comfyui"
+    assert "runs on a CPU" in said[0]
+
+
+def test_a_silent_server_holds_nobody_up() -> None:
+    """It takes the connection and says nothing; three of them are asked at once."""
+    with ExitStack() as stack:
+        addresses = []
+        for _ in range(3):
+            listening = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+            addresses.append(f"http://127.0.0.1:{listening.getsockname()[1]}")
+        started = time.monotonic()
+        checks = engine(*addresses).diagnose()
+    assert time.monotonic() - started < 8  # 5 s, on a machine that does other things too
+    assert [check.ok for check in checks] == [False] * 3
+    assert all("nothing whole within 5 s" in check.found for check in checks)

@@ -15,7 +15,7 @@ from soundreel import registry
 from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, QuietFlag, Url, make_settings
 from soundreel.cli.spelling import spell
 from soundreel.config import Settings
-from soundreel.errors import InputError, SoundreelError
+from soundreel.errors import EngineUnavailable, InputError, SoundreelError
 from soundreel.types import Check
 
 SUMMARIES = {
@@ -55,10 +55,16 @@ def doctor(
     found = {name: _diagnose(name, settings) for name in registry.engine_names()}
     if as_json:
         typer.echo(json.dumps({name: _checks_json(checks) for name, checks in found.items()}))
-        return
+    else:
+        _print_checks(found, quiet=quiet)
+    if url is not None and not all(check.serves for check in found["comfyui"]):
+        raise typer.Exit(EngineUnavailable.exit_code)  # the server that was named cannot serve
+
+
+def _print_checks(found: dict[str, list[Check]], *, quiet: bool) -> None:
     console = Console(highlight=False)
     for name, checks in found.items():
-        ready = all(check.ok for check in checks)
+        ready = all(check.serves for check in checks)
         console.print(f"[bold]{name}[/bold]: {'ready' if ready else 'not ready'}")
         if not quiet:
             console.print(_table(checks))
@@ -125,7 +131,7 @@ def _diagnose(name: str, settings: Settings) -> list[Check]:
 def _checks_json(checks: list[Check]) -> dict[str, Any]:
     from soundreel.record import to_json
 
-    return {"ready": all(check.ok for check in checks), "checks": to_json(checks)}
+    return {"ready": all(check.serves for check in checks), "checks": to_json(checks)}
 
 
 def _table(checks: list[Check]) -> Table:
@@ -133,7 +139,8 @@ def _table(checks: list[Check]) -> Table:
     for share in (None, 2, 3, 4):
         table.add_column(ratio=share, overflow="fold")
     for check in checks:
-        mark = "[green]ok[/green]" if check.ok else "[red]missing[/red]"
+        lacking = "[yellow]without[/yellow]" if check.optional else "[red]missing[/red]"
+        mark = "[green]ok[/green]" if check.ok else lacking
         said = (check.name, spell(check.found), spell(check.hint) if not check.ok else "")
         table.add_row(mark, *map(escape, said))  # "soundreel[wan]" is not markup
     return table

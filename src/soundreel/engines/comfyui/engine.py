@@ -6,8 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session
@@ -20,6 +21,7 @@ from soundreel.engines.comfyui.preflight import (
     diagnose,
     find_server,
     free_memory,
+    runs_on_cpu,
 )
 from soundreel.engines.comfyui.session import ComfyUISession
 from soundreel.engines.comfyui.workflow import make_template
@@ -33,6 +35,9 @@ from soundreel.engines.wan22 import (
 from soundreel.events import Notice, RunControl
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
+
+CLAIMS = "comfyui-clients"
+"""Folder beside the jobs in which the clients of this machine know of each other."""
 
 
 class ComfyUIEngine:
@@ -61,10 +66,11 @@ class ComfyUIEngine:
         options = read_options(request)
         check_size(request.width, request.height)
         server = find_server(self._settings, request, options)
-        return ComfyUIReady(server, options)
+        return ComfyUIReady(server, options, self._settings.work_dir / CLAIMS)
 
     def estimate(self, plan: Plan) -> Estimate:
-        return estimate(plan, read_options(plan.request))
+        known = estimate(plan, read_options(plan.request))
+        return replace(known, details=(*known.details, ("server", "not asked: see doctor")))
 
     def diagnose(self) -> Sequence[Check]:
         return diagnose(self._settings)
@@ -72,10 +78,18 @@ class ComfyUIEngine:
 
 @dataclass(frozen=True, slots=True)
 class ComfyUIReady:
-    """The server that will make the pictures."""
+    """The server that will make the pictures. claims: see client/claims.py."""
 
     server: Server
     options: ComfyUIOptions
+    claims: Path
+
+    @property
+    def drawback(self) -> str:
+        """Why `auto` does not take it, though it could: "" for none."""
+        if runs_on_cpu(self.server.stats):
+            return f"{self.server.address} runs on a CPU, where a chunk takes hours"
+        return ""
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -99,7 +113,7 @@ class ComfyUIReady:
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
         control.emit(Notice(_introduce(self.server)))
-        with ComfyClient(self.server.address) as client:
+        with ComfyClient(self.server.address, claims=self.claims) as client:
             yield ComfyUISession(plan, self.server, client)
 
 

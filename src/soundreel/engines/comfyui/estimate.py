@@ -8,7 +8,7 @@ from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.types import Estimate, Plan
 
 _TABLE = ((77, 90, 150, 25), (161, 180, 300, 28), (305, 300, 500, 30))
-"""(frames, shortest and longest seconds, GB of video memory)."""
+"""(frames, shortest and longest seconds, GiB of video memory)."""
 _SIZE = 832 * 1216
 _SOURCE = "reported by others (832x1216, 4 steps, RTX 5090), not measured"
 
@@ -24,13 +24,10 @@ def estimate(plan: Plan, options: ComfyUIOptions) -> Estimate:
     if not told or pixels > _SIZE:
         reason = "unknown: the table holds for 4 steps at up to 832x1216"
         return Estimate(source=_SOURCE, details=(("time and memory", reason),))
-    low, high, gigabytes = (_at(plan.num_frames, column) for column in (1, 2, 3))
-    gigabytes = min(gigabytes, _TABLE[-1][3])
-    details = (
-        ("time", f"{low:.0f} to {high:.0f} s, the loading of models not counted"),
-        ("video memory", f"about {gigabytes:.0f} GB"),
-    )
-    return Estimate((low + high) / 2, round(gigabytes * 1e9), _SOURCE, details)
+    low, high, gib = (_at(plan.num_frames, column) for column in (1, 2, 3))
+    gib = min(gib, _TABLE[-1][3])
+    details = (("time", f"{low:.0f} to {high:.0f} s, the loading of models not counted"),)
+    return Estimate((low + high) / 2, round(gib * 2**30), _SOURCE, details)
 
 
 def _at(frames: int, column: int) -> float:

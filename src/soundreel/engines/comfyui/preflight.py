@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from soundreel.config import Settings
@@ -18,10 +19,9 @@ from soundreel.engines.comfyui.graphs.film import Film, find_film
 from soundreel.engines.comfyui.graphs.graph import Graph
 from soundreel.engines.comfyui.graphs.names import Missing, file_names, fit_to_server
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog
-from soundreel.engines.comfyui.graphs.template import (
-    Template,
-)
+from soundreel.engines.comfyui.graphs.template import Template
 from soundreel.engines.comfyui.options import ComfyUIOptions
+from soundreel.engines.comfyui.release import check_release
 from soundreel.engines.comfyui.workflow import make_template
 from soundreel.engines.wan22 import CHUNK_FRAMES, LEAST_SIDE, MOTION_LATENTS
 from soundreel.errors import EngineError, EngineUnavailable
@@ -70,6 +70,7 @@ def check_server(
     """Raises EngineUnavailable with all that this server lacks."""
     with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client:
         stats = client.system_stats()
+        check_release(address, stats.version)
         catalog = client.object_info()
     film = find_film(catalog, options.film_model) if request.interpolate == "film" else None
     template = replace(template, graph=template.graph.copy())
@@ -92,40 +93,48 @@ def missing_on_server(template: Template, catalog: NodeCatalog, film: Film | Non
 
 
 def diagnose(settings: Settings) -> Sequence[Check]:
-    """What `soundreel doctor` shows: each server, its version and memory, nodes and files."""
-    return [
-        check
-        for address in parse_servers(settings.url, settings.token)
-        for check in _diagnose_server(address)
-    ]
+    """What `soundreel doctor` shows: each server, its version and memory, nodes and files. All are
+    asked at once, so that one that is silent delays nothing."""
+    addresses = parse_servers(settings.url, settings.token)
+    with ThreadPoolExecutor(max_workers=len(addresses)) as pool:
+        return [check for checks in pool.map(_diagnose_server, addresses) for check in checks]
 
 
 def free_memory(stats: SystemStats) -> str:
-    """E.g. "NVIDIA GeForce RTX 5090: 30.1 of 31.8 GB free"."""
+    """E.g. "NVIDIA GeForce RTX 5090: 30.1 of 31.8 GiB free"."""
+    gib = 2**30
     return ", ".join(
-        f"{device.name}: {device.vram_free / 1e9:.1f} of {device.vram_total / 1e9:.1f} GB free"
+        f"{device.name}: {device.vram_free / gib:.1f} of {device.vram_total / gib:.1f} GiB free"
         for device in stats.devices
     )
 
 
-def _diagnose_server(address: ServerAddress) -> Iterator[Check]:
+def runs_on_cpu(stats: SystemStats) -> bool:
+    """Whether the server says that it has no other device."""
+    return bool(stats.devices) and all(device.type == "cpu" for device in stats.devices)
+
+
+def _diagnose_server(address: ServerAddress) -> list[Check]:
     name = str(address)
     try:
         with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client:
-            stats, catalog = client.system_stats(), client.object_info()
+            stats = client.system_stats()
+            check_release(address, stats.version)
+            catalog = client.object_info()
     except EngineError as err:
-        yield Check(name, False, err.message, err.hint)
-        return
-    yield Check(name, True, f"ComfyUI {stats.version}, {len(catalog)} nodes")
-    yield Check("memory", True, free_memory(stats) or "no device named")
+        return [Check(name, False, err.message, err.hint)]
+    checks = [
+        Check(name, True, f"ComfyUI {stats.version}, {len(catalog)} nodes"),
+        Check("memory", True, free_memory(stats) or "no device named"),
+    ]
     template = make_template(ComfyUIOptions())
     missing = missing_on_server(template, catalog, None)
-    for part in missing:
-        yield Check("needs", False, part.message, part.hint)
-    if not missing:
+    if missing:
+        checks += [Check("needs", False, part.message, part.hint) for part in missing]
+    else:
         files = ", ".join(file for _, file in file_names(template.graph))
-        yield Check("models", True, files)
-    yield _diagnose_film(catalog)
+        checks.append(Check("models", True, files))
+    return [*checks, _diagnose_film(catalog)]
 
 
 def _diagnose_film(catalog: NodeCatalog) -> Check:
@@ -133,7 +142,7 @@ def _diagnose_film(catalog: NodeCatalog) -> Check:
     try:
         film = find_film(catalog, None)
     except EngineUnavailable as err:
-        return Check("film", True, f"not there ({err.message})", err.hint)
+        return Check("film", False, err.message, err.hint, optional=True)
     return Check("film", True, f"{film.class_type} with {film.model}")
 
 

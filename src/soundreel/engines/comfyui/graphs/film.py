@@ -39,18 +39,24 @@ class Film:
 
 
 def find_film(catalog: NodeCatalog, wanted: str | None) -> Film:
-    """The server's FILM; the core node before the pack's.
+    """The server's FILM; the core node before the pack's, where it has the model.
 
     wanted: the model file to use, None for the first whose name says FILM.
     Raises EngineUnavailable with what to install.
     """
-    if CORE_LOADER in catalog and CORE_NODE in catalog:
-        names = catalog.options(CORE_LOADER, "model_name") or ()
-        hint = f"put film_net_fp16.safetensors into {CORE_FOLDER}"
-        return Film(CORE_NODE, _choose(names, wanted, hint), _model_input(catalog))
-    if PACK_NODE in catalog:
-        names = catalog.options(PACK_NODE, "ckpt_name") or ()
-        return Film(PACK_NODE, _choose(names, wanted, "update ComfyUI-Frame-Interpolation"))
+    core = CORE_LOADER in catalog and CORE_NODE in catalog
+    in_core = (catalog.options(CORE_LOADER, "model_name") or ()) if core else ()
+    in_pack = catalog.options(PACK_NODE, "ckpt_name") or () if PACK_NODE in catalog else ()
+    if name := _choose(in_core, wanted):
+        return Film(CORE_NODE, name, _model_input(catalog))
+    if name := _choose(in_pack, wanted):
+        return Film(PACK_NODE, name)
+    if core or PACK_NODE in catalog:
+        raise EngineUnavailable(
+            f"the server lists no frame interpolation model {wanted or 'of FILM'} "
+            f"(it has: {', '.join((*in_core, *in_pack)) or 'none'})",
+            hint=_model_hint(wanted, core=core, others=bool(in_core or in_pack)),
+        )
     raise EngineUnavailable(
         f"the server has neither {CORE_NODE} nor {PACK_NODE}",
         hint="update ComfyUI (frame interpolation came in April 2026) or install the pack "
@@ -58,15 +64,19 @@ def find_film(catalog: NodeCatalog, wanted: str | None) -> Film:
     )
 
 
-def _choose(names: tuple[str, ...], wanted: str | None, hint: str) -> str:
-    fitting = [name for name in names if (wanted or "film").lower() in name.lower()]
-    if not fitting:
-        raise EngineUnavailable(
-            f"the server lists no frame interpolation model {wanted or 'of FILM'} "
-            f"(it has: {', '.join(names) or 'none'})",
-            hint=hint,
-        )
-    return fitting[0]
+def _choose(names: tuple[str, ...], wanted: str | None) -> str | None:
+    return next((name for name in names if (wanted or "film").lower() in name.lower()), None)
+
+
+def _model_hint(wanted: str | None, *, core: bool, others: bool) -> str:
+    ways = []
+    if others:
+        ways.append(f"leave {mention('film_model')} out, or name one that is there")
+    if core:
+        ways.append(f"put {wanted or 'film_net_fp16.safetensors'} into {CORE_FOLDER}")
+    else:
+        ways.append("update the pack ComfyUI-Frame-Interpolation")
+    return "; or ".join(ways if wanted else ways[-1:])
 
 
 def _model_input(catalog: NodeCatalog) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from difflib import get_close_matches
 
 from soundreel.engines import wan22
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
+from soundreel.engines.comfyui.graphs.presets import Models
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog
 
 _UPLOADED = frozenset({("LoadAudio", "audio"), ("LoadImage", "image"), ("LoadLatent", "latent")})
@@ -92,12 +94,19 @@ def find_choice(value: str, choices: tuple[str, ...]) -> str | None:
 
 def _missing_choice(name: str, value: str, choices: tuple[str, ...]) -> Missing:
     if name in _FOLDERS:
+        like = get_close_matches(value, choices, n=1)
+        near = f"do you mean {like[0]}?" if like else f"name one that is there: {_some(choices)}"
         return Missing(
             f"the server does not list the file {value}",
-            f"put it into ComfyUI's {_FOLDERS[name]} (from {FILES_SOURCE}), or name one that is "
-            f"there: {_some(choices)}",
+            f"put it into ComfyUI's {_FOLDERS[name]}{_source(value)}, or {near}",
         )
     return Missing(f"the server does not know {name} {value!r}", f"choose one of: {_some(choices)}")
+
+
+def _source(value: str) -> str:
+    """Where a file comes from, as far as it is one of those that the presets name."""
+    ours = (*astuple(Models()), wan22.FEW_STEP_LORA.name)
+    return f" (from {FILES_SOURCE})" if value in ours else ""
 
 
 def _some(choices: tuple[str, ...]) -> str:
