@@ -141,7 +141,7 @@ def _fixed_plan(
     return plan_request(resolved, info, choice.engine, control), choice.ready
 
 
-def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str, Any]) -> Target:
+def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str, object]) -> Target:
     """The file to write, kept from all other processes; a later run keeps to an automatic name,
     unless another video took it meanwhile."""
     if plan.request.output is not None:
@@ -178,7 +178,7 @@ def _join(
     require_same_inputs(plan.request, record["inputs"])  # the sound was read once more
 
 
-def _local_facts(plan: Plan, seconds: Mapping[str, float]) -> dict[str, Any]:
+def _local_facts(plan: Plan, seconds: Mapping[str, float]) -> dict[str, object]:
     """What only the sidecar says: where the inputs lay, and how long the stages took."""
     return {
         "files": {name: str(path.absolute()) for name, path in plan.request.files.items()},

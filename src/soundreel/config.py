@@ -6,7 +6,7 @@ import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from platformdirs import user_cache_path, user_config_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -109,7 +109,7 @@ def default_config_path() -> Path:
 
 
 def load_settings(
-    flags: Mapping[str, Any],
+    flags: Mapping[str, object],
     config: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
@@ -140,7 +140,7 @@ def _wrong_setting(error: ValidationError) -> InputError:
     return InputError.about({name: first["input"]}, rule)
 
 
-def read_config(config: Path | None) -> dict[str, Any]:
+def read_config(config: Path | None) -> dict[str, object]:
     """The config file's content: settings, and defaults of options in the table `[options]`.
 
     Without a name the user's own file is read where there is one. Raises InputError.

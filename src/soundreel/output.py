@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, count
 from pathlib import Path
-from typing import Any
 
 from soundreel.errors import InputError, WorkError, mention
 from soundreel.safe.text import json_text
@@ -132,7 +131,9 @@ def sidecar_path(video: Path) -> Path:
     return video.with_suffix(".json")
 
 
-def write_sidecar(target: Target, record: Mapping[str, Any], local: Mapping[str, Any]) -> Path:
+def write_sidecar(
+    target: Target, record: Mapping[str, object], local: Mapping[str, object]
+) -> Path:
     """The record, and beside it what is true of this run only (timings, where files lay)."""
     content = json_text({**record, **local}, indent=2).encode()
     write_atomic(target.sidecar, content, temporary=target.sidecar_temporary)

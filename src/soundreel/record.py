@@ -96,7 +96,7 @@ def make_record(
     inputs: Mapping[str, Mapping[str, str]],
     identity: Mapping[str, str],
     versions: Mapping[str, str],
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """All that decides the bytes of the video."""
     request = {
         key: value for key, value in to_json(plan.request).items() if key not in _LOCAL_FIELDS
@@ -121,7 +121,7 @@ def make_record(
     }
 
 
-def _without_place(value: object) -> Any:
+def _without_place(value: object) -> object:
     """An option as the record shows it: files by their names ("/a/b.safetensors:0.8" too)."""
     if isinstance(value, (list, tuple)):
         return [_without_place(item) for item in value]
@@ -143,13 +143,13 @@ class _Shape(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    request: dict[str, Any]
+    request: dict[str, object]
     inputs: dict[str, _Input]
-    engine: dict[str, Any]
+    engine: dict[str, object]
     files: dict[str, _Place] = {}
 
 
-def read_record(text: str, source: Path) -> dict[str, Any]:
+def read_record(text: str, source: Path) -> dict[str, object]:
     """The record that `source` holds as `text`. Raises InputError if it is not of our shape."""
     try:
         return _Shape.model_validate(json.loads(text)).model_dump(exclude_unset=True)
@@ -190,6 +190,6 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         ) from err
 
 
-def record_text(record: Mapping[str, Any]) -> str:
+def record_text(record: Mapping[str, object]) -> str:
     """The record as the tag holds it; what acts in a name and what is not Unicode is escaped."""
     return json_text(record, compact=True)

@@ -128,7 +128,7 @@ def _diagnose(name: str, settings: Settings) -> list[Check]:
         return [Check(name, ok=False, found=err.message, hint=err.hint)]
 
 
-def _checks_json(checks: list[Check]) -> dict[str, Any]:
+def _checks_json(checks: list[Check]) -> dict[str, object]:
     from soundreel.record import to_json
 
     return {"ready": all(check.serves for check in checks), "checks": to_json(checks)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -152,7 +152,7 @@ def _about(item: Found) -> str:
     return f"{item.path} ({facts}{problem})"
 
 
-def _json(found: Sequence[Found], chosen: WeightSet) -> dict[str, Any]:
+def _json(found: Sequence[Found], chosen: WeightSet) -> dict[str, object]:
     from soundreel.engines.wan.files.catalog import SLOTS
 
     slots = {slot.name: getattr(chosen, slot.name) for slot in SLOTS if slot.required}

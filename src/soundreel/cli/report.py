@@ -15,7 +15,7 @@ from soundreel.types import Chunk, Estimate, Plan, Result
 _SHOWN_CHUNKS = 12
 
 
-def result_json(result: Result) -> dict[str, Any]:
+def result_json(result: Result) -> dict[str, object]:
     return {
         "path": str(result.path),
         "sidecar": str(result.sidecar),
@@ -29,9 +29,9 @@ def result_json(result: Result) -> dict[str, Any]:
     }
 
 
-def error_json(error: SoundreelError) -> dict[str, Any]:
+def error_json(error: SoundreelError) -> dict[str, object]:
     """`fields`: what does not fit, by its path ("width", "encoding.crf", "options.steps")."""
-    about: dict[str, Any] = {
+    about: dict[str, object] = {
         "type": type(error).__name__,
         "message": error.message,
         "hint": error.hint,
@@ -69,7 +69,7 @@ def result_summary(result: Result) -> str:
     )
 
 
-def plan_json(plan: Plan, estimate: Estimate) -> dict[str, Any]:
+def plan_json(plan: Plan, estimate: Estimate) -> dict[str, object]:
     return {
         "engine": plan.request.engine,
         "size": [plan.request.width, plan.request.height],

@@ -104,7 +104,7 @@ class Job:
         facts = self._facts()
         return facts[name] if name in facts else self.fix(name, make())
 
-    def fix(self, name: str, value: Any) -> Any:
+    def fix(self, name: str, value: object) -> Any:
         """Decide a fact, anew where it was decided before."""
         facts = {MARK: 1, **self._facts(), name: value}
         write_atomic(self._facts_path, json.dumps(facts, indent=1).encode())

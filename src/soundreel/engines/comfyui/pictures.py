@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,7 +19,7 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 def reference_png(rgb: Rgb) -> bytes:
     """The reference image as the server gets it: lossless, of a reasonable size."""
     scale = _LARGEST_REFERENCE / max(rgb.shape[:2])
-    bgr: Any = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
+    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     if scale < 1:
         bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     return bytes(cv2.imencode(".png", bgr)[1])

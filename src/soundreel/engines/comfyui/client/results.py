@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class PromptResult:
     pictures: what the streamed node sent on the socket, in order: encoded image bytes."""
 
     prompt_id: str
-    outputs: Mapping[str, Mapping[str, Any]]
+    outputs: Mapping[str, Mapping[str, object]]
     pictures: tuple[bytes, ...] = ()
 
     def files(self, node: str) -> tuple[FileRef, ...]:

@@ -132,7 +132,7 @@ class Run:
         self._losses = self.listener.losses
         return retry(attempt, self.control)
 
-    def _post(self, body: Mapping[str, Any]) -> str:
+    def _post(self, body: Mapping[str, object]) -> str:
         """The prompt's id. Raises RemoteError with the server's words where it is refused."""
         answer = self.transport.request("POST", "/prompt", json=body)
         if answer.ok or answer.status in (400, 413):
@@ -267,7 +267,7 @@ class Run:
         self.control.emit(Notice(f"{self.transport.address} {words}"))
 
 
-def _marked(prompt: PromptJson, wanted: Sequence[str], mark: str) -> dict[str, Any]:
+def _marked(prompt: PromptJson, wanted: Sequence[str], mark: str) -> PromptJson:
     marked = {node_id: dict(node) for node_id, node in prompt.items()}
     for node_id in wanted:
         inputs = {**marked[node_id]["inputs"], MARK: mark}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -96,7 +96,9 @@ class Transport:
                 hint="update ComfyUI, or look for a node pack or proxy that changes its answers",
             ) from None
 
-    def post_json(self, path: str, body: Mapping[str, Any], answer_s: float | None = None) -> None:
+    def post_json(
+        self, path: str, body: Mapping[str, object], answer_s: float | None = None
+    ) -> None:
         """Post where the answer is empty (/queue, /interrupt)."""
         answer = self.request("POST", path, json=body, answer_s=answer_s)
         if not answer.ok:
@@ -110,7 +112,7 @@ class Transport:
         limit: int = JSON_LIMIT,
         answer_s: float | None = None,
         sends: int = 0,
-        **options: Any,
+        **options: object,
     ) -> Answer:
         """The answer, whatever its status, but for one that may pass or that shuts us out.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from soundreel.errors import InputError
 
@@ -22,7 +22,7 @@ class Link:
         return Link(self.node, slot)
 
 
-Value = Link | str | int | float | bool | None | list[Any] | dict[str, Any]
+Value = Link | str | int | float | bool | None | list[object] | dict[str, object]
 
 
 @dataclass(slots=True)
@@ -111,16 +111,16 @@ class Graph:
         return str(max((int(name) for name in self._nodes if name.isdecimal()), default=0) + 1)
 
 
-def _node_to_json(node: Node) -> dict[str, Any]:
+def _node_to_json(node: Node) -> dict[str, object]:
     inputs = {
         name: [value.node, value.slot] if isinstance(value, Link) else value
         for name, value in node.inputs.items()
     }
-    entry: dict[str, Any] = {"inputs": inputs, "class_type": node.class_type}
+    entry: dict[str, object] = {"inputs": inputs, "class_type": node.class_type}
     return entry | {"_meta": {"title": node.title}} if node.title else entry
 
 
-def _entries(raw: object) -> Mapping[str, Any]:
+def _entries(raw: object) -> Mapping[str, object]:
     hint = "in ComfyUI: Workflow > Export (API), then give that file"
     if not isinstance(raw, Mapping):
         raise InputError("a workflow is a JSON object of nodes", hint=hint)
@@ -147,7 +147,7 @@ def _node_from_json(name: str, entry: object) -> Node:
     return Node(entry["class_type"], inputs, title)
 
 
-def _value_from_json(value: Any) -> Value:
+def _value_from_json(value: object) -> Value:
     """A list of a node id and a slot number is a link, as the server reads it."""
     if (
         isinstance(value, list)
@@ -157,4 +157,4 @@ def _value_from_json(value: Any) -> Value:
         and not isinstance(value[1], bool)
     ):
         return Link(value[0], value[1])
-    return value  # type: ignore[no-any-return]
+    return cast(Value, value)  # it was read as JSON

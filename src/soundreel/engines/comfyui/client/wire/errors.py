@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from soundreel.engines.comfyui.client.wire.answers import ErrorDetail, NodeErrors, PromptAnswer
 from soundreel.errors import EngineError, EngineUnavailable, OutOfMemory, RemoteError, mention
@@ -102,7 +101,7 @@ def refused_prompt(answer: PromptAnswer, status: int) -> RemoteError:
     )
 
 
-def failed_prompt(events: Mapping[str, Mapping[str, Any]], prompt_id: str) -> EngineError:
+def failed_prompt(events: Mapping[str, Mapping[str, object]], prompt_id: str) -> EngineError:
     """Why a prompt ended without success, from what its history entry notes of the run."""
     if "execution_error" in events:
         return _execution_error(events["execution_error"], prompt_id)
@@ -121,7 +120,7 @@ def failed_prompt(events: Mapping[str, Mapping[str, Any]], prompt_id: str) -> En
     )
 
 
-def _execution_error(data: Mapping[str, Any], prompt_id: str) -> EngineError:
+def _execution_error(data: Mapping[str, object], prompt_id: str) -> EngineError:
     kind = str(data.get("exception_type", ""))
     words = str(data.get("exception_message", "")).strip()
     message = f"node {_name(data)} failed on the server: {kind}: {brief(words)}"
@@ -155,7 +154,7 @@ def _node_error_lines(nodes: Mapping[str, NodeErrors]) -> Iterator[str]:
             yield f"node {node_id} ({entry.class_type}){where}: {said}"
 
 
-def _name(data: Mapping[str, Any]) -> str:
+def _name(data: Mapping[str, object]) -> str:
     return f"{data.get('node_id', '?')} ({data.get('node_type', '?')})"
 
 

@@ -7,7 +7,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import wait
-from typing import Any, TypeVar
+from typing import TypeVar
 
 T = TypeVar("T")
 
@@ -22,7 +22,7 @@ class LoopThread:
         self._loop = asyncio.new_event_loop()
         self._thread: threading.Thread | None = None
 
-    def run(self, work: Coroutine[Any, Any, T], watch: Callable[[], None]) -> T:
+    def run(self, work: Coroutine[object, object, T], watch: Callable[[], None]) -> T:
         """The result of `work`. `watch` is called every tenth of a second: what it raises ends the
         waiting, and the work, at whatever stage it is."""
         if self._thread is None:
@@ -38,7 +38,7 @@ class LoopThread:
         finally:
             future.cancel()
 
-    def close(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def close(self, last: Callable[[], Coroutine[object, object, None]]) -> None:
         """Stop all that runs, then do `last`."""
         if self._thread is not None:
             future = asyncio.run_coroutine_threadsafe(self._stop(last), self._loop)
@@ -50,7 +50,7 @@ class LoopThread:
         if not self._loop.is_running():
             self._loop.close()
 
-    async def _stop(self, last: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _stop(self, last: Callable[[], Coroutine[object, object, None]]) -> None:
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
         for task in others:
             task.cancel()
