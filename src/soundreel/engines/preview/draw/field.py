@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from soundreel.engines.preview.canvas.grid import Grid, make_grid
 from soundreel.engines.preview.canvas.noise import noise_texture
 from soundreel.engines.preview.canvas.ops import Floats, blur, resize, slopes, split, tiled
+from soundreel.engines.preview.drive.curves import smoothstep
 from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.look.composition import Composition
 
@@ -170,5 +171,4 @@ def _towards_focus(grid: Grid) -> tuple[Floats, Floats]:
 
 def _tunnel_mouth(grid: Grid) -> Floats:
     """Dark at the far end, where forms would be smaller than pixels."""
-    t = np.clip((grid.radius - 0.03) / 0.22, 0, 1)
-    return np.asarray(t * t * (3 - 2 * t), dtype=np.float32)
+    return np.asarray(smoothstep((grid.radius - 0.03) / 0.22), dtype=np.float32)

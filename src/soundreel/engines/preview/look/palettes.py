@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.ops import Floats, held
+from soundreel.engines.preview.canvas.srgb import from_linear, to_linear
+from soundreel.engines.preview.drive.curves import smoothstep
 
 TONES, HUES = 256, 64
 """Size of the colour table: tone runs along a row, the cycle of keys down the column."""
@@ -123,15 +125,12 @@ def coloured(table: NDArray[np.float32], tone: Floats, hue: Floats | float) -> F
 
 def to_oklab(rgb: NDArray[np.floating]) -> NDArray[np.float64]:
     """sRGB 0..1 (..., 3) to Oklab."""
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return np.asarray(np.cbrt(linear @ _RGB_TO_LMS.T) @ _LMS_TO_LAB.T)
+    return np.asarray(np.cbrt(to_linear(rgb) @ _RGB_TO_LMS.T) @ _LMS_TO_LAB.T)
 
 
 def from_oklab(lab: NDArray[np.floating]) -> NDArray[np.float64]:
     """Oklab (..., 3) to sRGB, unclipped."""
-    linear = (lab @ _LAB_TO_LMS.T) ** 3 @ _LMS_TO_RGB.T
-    bent = 1.055 * np.maximum(linear, 0.0031308) ** (1 / 2.4) - 0.055
-    return np.where(linear <= 0.0031308, linear * 12.92, bent)
+    return np.asarray(from_linear((lab @ _LAB_TO_LMS.T) ** 3 @ _LMS_TO_RGB.T))
 
 
 _RGB_TO_LMS = np.array(
@@ -161,8 +160,7 @@ def _cycle(keys: NDArray[np.float64]) -> NDArray[np.float64]:
     """(HUES, 3): round the keys and back to the first, without a corner."""
     position = np.arange(HUES) * len(keys) / HUES
     index = position.astype(int)
-    mix = (position - index)[:, None]
-    mix = mix * mix * (3 - 2 * mix)
+    mix = smoothstep((position - index)[:, None])
     return np.asarray(keys[index] * (1 - mix) + keys[(index + 1) % len(keys)] * mix)
 
 

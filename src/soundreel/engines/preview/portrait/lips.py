@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.ops import Floats, blur
+from soundreel.engines.preview.canvas.srgb import to_linear
 from soundreel.engines.preview.portrait.face import Face
 from soundreel.types import Rgb
 
@@ -99,8 +100,7 @@ def _light_and_chroma(rgb: Floats) -> tuple[Floats, Floats]:
     """Lightness 0..100 and chroma of CIELAB, white D65. (OpenCV's own conversion spends 70 ms on
     tables before the first pixel.)"""
     share = rgb / np.float32(255)
-    linear = np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
-    x, y, z = np.moveaxis(linear @ _XYZ_OF_RGB.T, -1, 0)
+    x, y, z = np.moveaxis(to_linear(share) @ _XYZ_OF_RGB.T, -1, 0)
     fx, fy, fz = (
         np.where(part > 0.008856, np.cbrt(part), 7.787 * part + 16 / 116) for part in (x, y, z)
     )
