@@ -11,11 +11,11 @@ demo: .venv/core
 		--overwrite -o output/video/demo.mp4
 
 test: check
-	$(BIN)/pytest -n $(CORES) --dist loadgroup
+	$(BIN)/pytest --quiet -n $(CORES) --dist loadgroup
 
 # What takes minutes: the whole of the fuzzing and stress tests, of which `make test` runs a tenth.
 soak: .venv/dev
-	$(BIN)/pytest -n $(CORES) --dist loadgroup -m soak
+	$(BIN)/pytest --quiet -n $(CORES) --dist loadgroup -m soak
 
 check: .venv/dev
 	$(BIN)/ruff format --check .
