@@ -83,9 +83,14 @@ _VAE_NAMES = {"dim": "base_dim"}
 
 def text_model(reference: Reference) -> nn.Module:
     """The set's text encoder without a tokenizer."""
-    from soundreel.engines.wan.encoders.text import build_text_encoder
+    from soundreel.engines.wan.encoders.text import text_config, text_keys, text_model
 
-    return build_text_encoder(reference.file("t5_state").tensors(), lambda _: []).model
+    tensors = text_keys(reference.file("t5_state").tensors())
+    model = text_model(text_config(tensors)).train(False).requires_grad_(False)
+    result = model.load_state_dict(tensors, strict=False)
+    assert result.missing_keys == ["encoder.embed_tokens.weight"]  # a second name for the first
+    assert not result.unexpected_keys
+    return model
 
 
 def audio_encoder(reference: Reference) -> AudioEncoder:

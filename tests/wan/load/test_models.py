@@ -25,7 +25,7 @@ from soundreel.engines.wan.load.lora import LoraSpec
 from soundreel.engines.wan.load.mapped import read_state
 from soundreel.engines.wan.load.models import load_text_encoder, load_transformer
 from soundreel.engines.wan.memory.offload import Residence
-from soundreel.engines.wan.model.names import to_official
+from soundreel.engines.wan.model.names import official_name
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.errors import EngineUnavailable, InputError
 from wan.files.weight_files import key_lists, write_sparse
@@ -52,7 +52,7 @@ def tiny() -> WanS2VTransformer3DModel:
 
 
 def official(model: WanS2VTransformer3DModel) -> dict[str, Tensor]:
-    return {k: v.clone() for k, v in to_official(model.state_dict(), INJECT).items()}
+    return {official_name(k, INJECT): v.clone() for k, v in model.state_dict().items()}
 
 
 def scaled(state: dict[str, Tensor]) -> dict[str, Tensor]:

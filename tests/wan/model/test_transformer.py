@@ -80,13 +80,14 @@ def run(model: WanS2VTransformer3DModel, **changes: Any) -> Tensor:
 
 
 def test_default_configuration_has_the_published_parameters() -> None:
-    from soundreel.engines.wan.model.names import to_official
+    from soundreel.engines.wan.model.names import official_name
 
     lists = Path(__file__).parents[2] / "data" / "wan_key_lists.json.gz"
     published = json.loads(gzip.decompress(lists.read_bytes()))["s2v_bf16"]
     with torch.device("meta"):
         model = WanS2VTransformer3DModel()
-    named = to_official(model.state_dict(), model.config.audio_inject_layers)
+    layers = model.config.audio_inject_layers
+    named = {official_name(name, layers): value for name, value in model.state_dict().items()}
     assert {name: list(tensor.shape) for name, tensor in named.items()} == {
         name: shape for name, (shape, _) in published.items()
     }

@@ -124,18 +124,6 @@ def text_model(config: Mapping[str, object]) -> nn.Module:
     return model
 
 
-def build_text_encoder(state: Mapping[str, Tensor], tokenizer: Tokenizer) -> TextEncoder:
-    """The encoder from a checkpoint's tensors. Raises KeyError naming missing and unknown ones."""
-    tensors = text_keys(state)
-    model = text_model(text_config(tensors))
-    result = model.load_state_dict(tensors, strict=False)
-    # The embedding has two names for one tensor.
-    missing = [key for key in result.missing_keys if key != "encoder.embed_tokens.weight"]
-    if missing or result.unexpected_keys:
-        raise KeyError(f"text encoder: missing {missing[:8]}, unknown {result.unexpected_keys[:8]}")
-    return TextEncoder(model, tokenizer)
-
-
 _NAMES = {
     "token_embedding": "shared",
     "norm": "encoder.final_layer_norm",

@@ -110,11 +110,6 @@ def to_module(tensors: Mapping[str, T], inject_layers: Sequence[int]) -> dict[st
     return {module_name(name, inject_layers): value for name, value in plain.items()}
 
 
-def to_official(tensors: Mapping[str, T], inject_layers: Sequence[int]) -> dict[str, T]:
-    """The same values under the official checkpoint's names."""
-    return {official_name(name, inject_layers): value for name, value in tensors.items()}
-
-
 def without_prefix(tensors: Mapping[str, T]) -> dict[str, T]:
     """The same values without the prefix that all names of a model carry in some files."""
     for prefix in PREFIXES:
