@@ -26,17 +26,17 @@ _SEARCH_STEPS = 3
 _TOLERANCE = 2.0
 """Pixels of the small picture by which the two flows may disagree before trust fades."""
 
-_LEAST_TRUST = np.float32(0.3)
+_LEAST_TRUST = 0.3
 """Where the flows contradict each other, both pictures still count."""
 
-_NO_TRUST = np.float32(1e-3)
+_NO_TRUST = 1e-3
 """What comes from beyond the picture's edge counts only where the other one does too."""
 
 _CUT_TRUST = 0.45
 """Mean trust under which the two pictures show different things. Measured: cuts 0.11 to 0.38,
 motion as fast as a third of a second between pictures 0.83 to 1."""
 
-_LEAST_SPREAD = np.float32(4)
+_LEAST_SPREAD = 4
 """Keeps the noise of flat places from being taken for detail."""
 
 _NO_FLOW = cast(Map, None)
@@ -152,7 +152,7 @@ def _sample(values: Map, x: Map, y: Map) -> Map:
 
 
 def _fade(error_x: Map, error_y: Map) -> Map:
-    return cast(Map, np.exp(-(error_x**2 + error_y**2) / np.float32(_TOLERANCE**2)))
+    return cast(Map, np.exp(-(error_x**2 + error_y**2) / _TOLERANCE**2))
 
 
 def _enlarge(shift: Map, scale: float, picture: Rgb) -> Map:

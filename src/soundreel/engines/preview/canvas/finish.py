@@ -26,7 +26,7 @@ class Finisher:
         of half a level: enough against banding, and the encoder is not fed noise.
         """
         glow = self._bloom(colour, bloom)
-        room = colour * np.float32(-1 / 255)
+        room = colour * (-1 / 255)
         room += 1
         glow *= room
         colour += glow
@@ -36,9 +36,9 @@ class Finisher:
 
     def _bloom(self, colour: Floats, amount: float) -> Floats:
         """Light that bleeds from what is bright: a near glow and a wide one."""
-        bright = np.maximum(shrink(colour, self._near) - np.float32(100), 0)
+        bright = np.maximum(shrink(colour, self._near) - 100, 0)
         unit = min(self._work)
         near = blur(bright, unit * 0.0055)
         wide = blur(shrink(bright, self._wide), unit * 0.009)
-        near += resize(wide, self._near, smooth=True) * np.float32(1.1)
+        near += resize(wide, self._near, smooth=True) * 1.1
         return resize(near * np.float32(amount), self._work)

@@ -64,5 +64,5 @@ class AbstractScene:
         drive = self._drive
         hue = self._look.hue + 0.35 * float(drive.progress[i]) + 0.10 * float(drive.mids[i])
         hue += 0.30 * (float(drive.tone[i]) - 0.4) + 0.16 * float(drive.openness[i])
-        hues = folds.warp_y * np.float32(0.10) + folds.height * np.float32(0.02)
+        hues = folds.warp_y * 0.10 + folds.height * 0.02
         return coloured(self._table, tone, hues + np.float32(hue % 1))

@@ -82,7 +82,7 @@ class FoldField:
         facing = folds.slope_x * self._towards_light[0]
         facing += folds.slope_y * self._towards_light[1]
         facing *= np.float32(relief)
-        facing += np.float32(0.42)
+        facing += 0.42
         facing /= np.sqrt(steep, out=steep)
         np.maximum(facing, 0, out=facing)
         gloss = facing * facing
@@ -92,7 +92,7 @@ class FoldField:
         reach = 0.30 + 0.35 * openness + 0.14 * glow + 0.06 * float(drive.flash[i])
         fall = self._grid.radius_squared * np.float32(1 / reach**2)
         fall += 1
-        valley = np.clip(np.float32(0.55) + np.float32(0.3) * folds.height, 0.08, 1.2)
+        valley = np.clip(0.55 + 0.3 * folds.height, 0.08, 1.2)
         facing *= valley * np.float32((0.52 + 0.34 * glow) * look.character.reaction**0.5)
         gloss *= np.float32(0.42 + 0.34 * glow)
         out = (facing + gloss) / fall
@@ -105,18 +105,18 @@ class FoldField:
     def filaments(self, folds: Folds, drive: Drive, i: int) -> Floats:
         """Hair-thin contour lines of the relief, of even width: highs light them."""
         per_pixel = np.sqrt(folds.steepness)
-        per_pixel *= np.float32(LINES)
-        level = folds.height * np.float32(LINES) + np.float32(drive.travel[i] * 0.35 % 1)
+        per_pixel *= LINES
+        level = folds.height * LINES + np.float32(drive.travel[i] * 0.35 % 1)
         level -= np.floor(level)
-        level -= np.float32(0.5)
-        level /= per_pixel + np.float32(1e-3)
+        level -= 0.5
+        level /= per_pixel + 1e-3
         level *= level
-        level *= np.float32(1.6)
+        level *= 1.6
         level += 1
         # Where the relief is flat a line would be a blot; where it is steep, lines would merge.
-        bright = np.clip(per_pixel * np.float32(80) - np.float32(0.7), 0, 1)
-        bright *= np.clip(np.float32(1.6) - per_pixel * np.float32(4), 0, 1)
-        bright *= np.clip(folds.warp_y * np.float32(1.2) - np.float32(0.35), 0, 1)
+        bright = np.clip(per_pixel * 80 - 0.7, 0, 1)
+        bright *= np.clip(1.6 - per_pixel * 4, 0, 1)
+        bright *= np.clip(folds.warp_y * 1.2 - 0.35, 0, 1)
         bright /= level
         if self._mouth is not None:
             bright *= self._mouth
@@ -127,10 +127,10 @@ class FoldField:
         drift = np.array([np.cos(self._look.angle), np.sin(self._look.angle)]) * travel
         there, back = _wrapped(drift * 20, WARP_TILE), _wrapped(drift * -13, WARP_TILE)
         base_x, base_y = self._warp_base
-        first = tiled(self._warp, base_x + there[0], base_y + there[1]) * np.float32(20)
+        first = tiled(self._warp, base_x + there[0], base_y + there[1]) * 20
         bent_x, bent_y = split(first)
-        bent_x += base_x * np.float32(1.25) + back[0]
-        bent_y += base_y * np.float32(1.25) + back[1]
+        bent_x += base_x * 1.25 + back[0]
+        bent_y += base_y * 1.25 + back[1]
         x, y = split(tiled(self._warp, bent_x, bent_y))
         size = self._grid.size
         return resize(x, size, smooth=True), resize(y, size, smooth=True)
@@ -158,14 +158,14 @@ def _tunnel(grid: Grid) -> tuple[Floats, Floats]:
     """Places in texels: round the tile exactly once, so that no seam shows, and along the logarithm
     of the radius, drawn out as walls look in motion."""
     turn = np.float32(FOLD_TILE / (2 * np.pi))
-    angle = np.arctan2(grid.y, grid.x) * turn + np.float32(FOLD_TILE)
-    depth = np.log(grid.radius + np.float32(0.02)) * turn * np.float32(0.45)
-    return angle, depth + np.float32(FOLD_TILE)
+    angle = np.arctan2(grid.y, grid.x) * turn + FOLD_TILE
+    depth = np.log(grid.radius + 0.02) * turn * 0.45
+    return angle, depth + FOLD_TILE
 
 
 def _towards_focus(grid: Grid) -> tuple[Floats, Floats]:
     """Direction of the light at every pixel; near the focus it comes from the front."""
-    length = np.sqrt(grid.radius_squared + np.float32(0.06))
+    length = np.sqrt(grid.radius_squared + 0.06)
     return -grid.x / length, -grid.y / length
 
 

@@ -90,7 +90,7 @@ class ImageScene:
         reaction = min(character.reaction, 1.6)
         zoom = 1.0 + 0.04 * float(drive.progress[i]) + 0.02 * float(drive.openness[i])
         zoom += (0.020 * float(drive.pulse[i]) + 0.018 * float(drive.flash[i])) * reaction
-        near = (self._near - np.float32(0.35))[..., None]
+        near = (self._near - 0.35)[..., None]
         offset = (self._base - self._focus) * (1 / np.float32(zoom) - near * np.float32(zoom - 1))
         sway = np.array([np.sin(travel * 2.2), 0.6 * np.sin(travel * 1.7 + 1)]) * (0.028 * unit)
         offset += near * sway.astype(np.float32)
@@ -100,17 +100,17 @@ class ImageScene:
     def _ripple(self, i: int, size: float) -> Floats:
         """Rings of displacement that run outwards, as deep as the bass is strong."""
         grid, drive = self._grid, self._drive
-        wave = np.sin(grid.radius * np.float32(20) - np.float32(drive.travel[i] * 11 % (2 * np.pi)))
-        depth = wave * np.float32(size * float(drive.bass[i])) / (grid.radius + np.float32(0.25))
+        wave = np.sin(grid.radius * 20 - np.float32(drive.travel[i] * 11 % (2 * np.pi)))
+        depth = wave * np.float32(size * float(drive.bass[i])) / (grid.radius + 0.25)
         return np.dstack([grid.x * depth, grid.y * depth])
 
     def _shade(self, i: int) -> Rgb:
         """How much of the image is lit, 0..255: what is near stays light, sound opens the rest."""
         energy = float(self._drive.swell[i])
         open_ = 0.50 + 0.34 * energy + 0.03 * float(self._drive.flash[i])
-        share = np.float32(open_) + np.float32(0.55) * self._near
+        share = np.float32(open_) + 0.55 * self._near
         share /= 1 + np.float32(0.35 - 0.2 * energy) * self._grid.radius_squared
-        grey = to_bytes(np.clip(share * np.float32(255), 0, 255))
+        grey = to_bytes(np.clip(share * 255, 0, 255))
         return np.repeat(grey[..., None], 3, axis=2)
 
     def _light(self, i: int, coarse: Floats) -> Rgb:
@@ -119,7 +119,7 @@ class ImageScene:
         amount = 0.12 + 0.32 * float(drive.glow[i]) * character.reaction
         amount = min(0.9, (amount + 0.30 * float(drive.flash[i])) * character.bloom)
         quarter = resize(coarse, (max(2, self._work[0] // 2), max(2, self._work[1] // 2)))
-        glow = tiled(self._source.glow, *split(quarter * np.float32(1 / GLOW_STEP)))
+        glow = tiled(self._source.glow, *split(quarter * (1 / GLOW_STEP)))
         colour = self._coloured(i) + resize(glow, self._work) * np.float32(amount)
         colour += self._dither
         return to_bytes(np.minimum(colour, 255))
@@ -128,7 +128,7 @@ class ImageScene:
         drive, look = self._drive, self._look
         tone = self._rings.draw(self._still, drive, i) * self._behind
         if self._waves is not None:
-            tone += self._waves.draw(drive, i) * np.float32(1.5)
+            tone += self._waves.draw(drive, i) * 1.5
         tone += self._dust.draw(drive, i, look.character.pace)
         tone *= np.float32(0.6 * look.character.light)
         hue = 0.5 * float(drive.progress[i]) + 0.3 * float(drive.tone[i]) + look.hue

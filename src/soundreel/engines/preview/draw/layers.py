@@ -59,7 +59,7 @@ class Rings:
         away = np.abs(self._rho - self._radius(places, scale))
         width = (0.003 + 0.005 * levels)[:, None].astype(np.float32)
         lines = 0.9 * np.exp(-((away / width) ** 2)) + 0.12 * np.exp(-away / (width * 4))
-        away = (self._rho - self._radius(np.arange(8.0), scale)) * np.float32(1 / 0.035)
+        away = (self._rho - self._radius(np.arange(8.0), scale)) * (1 / 0.035)
         glows = 0.22 * np.exp(-away * away)
         return np.asarray(levels**1.8 @ lines + drive.bands[i] ** 2 @ glows, dtype=np.float32)
 

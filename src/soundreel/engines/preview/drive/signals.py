@@ -126,7 +126,7 @@ def _clicks(onset: Curve, energy: Curve) -> NDArray[np.int64]:
     """Frames in which a click begins: out of near silence, and over in the next frame."""
     padded = np.pad(energy, (1, 2))
     before, after, later = padded[:-3], padded[2:-1], padded[3:]
-    quiet = np.float32(0.2) * np.maximum(energy, after)
+    quiet = 0.2 * np.maximum(energy, after)
     return np.flatnonzero((onset > 0.5) & (before < quiet) & (later < quiet))
 
 

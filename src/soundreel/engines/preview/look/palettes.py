@@ -118,9 +118,9 @@ def colour_table(palette: Palette) -> NDArray[np.float32]:
 
 def coloured(table: NDArray[np.float32], tone: Floats, hue: Floats | float) -> Floats:
     """(h, w, 3) colours of `tone` (0 and more); hue in cycles, -1 to 2."""
-    rows = np.full_like(tone, hue * HUES) if isinstance(hue, float) else hue * np.float32(HUES)
-    columns = tone * np.float32((TONES - 1) / FULL_TONE)
-    return held(table, columns, rows + np.float32(HUES))
+    rows = np.full_like(tone, hue * HUES) if isinstance(hue, float) else hue * HUES
+    columns = tone * ((TONES - 1) / FULL_TONE)
+    return held(table, columns, rows + HUES)
 
 
 def to_oklab(rgb: NDArray[np.floating]) -> NDArray[np.float64]:
