@@ -201,16 +201,23 @@ def _show_error(error: SoundreelError, *, as_json: bool) -> None:
         typer.echo(f"  hint: {spell(error.hint)}", err=True)
 
 
+_STOPS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+]
+
+
 @contextmanager
 def _stop_on_signals(control: RunControl) -> Iterator[None]:
-    """Ctrl-C and SIGTERM stop the job at the next frame or step; a second Ctrl-C at once."""
+    """Ctrl-C, SIGTERM and a terminal that is closed stop the job at the next frame or step; a
+    second Ctrl-C at once. Who started us deaf to one of them (nohup) meant it."""
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
         if control.cancelled:
             raise Cancelled("stopped at once")
         control.cancel()
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    heard = [number for number in _STOPS if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:
