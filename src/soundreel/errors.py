@@ -47,7 +47,7 @@ def _written(value: object) -> str:
         case list() | tuple() if all(isinstance(item, (str, Path)) for item in value):
             return f"[{', '.join(map(_written, value))}]"
         case _:
-            return f"<{type(value).__name__}>"
+            return type(value).__name__
 
 
 def _short(text: str) -> str:

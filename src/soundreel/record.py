@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -31,9 +32,15 @@ _LOCAL_FIELDS = ("audio", "image", "output")
 
 def file_hash(path: Path) -> str:
     """SHA-256 of the file, read once as long as it does not change."""
-    try:
+    with _reading(path):
         status = path.stat()
         return _hash(path.absolute(), *(getattr(status, name) for name in _IDENTITY))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as err:
         raise InputError(
             f"cannot read {path}: {err.strerror}", hint="check the name and the permissions"
@@ -69,12 +76,17 @@ def to_json(value: object) -> Any:
     return value
 
 
+def _is_file(path: Path) -> bool:
+    with _reading(path):
+        return path.is_file()
+
+
 def hash_inputs(request: Request) -> dict[str, dict[str, str]]:
     """Name and SHA-256 of every file that the request names, its options' files included."""
     return {
         name: {"name": path.name, "sha256": file_hash(path)}
         for name, path in request.files.items()
-        if path.is_file()
+        if _is_file(path)
     }
 
 
@@ -171,23 +183,29 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
 
     Raises InputError if the record is not ours or a file has other content.
     """
+    inputs = record["inputs"]
+    for name, about in inputs.items():
+        if file_hash(files[name]) != about["sha256"]:
+            raise InputError(
+                f"{files[name]} is not the file that this video was made from",
+                hint=f"find the original {about['name']} and put it beside the video",
+            )
     try:
         values = dict(record["request"])
-        inputs = record["inputs"]
         values["encoding"] = Encoding(**values["encoding"])
         options = dict(values.pop("options"))
-        for name, about in inputs.items():
-            if file_hash(files[name]) != about["sha256"]:
-                raise InputError(
-                    f"{files[name]} is not the file that this video was made from",
-                    hint=f"find the original {about['name']} and put it beside the video",
-                )
         options |= {name: files[name] for name in inputs if name in options}
         return Request(audio=files["audio"], image=files.get("image"), options=options, **values)
-    except (KeyError, TypeError, ValueError) as err:  # TypeError: a field that Request has not
+    except InputError as err:
         raise InputError(
-            f"the record of this video cannot be used: {err!r}", hint=_BY_HAND
+            _unusable(err.message), _BY_HAND, fields=err.fields, rule=err.rule
         ) from err
+    except (KeyError, TypeError, ValueError) as err:  # TypeError: a field that Request has not
+        raise InputError(_unusable(repr(err)), _BY_HAND) from err
+
+
+def _unusable(reason: str) -> str:
+    return f"the record of this video cannot be used: {reason}"
 
 
 def record_text(record: Mapping[str, object]) -> str:
