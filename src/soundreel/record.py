@@ -184,6 +184,8 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
     Raises InputError if the record is not ours or a file has other content.
     """
     inputs = record["inputs"]
+    if missing := sorted({"audio", *inputs} - set(files)):
+        raise InputError(_unusable(f"it does not say where {missing[0]} lies"), _BY_HAND)
     for name, about in inputs.items():
         if file_hash(files[name]) != about["sha256"]:
             raise InputError(
