@@ -40,6 +40,8 @@ OF_GENERATE = {"overwrite", "keep_job", "config", "to", "revision", "options", "
         (mention(output=Path("a.mp4")), "--output a.mp4"),
         (mention(lora=("a:0.8", "b")), "--lora a:0.8,b"),
         (mention(audio="x.wav"), "AUDIO x.wav"),
+        (mention(image="C:\\it's.png"), """--image 'C:\\it'"'"'s.png'"""),
+        (mention(tag="\x1b[2J\n\u202e\ud800"), r"--settings '\x1b[2J\n\u202e\ud800'"),
         ("leave `fps=` out, try `engine='wan'`.", "leave --fps out, try --engine wan."),
         ("it said `model` and `x = 1` and `(`=`", "it said `model` and `x = 1` and `(`=`"),
     ],

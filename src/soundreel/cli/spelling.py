@@ -71,8 +71,10 @@ def _read(mention: str) -> dict[str, str | None] | None:
 
 
 def _value(node: ast.expr, source: str) -> str | None:
-    if isinstance(node, ast.Constant):
-        return None if node.value is True else str(node.value)
+    """As it stands there: what acts on a terminal stays escaped."""
+    written = ast.get_source_segment(source, node) or ""
     if isinstance(node, ast.List):
         return ",".join(_value(item, source) or "" for item in node.elts)
-    return ast.get_source_segment(source, node) or ""
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return re.sub(r"\\(['\"\\])", r"\1", written[1:-1])
+    return None if written == "True" else written

@@ -25,6 +25,8 @@ MIN_SIDE, MAX_SIDE = 16, 4096
 MAX_RATE_TERM = 1_000_000
 MAX_SECONDS = 10**9
 MAX_DENOMINATOR = 10**24
+MAX_WHOLE = 2**256
+"""Python writes no whole number of more than 4300 digits."""
 
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
@@ -183,4 +185,6 @@ def _is_plain(value: object, depth: int = 4) -> bool:
         )
     if isinstance(value, (list, tuple)):
         return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
-    return value is None or isinstance(value, (bool, int, float, str, Path))
+    if isinstance(value, int):
+        return abs(value) < MAX_WHOLE
+    return value is None or isinstance(value, (float, str, Path))
