@@ -18,7 +18,8 @@ from soundreel.errors import mention
 from soundreel.options.table import REQUEST_OPTIONS
 
 SOURCE = Path(soundreel.__file__).parent
-OF_COMFYUI = {"--max-upload-size", "--lowvram"}
+OF_OTHERS = {"--max-upload-size", "--lowvram", "--upgrade"}
+"""Flags of ComfyUI and of pip."""
 OF_GENERATE = {"overwrite", "keep_job", "config", "to", "revision", "options", "encoding"}
 """Parameters of functions, which the command line has as flags."""
 
@@ -76,7 +77,7 @@ def test_only_the_command_line_spells_flags() -> None:
         for path in modules()
         for line, text in texts(path)
         for flag in re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)
-        if flag not in OF_COMFYUI
+        if flag not in OF_OTHERS
     ]
     assert not flags
 

@@ -23,7 +23,7 @@ SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "File", "Run"
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 MAX_RATE_TERM = 1_000_000
-MAX_SECONDS = 10**9
+MAX_SECONDS = MAX_FRAMES = 10**9
 MAX_DENOMINATOR = 10**24
 MAX_WHOLE = 2**256
 """Python writes no whole number of more than 4300 digits."""
@@ -82,7 +82,8 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "num_frames", names=("frames",), panel=SOUND, metavar="N",
-        kind=Annotated[_Whole, Field(ge=1)], optional=True, rule="make at least 1 frame",
+        kind=Annotated[_Whole, Field(ge=1, le=MAX_FRAMES)], optional=True,
+        rule=f"from 1 to {MAX_FRAMES} frames",
         help="Exactly so many pictures (before interpolation); 77 are 4.8 s at 16 fps.",
     ),
     Option(
