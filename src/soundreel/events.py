@@ -66,6 +66,16 @@ class StepDone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SamplingProgress(Event):
+    """`done` of `total` equal parts of the sampling of chunk `chunk` are done. Told inside the
+    steps, where the engine can; a part is one block of the model in one pass."""
+
+    chunk: int
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class FrameDone(Event):
     """`done` of `total` output pictures are encoded."""
 
@@ -121,7 +131,7 @@ class RunControl:
             self.on_event(event)
 
     def cancel(self) -> None:
-        """Ask the job to stop at the next frame or sampling step."""
+        """Ask the job to stop at the next frame or sampling step, or inside it where possible."""
         self._stop.set()
 
     @property

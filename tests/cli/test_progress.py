@@ -7,8 +7,17 @@ import io
 import pytest
 from rich.console import Console
 
+from soundreel.cli import progress
 from soundreel.cli.progress import Live, Plain, Reporter
-from soundreel.events import ChunkSealed, ChunkStarted, Event, FrameDone, Notice, StageStarted
+from soundreel.events import (
+    ChunkSealed,
+    ChunkStarted,
+    Event,
+    FrameDone,
+    Notice,
+    SamplingProgress,
+    StageStarted,
+)
 from soundreel.events import StepDone as Step
 
 JOB: tuple[Event, ...] = (
@@ -49,3 +58,21 @@ def test_a_log_has_plain_lines(capsys: pytest.CaptureFixture[str]) -> None:
     shown = capsys.readouterr().err
     assert "chunk 1/3: done by an earlier run" in shown
     assert "\x1b" not in shown
+
+
+def test_the_time_left_of_sampling_is_told_from_parts_of_a_step(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of four steps is a quarter done after 10 s, of which loading took 4."""
+    clock = iter(range(0, 10_000, 2))
+    monkeypatch.setattr("soundreel.cli.progress.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
+    reporter = Plain()
+    for event in (ChunkStarted(0, 1, 80), *(SamplingProgress(0, n, 400) for n in (10, 20, 30))):
+        reporter.handle(event)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split(" ", 2)[2:] for line in lines[1:]] == [
+        [],
+        ["228 s of sampling left"],  # 380 parts at 10 in 6 s of a clock that moves when asked
+        ["222 s of sampling left"],
+    ]

@@ -94,9 +94,11 @@ ROOMS: dict[str, dict[str, set[str]]] = {
 }
 BESIDE = (
     "options",
+    "allocator",
     "components",
     "motion",
     "sampler",
+    "pulse",
     "latent_preview",
     "session",
     "job",

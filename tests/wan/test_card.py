@@ -19,6 +19,7 @@ from torch import Tensor
 from soundreel.api import plan_request
 from soundreel.audio.load import probe
 from soundreel.config import Settings
+from soundreel.engines.wan import pulse
 from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.pictures import PoseVideo
@@ -48,7 +49,8 @@ WIDE = (TILE + 8) * 8
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """There are no streams without a card, and no numbers in the pictures of one."""
-    monkeypatch.setattr(stream, "has_streams", lambda _: False)
+    for module in (stream, pulse):
+        monkeypatch.setattr(module, "has_streams", lambda _: False)
     monkeypatch.setattr(session_module, "to_rgb", _shape_of_pictures)
     with wan_tiny.one_thread():
         yield

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ pytest.importorskip("torch")
 
 from soundreel.api import generate
 from soundreel.config import Settings
+from soundreel.engines.wan import allocator
 from soundreel.engines.wan import engine as engine_module
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.files import lookup
@@ -136,9 +138,76 @@ def test_machine_without_weights_is_told_so_without_importing_torch(tmp_path: Pa
 
 
 def test_missing_packages_are_named(engine: WanEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "PACKAGES", ("torch", "no_such_package"))
+    monkeypatch.setattr(engine_module, "PACKAGES", {"torch": "2.13", "no_such_package": "1"})
     with pytest.raises(EngineUnavailable, match="no_such_package"):
         engine.find(request_for())
+
+
+@pytest.mark.parametrize(
+    ("here", "old"),
+    [("0.36.0", True), ("0.42", False), ("0.42.1+cu130", False), ("0.41.9", True), ("1.0", False)],
+)
+def test_packages_that_are_too_old_are_refused(
+    engine: WanEngine, monkeypatch: pytest.MonkeyPatch, here: str, old: bool
+) -> None:
+    monkeypatch.setattr(engine_module, "PACKAGES", {"diffusers": "0.42"})
+    monkeypatch.setattr(engine_module, "version", lambda _: here)
+    fault = engine_module._missing_packages()
+    assert fault == (f"diffusers 0.42 or newer ({here} is here)" if old else "")
+
+
+def test_the_oldest_packages_that_are_allowed_are_those_that_are_tested() -> None:
+    root = Path(__file__).parents[2]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+    wanted = project["project"]["optional-dependencies"]["wan"]
+    floors = dict(each.split(">=") for each in wanted)
+    assert engine_module.PACKAGES.items() <= floors.items()
+    lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    tested = dict(line.split("==") for line in lines if "==" in line)
+    assert engine_module.PACKAGES.keys() <= tested.keys()
+    for name, release in tested.items():
+        assert f"{release}.".startswith(f"{floors[name]}."), name
+
+
+@pytest.mark.parametrize(
+    ("build", "given", "expected"),
+    [
+        ("2.13.0", {}, "expandable_segments:True"),
+        ("2.13.0+cu130", {}, "expandable_segments:True"),
+        ("2.13.0+cpu", {}, None),
+        ("2.13.0+rocm7.1", {}, None),
+        ("2.13.0", {"PYTORCH_ALLOC_CONF": "backend:native"}, "backend:native"),
+        ("2.13.0", {"PYTORCH_CUDA_ALLOC_CONF": "backend:native"}, None),
+    ],
+)
+def test_segments_expand_on_cuda_unless_the_user_set_something(
+    monkeypatch: pytest.MonkeyPatch, build: str, given: dict[str, str], expected: str | None
+) -> None:
+    environment = dict(given)
+    monkeypatch.setattr("os.environ", environment)
+    monkeypatch.setattr(allocator, "version", lambda _: build)
+    monkeypatch.setattr("sys.platform", "linux")
+    allocator.use_expandable_segments()
+    assert environment.get("PYTORCH_ALLOC_CONF") == expected
+
+
+def test_a_job_runs_without_accelerate() -> None:
+    code = (
+        "import sys\n"
+        "sys.modules['accelerate'] = None\n"
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from soundreel.engines.wan.files.lookup import find_weights\n"
+        "from soundreel.engines.wan.files.selection import Selection\n"
+        "from soundreel.engines.wan.job import make_components\n"
+        "from soundreel.engines.wan.memory.offload import Residence\n"
+        "cpu = torch.device('cpu')\n"
+        f"files = Selection(find_weights((Path({str(wan_tiny.model_folder())!r}),)), ())\n"
+        "parts = make_components(files, Residence(cpu, 'block'), dtype=torch.float32)\n"
+        "text = parts.text().encode('a cat')\n"
+        "print(text.shape, parts.vae(), parts.transformer(), parts.audio())\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 def test_a_request_that_can_work_passes(engine: WanEngine) -> None:

@@ -17,12 +17,37 @@ from soundreel.events import (
     Event,
     FrameDone,
     Notice,
+    SamplingProgress,
     StageStarted,
     StepDone,
 )
 
 _PLAIN_SECONDS = 5.0
 """A plain progress line at most this often."""
+
+
+class Sampling:
+    """How far a chunk's sampling is: the step, and the time left from what was done so far."""
+
+    def __init__(self) -> None:
+        self._step = ""
+        self._began: tuple[int, float] | None = None  # parts done, and when
+
+    def begin(self) -> None:
+        """A chunk begins."""
+        self._step, self._began = "", None
+
+    def step(self, step: int, steps: int) -> str:
+        self._step = f" [{step}/{steps}]"
+        return self._step
+
+    def progress(self, done: int, total: int) -> str:
+        now = time.monotonic()
+        first, start = self._began = self._began or (done, now)
+        if done == first:  # its parts may have waited for weights to be loaded
+            return self._step
+        left = (total - done) * (now - start) / (done - first)
+        return f"{self._step} {left:.0f} s of sampling left"
 
 
 class Reporter(Protocol):
@@ -65,6 +90,7 @@ class Plain(Silent):
         self._last = 0.0
         self._start = time.monotonic()
         self._first: int | None = None
+        self._sampling = Sampling()
 
     def handle(self, event: Event) -> None:
         match event:
@@ -74,11 +100,15 @@ class Plain(Silent):
                 self._print(f"{stage} ...")
             case ChunkStarted(index, count, frames):
                 self._chunk = f"chunk {index + 1}/{count}"
+                self._sampling.begin()
                 self._print(f"{self._chunk}: {frames} frames")
             case ChunkSealed(index, count, resumed=True):
                 self._print(f"chunk {index + 1}/{count}: done by an earlier run")
             case StepDone(_, step, steps):
-                self._now_and_then(f"[{step}/{steps}] {self._chunk}", last=step == steps)
+                told = self._sampling.step(step, steps)
+                self._now_and_then(self._chunk + told, last=step == steps)
+            case SamplingProgress(_, done, total):
+                self._now_and_then(self._chunk + self._sampling.progress(done, total), last=False)
             case FrameDone(done, total):
                 self._now_and_then(self._frames(done, total), last=done == total)
             case _:
@@ -118,6 +148,7 @@ class Live(Silent):
         )
         self._task: TaskID | None = None
         self._chunk = ""
+        self._sampling = Sampling()
         self._rate = (0.0, 0)  # when the counting began, and at which frame
 
     def __enter__(self) -> Self:
@@ -135,9 +166,12 @@ class Live(Silent):
                 self._show(stage, 0, None)
             case ChunkStarted(index, count, _):
                 self._chunk = f"chunk {index + 1}/{count}"
+                self._sampling.begin()
                 self._show(self._chunk, None, None)
             case StepDone(_, step, steps):
-                self._show(f"{self._chunk} [{step}/{steps}]", None, None)
+                self._show(self._chunk + self._sampling.step(step, steps), None, None)
+            case SamplingProgress(_, done, total):
+                self._show(self._chunk + self._sampling.progress(done, total), None, None)
             case FrameDone(done, total):
                 self._show(self._chunk, done, total)
             case _:

@@ -3,6 +3,7 @@ that, and behind `memory.device` lies what torch says of this machine."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from importlib.util import find_spec
 
 from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session
+from soundreel.engines.wan.allocator import use_expandable_segments
 from soundreel.engines.wan.files.lookup import Found, choose, scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import Selection, select, weight_checks
@@ -22,10 +24,12 @@ from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 from soundreel.video.reader import probe_video
 
-PACKAGES = (
-    *("torch", "diffusers", "transformers", "accelerate", "safetensors"),
-    *("ftfy", "tokenizers", "sentencepiece"),
-)
+PACKAGES = {
+    **{"torch": "2.13", "diffusers": "0.42", "transformers": "5.24", "safetensors": "0.8"},
+    **{"tokenizers": "0.23", "sentencepiece": "0.2.3", "ftfy": "6.3"},
+}
+"""What is imported, and the oldest release that is tested: as in the extra `wan`."""
+
 _INSTALL = "pip install 'soundreel[wan]'"
 
 
@@ -57,6 +61,7 @@ class WanEngine:
         if missing:
             raise EngineUnavailable(f"engine wan needs {missing}", hint=_INSTALL)
         files = _select(self._found(), options)
+        use_expandable_segments()
         from soundreel.engines.wan.memory.device import choose_device, default_dtype
 
         device = choose_device()
@@ -159,5 +164,19 @@ def _estimate(
 
 
 def _missing_packages() -> str:
-    """Looked for, not imported: that would take seconds."""
-    return ", ".join(name for name in PACKAGES if find_spec(name) is None)
+    """Those that are not there or too old. Looked for, not imported: that would take seconds."""
+    told = (_fault(name, floor) for name, floor in PACKAGES.items())
+    return ", ".join(text for text in told if text)
+
+
+def _fault(name: str, floor: str) -> str:
+    if find_spec(name) is None:
+        return name
+    here = version(name)
+    return f"{name} {floor} or newer ({here} is here)" if _release(here) < _release(floor) else ""
+
+
+def _release(text: str) -> tuple[int, ...]:
+    """2.13.0+cu130 -> (2, 13, 0); 2.14.0.dev20261101 -> (2, 14, 0)."""
+    match = re.match(r"\d+(\.\d+)*", text)
+    return tuple(int(part) for part in match[0].split(".")) if match else ()

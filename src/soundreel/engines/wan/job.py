@@ -136,6 +136,7 @@ def _way(
 ) -> tuple[OffloadLevel, bool]:
     """Offload level and whether the VAE is tiled. Raises EngineUnavailable if nothing fits."""
     given = None if options.offload == "auto" else options.offload
+    free_memory()
     free = free_bytes()
     if free is None or files.is_small:
         return given or "none", False

@@ -18,7 +18,7 @@ length.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,14 +30,15 @@ from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, 
 from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, clip_sound
 from soundreel.engines.wan.encoders.vae import SPACE
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
-from soundreel.engines.wan.memory.offload import retry_lower
+from soundreel.engines.wan.memory.offload import free_memory, retry_lower
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.motion import Motion, survivors
 from soundreel.engines.wan.options import WanOptions
+from soundreel.engines.wan.pulse import Pulse
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
 from soundreel.engines.wan22 import MOTION_FRAMES, TEXT_TOKENS
 from soundreel.errors import EngineError, OutOfMemory, mention
-from soundreel.events import Notice, RunControl, StepDone, StepPreview
+from soundreel.events import Notice, RunControl, SamplingProgress, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.timeline.grid import latents_for, pictures_of
 from soundreel.types import Chunk, Frame, Plan, Rgb
@@ -137,6 +138,7 @@ class WanSession:
     def _encode_inputs(self, control: RunControl) -> Iterator[Inputs]:
         with _memory_errors():
             text, null_text = self._encode_texts(control)
+            free_memory()
             control.raise_if_cancelled()
             reference, first_motion = self._encode_reference(control)
             sound = self._encode_sound()
@@ -196,9 +198,22 @@ class WanSession:
         with parts.resident(model), torch.no_grad():
             predict = self._predictor(model, chunk, size, pose)
             solver = make_solver(options.sampling)
-            for step in denoise(predict, noise, solver, control.raise_if_cancelled):
-                self._report(chunk, step, control)
+            with self._pulse(model, chunk, control):
+                for step in denoise(predict, noise, solver, control.raise_if_cancelled):
+                    self._report(chunk, step, control)
         return step.latents
+
+    def _pulse(
+        self, model: WanS2VTransformer3DModel, chunk: Chunk, control: RunControl
+    ) -> AbstractContextManager[None]:
+        """Tells and stops inside the steps."""
+
+        def beat(done: int, total: int) -> None:
+            control.emit(SamplingProgress(chunk.index, done, total))
+            control.raise_if_cancelled()
+
+        passes = self._options.sampling.steps * (1 if self._ready.null_text is None else 2)
+        return Pulse(model, model.blocks, passes, self._parts.device, beat)
 
     def _predictor(
         self,

@@ -20,11 +20,12 @@ def default_dtype(device: torch.device) -> torch.dtype:
 
 
 def free_bytes() -> int | None:
-    """Free bytes of the device, None where it cannot be asked."""
+    """Free bytes of the device at this moment, None where it cannot be asked. What torch keeps of
+    an earlier job counts as used: `offload.empty_caches` before."""
     if torch.cuda.is_available():
         return int(torch.cuda.mem_get_info()[0])
     if torch.backends.mps.is_available():
-        return int(torch.mps.recommended_max_memory())
+        return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
     return None
 
 

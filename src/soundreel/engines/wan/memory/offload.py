@@ -68,6 +68,7 @@ class Residence:
         finally:
             if self.level != "none":
                 self._leave(model)
+                empty_caches()
 
     def lower(self) -> str | None:
         """Go one level down. Returns the sentence to say, None at the lowest level."""
@@ -147,6 +148,12 @@ def free_memory() -> None:
     """Give cached memory back, of the device and page-locked: what a failed attempt held is in its
     traceback until now."""
     gc.collect()
+    empty_caches()
+
+
+def empty_caches() -> None:
+    """Give back what torch keeps of memory that nobody uses any more: what one model leaves does
+    not fit the next one."""
     accelerator = torch.accelerator.current_accelerator()
     if accelerator is not None:
         getattr(torch, accelerator.type).empty_cache()
