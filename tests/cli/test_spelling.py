@@ -20,7 +20,10 @@ from soundreel.options.table import REQUEST_OPTIONS
 SOURCE = Path(soundreel.__file__).parent
 OF_OTHERS = {"--max-upload-size", "--lowvram", "--upgrade"}
 """Flags of ComfyUI and of pip."""
-OF_GENERATE = {"overwrite", "keep_job", "config", "to", "revision", "options", "encoding"}
+OF_GENERATE = {
+    *("overwrite", "keep_job", "config", "to", "revision", "options", "encoding"),
+    *("log_file", "report"),
+}
 """Parameters of functions, which the command line has as flags."""
 
 

@@ -106,9 +106,14 @@ def test_a_short_word_does_not_mask_every_text() -> None:
 
 def test_the_environments_secrets_are_declared_by_their_names() -> None:
     keep_environment_secret(
-        {"HF_TOKEN": PRIVATE, "HOME": "/home/me", "AWS_SECRET_ACCESS_KEY": "qwertz"}
+        {
+            "HF_TOKEN": PRIVATE,
+            "HOME": "/home/me",
+            "AWS_SECRET_ACCESS_KEY": "qwertz12",
+            "A_TOKEN": "true",
+        }
     )
-    assert redacted(f"{PRIVATE} qwertz /home/me") == "*** *** /home/me"
+    assert redacted(f"{PRIVATE} qwertz12 /home/me true") == "*** *** /home/me true"
     assert is_secret_name("RUNPOD_API_KEY")
     assert not is_secret_name("PATH")
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
+import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
@@ -19,6 +20,7 @@ from soundreel.cli.arguments import (
     ConfigFile,
     Gpu,
     JsonFlag,
+    LogPath,
     QuietFlag,
     Replay,
     make_request,
@@ -26,6 +28,7 @@ from soundreel.cli.arguments import (
     request_command,
 )
 from soundreel.cli.inspect import doctor, engines, probe
+from soundreel.cli.logfile import LogFile
 from soundreel.cli.models import app as models_app
 from soundreel.cli.report import (
     error_json,
@@ -34,9 +37,11 @@ from soundreel.cli.report import (
     result_json,
     result_summary,
 )
-from soundreel.cli.spelling import spell
+from soundreel.cli.say import name, say, say_error, say_json
 from soundreel.errors import Cancelled, InputError, SoundreelError, WorkError
 from soundreel.events import RunControl
+from soundreel.safe.secrets import keep_environment_secret
+from soundreel.safe.text import harmless
 
 
 class _Group(TyperGroup):
@@ -65,7 +70,7 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from soundreel.versions import soundreel_version
 
-        typer.echo(f"soundreel {soundreel_version()}")
+        say(f"soundreel {soundreel_version()}")
         raise typer.Exit
 
 
@@ -95,26 +100,30 @@ def generate(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
     replay: Replay = None,
+    log_file: LogPath = None,
     **given: Any,
 ) -> None:
     """Make a video of a sound. Run the same command again after a stop: it goes on where it was."""
     from soundreel import api
     from soundreel.cli.progress import make_reporter
 
-    with make_reporter(quiet=quiet or as_json) as reporter:
-        control = RunControl(reporter.handle)
+    silent = quiet or as_json
+    with make_reporter(quiet=silent) as reporter, LogFile(log_file, reporter.handle) as log:
+        control = RunControl(log.handle)
         with _stop_on_signals(control):
+            settings = make_settings(given, config)
+            log.write("settings", repr(settings))
             result = api.generate(
                 make_request(audio, given, config, replay),
-                make_settings(given, config),
+                settings,
                 control=control,
                 overwrite=overwrite,
                 keep_job=keep_job,
             )
     if as_json:
-        typer.echo(json.dumps(result_json(result), indent=2, ensure_ascii=False))
+        say_json(result_json(result))
     else:
-        typer.echo(str(result.path) if quiet else result_summary(result))
+        say(name(result.path) if quiet else result_summary(result))
 
 
 @app.command()
@@ -139,14 +148,15 @@ def plan(
             RunControl(reporter.handle),
         )
     if as_json:
-        typer.echo(json.dumps(plan_json(made, estimate), indent=2, ensure_ascii=False))
+        say_json(plan_json(made, estimate))
     else:
-        typer.echo(plan_report(made, estimate))
+        say(plan_report(made, estimate))
 
 
 _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 """Click's UsageError: Typer brings Click along in some versions, and imports it in others."""
 _HELP_HINT = "see soundreel --help"
+_LONGEST_TRACE = 10_000
 
 app.command()(probe)
 app.command()(doctor)
@@ -165,40 +175,47 @@ def main() -> None:
 def run(args: list[str]) -> int:
     """Run the program; returns its exit code."""
     as_json = "--json" in args
+    keep_environment_secret(os.environ)
     try:
-        # Typer shows a usage error in a box; as a document it is ours to print.
-        return _ended(app(args, standalone_mode=not as_json))
+        # Typer shows a usage error in a box; as a document, and where words in it could act on the
+        # terminal, it is ours to print.
+        plain = not as_json and all(harmless(word) == word for word in args)
+        return _ended(app(args, standalone_mode=plain))
     except SystemExit as end:
         return _ended(end.code)
     except _USAGE_ERROR as err:
         _show_error(InputError(err.format_message(), hint=_HELP_HINT), as_json=as_json)
         return InputError.exit_code
     except Cancelled:
-        typer.echo("stopped; run the same command again to go on", err=True)
+        say_error("stopped; run the same command again to go on")
         return Cancelled.exit_code
     except SoundreelError as err:
         _show_error(err, as_json=as_json)
         return err.exit_code
     except OSError as err:  # what is ours to read and write raises our own errors
-        typer.echo(f"error: cannot print the result: {err.strerror}", err=True)
+        say_error(f"error: cannot print the result: {err.strerror}")
         return WorkError.exit_code
+    except Exception as err:  # a fault of ours: its traceback may hold a secret
+        say_error("".join(traceback.format_exception(err))[-_LONGEST_TRACE:])
+        say_error(f"error: unexpected {type(err).__name__}, which is a fault of soundreel")
+        say_error("  hint: please report it with the file of: soundreel doctor --report FILE")
+        return SoundreelError.exit_code
 
 
 def _ended(code: object) -> int:
     """What Typer returns or exits with; it makes a silent 130 of Ctrl-C."""
     if code == Cancelled.exit_code:
-        typer.echo("stopped", err=True)
+        say_error("stopped")
     return code if isinstance(code, int) else 0
 
 
 def _show_error(error: SoundreelError, *, as_json: bool) -> None:
     if as_json:
-        document = {"error": error_json(error)}
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        say_json({"error": error_json(error)})
         return
-    typer.echo(f"error: {spell(error.message)}", err=True)
+    say_error(f"error: {error.message}")
     if error.hint:
-        typer.echo(f"  hint: {spell(error.hint)}", err=True)
+        say_error(f"  hint: {error.hint}")
 
 
 _STOPS = [

@@ -33,7 +33,7 @@ _NOT_SHARED = ("gpu",)
 """Settings that not every command takes."""
 _OWN = {
     *("audio", "as_json", "config", "from", "help"),
-    *("json", "keep_job", "overwrite", "quiet", "replay"),
+    *("json", "keep_job", "log_file", "overwrite", "quiet", "replay"),
 }
 """Names that single commands take."""
 
@@ -72,6 +72,15 @@ QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only error
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings file (TOML).", rich_help_panel=RUN),
+]
+LogPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--log-file",
+        metavar="FILE",
+        help="Write all that happens, without secrets, for a bug report.",
+        rich_help_panel=RUN,
+    ),
 ]
 Url = Annotated[str | None, _typer_option(_SETTINGS["url"])]
 ModelsDir = Annotated[list[Path] | None, _typer_option(_SETTINGS["models_dir"])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +12,11 @@ from rich.table import Table
 
 from soundreel import registry
 from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, QuietFlag, Url, make_settings
+from soundreel.cli.say import name, say, say_json
 from soundreel.cli.spelling import spell
 from soundreel.config import Settings
 from soundreel.errors import EngineUnavailable, InputError, SoundreelError
+from soundreel.safe.text import shown
 from soundreel.types import Check
 
 SUMMARIES = {
@@ -33,39 +34,51 @@ def probe(
     """Show what a sound or video file holds, and what soundreel wrote into it."""
     facts = _probe_facts(file)
     if as_json:
-        typer.echo(json.dumps(facts, indent=2, ensure_ascii=False))
+        say_json(facts)
         return
     for kind, values in facts.items():
         if isinstance(values, dict):
-            shown = ", ".join(f"{name} {value}" for name, value in values.items() if value != "")
-            typer.echo(f"{kind}: {shown}")
+            told = ", ".join(f"{key} {value}" for key, value in values.items() if value != "")
+            say(f"{kind}: {name(told)}")
         else:
-            typer.echo(f"{kind}: {values}")
+            say(f"{kind}: {name(values)}")
 
 
 def doctor(
     url: Url = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report", metavar="FILE", help="Write what a bug report needs, without secrets."
+        ),
+    ] = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
     """Show what can run here, what is missing, and how to get it."""
     settings = make_settings({"url": url, "models_dir": models_dir}, config)
-    found = {name: _diagnose(name, settings) for name in registry.engine_names()}
+    found = {engine: _diagnose(engine, settings) for engine in registry.engine_names()}
+    if report is not None:
+        from soundreel.cli.bugreport import write_report
+
+        write_report(report, settings, config, found)
     if as_json:
-        typer.echo(json.dumps({name: _checks_json(checks) for name, checks in found.items()}))
+        say_json({engine: _checks_json(checks) for engine, checks in found.items()}, indent=None)
     else:
         _print_checks(found, quiet=quiet)
+        if report is not None:
+            say(f"report written: {name(report)}")
     if url is not None and not all(check.serves for check in found["comfyui"]):
         raise typer.Exit(EngineUnavailable.exit_code)  # the server that was named cannot serve
 
 
 def _print_checks(found: dict[str, list[Check]], *, quiet: bool) -> None:
     console = Console(highlight=False)
-    for name, checks in found.items():
+    for engine, checks in found.items():
         ready = all(check.serves for check in checks)
-        console.print(f"[bold]{name}[/bold]: {'ready' if ready else 'not ready'}")
+        console.print(f"[bold]{_cell(engine)}[/bold]: {'ready' if ready else 'not ready'}")
         if not quiet:
             console.print(_table(checks))
 
@@ -74,10 +87,11 @@ def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     """List the engines."""
     names = registry.engine_names()
     if as_json:
-        typer.echo(json.dumps({name: SUMMARIES.get(name, "") for name in names}, indent=2))
+        say_json({engine: SUMMARIES.get(engine, "") for engine in names})
         return
-    for name in names:
-        typer.echo(name if quiet else f"{name:10} {SUMMARIES.get(name, 'from another package')}")
+    for engine in names:
+        about = SUMMARIES.get(engine, "from another package")
+        say(name(engine) if quiet else f"{name(engine):10} {about}")
 
 
 def _probe_facts(file: Path) -> dict[str, Any]:
@@ -142,5 +156,10 @@ def _table(checks: list[Check]) -> Table:
         lacking = "[yellow]without[/yellow]" if check.optional else "[red]missing[/red]"
         mark = "[green]ok[/green]" if check.ok else lacking
         said = (check.name, spell(check.found), spell(check.hint) if not check.ok else "")
-        table.add_row(mark, *map(escape, said))  # "soundreel[wan]" is not markup
+        table.add_row(mark, *map(_cell, said))
     return table
+
+
+def _cell(text: str) -> str:
+    """Rich reads "soundreel[wan]" as markup, and passes control characters on."""
+    return escape(shown(text))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, make_settings
+from soundreel.cli.say import name, say, say_json
 from soundreel.errors import InputError, WorkError
+from soundreel.safe.text import shown
 
 if TYPE_CHECKING:
     from soundreel.engines.wan.files.lookup import Found, WeightSet
@@ -47,13 +48,13 @@ def show(
     chosen = choose(found)
     if as_json:
         looked_in = [{"origin": place.origin, "folder": str(place.folder)} for place in where]
-        typer.echo(json.dumps({**_json(found, chosen), "looked_in": looked_in}, indent=2))
+        say_json({**_json(found, chosen), "looked_in": looked_in})
         return
-    for line in (*_slot_lines(chosen), *_other_lines(found, chosen)):
-        typer.echo(line)
-    typer.echo("looked in:" if where else "looked nowhere: no models folder is known")
+    for line in (*_slot_lines(chosen), *_other_lines(found, chosen), *_faulty_lines(found)):
+        say(line)
+    say("looked in:" if where else "looked nowhere: no models folder is known")
     for place in where:
-        typer.echo(f"  {place.folder} ({place.origin})")
+        say(f"  {name(place.folder)} ({place.origin})")
 
 
 @app.command()
@@ -86,12 +87,12 @@ def pull(
         filled -= {slot.name for slot in choose(found).missing}
         wanted = [file for file in wanted if file.slot not in filled]
     if not wanted:
-        typer.echo("nothing is missing: see soundreel models")
+        say("nothing is missing: see soundreel models")
         return
-    for path in download.pull(wanted, to, typer.echo, revision=revision):
-        typer.echo(f"  {path}")
+    for path in download.pull(wanted, to, _report, revision=revision):
+        say(f"  {name(path)}")
     if to is not None and to.resolve() not in {folder.resolve() for folder in folders}:
-        typer.echo(f"tell soundreel of this folder: --models-dir {to}, or models_dir in its config")
+        say(f"tell soundreel of this folder: --models-dir {name(to)}, or models_dir in its config")
 
 
 @app.command()
@@ -108,11 +109,11 @@ def verify(
     verdicts = [download.verify(item) for item in known]
     if as_json:
         rows = [{"path": str(v.path), "ok": v.ok, "text": v.text} for v in verdicts]
-        typer.echo(json.dumps(rows, indent=2))
+        say_json(rows)
     else:
         for verdict in verdicts:
             mark = {True: "ok     ", False: "DAMAGED", None: "?      "}[verdict.ok]
-            typer.echo(f"{mark} {verdict.path}: {verdict.text}")
+            say(f"{mark} {name(verdict.path)}: {verdict.text}")
     damaged = [verdict.path.name for verdict in verdicts if verdict.ok is False]
     if damaged:
         raise WorkError(
@@ -146,10 +147,21 @@ def _other_lines(found: Sequence[Found], chosen: WeightSet) -> list[str]:
     return ["also found:", *(f"  {_about(item)}" for item in others)] if others else []
 
 
+def _faulty_lines(found: Sequence[Found]) -> list[str]:
+    """A line for each file that cannot be read, whatever it may be."""
+    faulty = [item for item in found if item.kind.name == "UNKNOWN" and item.problem]
+    return ["cannot be read:", *(f"  {shown(item.problem)}" for item in faulty)] if faulty else []
+
+
+def _report(text: str) -> None:
+    """What a download says, a mirror's address among it."""
+    say(shown(text))
+
+
 def _about(item: Found) -> str:
     facts = f"{item.kind.value}, {item.number_format}, {item.size / 1e9:.1f} GB, {item.origin}"
     problem = f"; cannot be used: {item.problem}" if item.problem else ""
-    return f"{item.path} ({facts}{problem})"
+    return f"{name(item.path)} ({name(facts)}{shown(problem)})"
 
 
 def _json(found: Sequence[Found], chosen: WeightSet) -> dict[str, object]:

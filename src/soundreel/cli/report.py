@@ -6,6 +6,7 @@ import json
 from fractions import Fraction
 from typing import Any
 
+from soundreel.cli.say import name
 from soundreel.cli.spelling import spell
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
@@ -61,7 +62,7 @@ def result_summary(result: Result) -> str:
     rate = made * plan.interpolation.factor / max(sum(result.timings.values()), 1e-9)
     speed = f"({rate:.1f} frames/s)" if made else "(all frames are from an earlier run)"
     return (
-        f"{result.path}\n"
+        f"{name(result.path)}\n"
         f"  {_count(plan.output_frames, 'frame')}, {format_seconds(plan.audio.duration)} s at "
         f"{format_seconds(plan.output_fps)} fps, {plan.request.width}x{plan.request.height}, "
         f"engine {plan.request.engine}, seed {plan.request.seed}\n"
@@ -99,7 +100,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
     """The plan as a person reads it."""
     request = plan.request
     lines = [
-        f"{request.audio.name}: {format_seconds(plan.audio.duration)} s from "
+        f"{name(request.audio.name)}: {format_seconds(plan.audio.duration)} s from "
         f"{format_seconds(plan.audio.start)} s, {_count(plan.num_frames, 'frame')} at "
         f"{format_seconds(plan.fps)} fps, {request.width}x{request.height}, "
         f"engine {request.engine}",
