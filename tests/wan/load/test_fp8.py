@@ -143,6 +143,18 @@ def test_the_scale_is_not_rounded_to_the_compute_dtype() -> None:
     assert dequantise(weight, scale, torch.bfloat16).item() == torch.tensor(3.00879).bfloat16()
 
 
+def test_a_layer_with_a_scale_a_row_loads_and_multiplies() -> None:
+    state = fp8_state()
+    rows = torch.rand(32, 1) + 0.5
+    state["first.scale_weight"] = rows
+    layer = filled(state).get_submodule("first")
+    x = torch.randn(3, 16)
+    expected = torch.nn.functional.linear(
+        x, state["first.weight"].float() * rows, state["first.bias"]
+    )
+    assert torch.equal(layer(x), expected)
+
+
 def test_missing_scale_is_an_error() -> None:
     state = fp8_state()
     del state["last.scale_weight"]

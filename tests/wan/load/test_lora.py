@@ -12,15 +12,19 @@ pytest.importorskip("torch")
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from soundreel.engines.wan.load.fp8 import ScaledLinear, split_scales
 from soundreel.engines.wan.load.lora import (
     LoraLinear,
     LoraReport,
     LoraSpec,
+    LowRank,
     apply_loras,
 )
 from soundreel.engines.wan.load.mapped import empty_model, fill
+from soundreel.engines.wan.memory.stream import BlockStream
+from soundreel.engines.wan.model.layers import ready, restored
 from soundreel.errors import InputError
 
 CPU = torch.device("cpu")
@@ -127,6 +131,64 @@ def test_eight_bit_weights_are_not_touched(tmp_path: Path) -> None:
     assert isinstance(wrapped.base_layer, ScaledLinear)
     assert wrapped.weight.element_size() == 1
     assert torch.allclose(net(x), before + x @ DOWN.T @ UP.T, atol=1e-5)
+
+
+class OnActivations(nn.Module):
+    """The layer as Hu et al. write it: the LoRAs act on what comes in."""
+
+    def __init__(self, layer: LoraLinear, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.weight, self.bias = restored(layer.base_layer, dtype)
+        self.loras = [lora for lora in layer.loras if isinstance(lora, LowRank)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.linear(x, self.weight, self.bias)
+        for lora in self.loras:
+            y = y + F.linear(F.linear(x, lora.down), lora.up) * lora.scale
+        return y
+
+
+def scaled_net(dtype: torch.dtype, rows: bool) -> tuple[nn.Module, str]:
+    """A net of 8-bit weights with one scale a layer or a row, and its layer's name."""
+    torch.manual_seed(1)
+    state, name = Net().state_dict(), "blocks.0.self_attn.q"
+    state[f"{name}.weight"] = state[f"{name}.weight"].to(torch.float8_e4m3fn)
+    state[f"{name}.scale_weight"] = torch.rand(12, 1) + 0.5 if rows else torch.tensor(0.7)
+    net = empty_model(Net)
+    fill(net, *split_scales(state), device=CPU, dtype=dtype)
+    return net, name
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize(("dtype", "bound"), [(torch.float32, 2e-5), (torch.bfloat16, 1e-2)])
+@pytest.mark.parametrize("eight_bit", [False, True])
+def test_weights_with_loras_give_what_loras_on_activations_give(
+    tmp_path: Path, dtype: torch.dtype, bound: float, rows: bool, eight_bit: bool
+) -> None:
+    net, name = scaled_net(dtype, rows) if eight_bit else (Net().to(dtype), "blocks.0.self_attn.q")
+    first = write(tmp_path / "a.safetensors", lightx2v(alpha=2.0))
+    second = LoraSpec(write(tmp_path / "b.safetensors", lightx2v()).path, -0.3)
+    apply_loras(net, [first, second], aliases=ALIASES, dtype=dtype, device=CPU)
+    layer = net.get_submodule(name)
+    assert isinstance(layer, LoraLinear)
+    x = torch.randn(50, 8).to(dtype)
+    expected = OnActivations(layer, dtype)(x).float()
+    difference = layer(x).float() - expected
+    assert difference.norm() / expected.norm() <= bound
+    assert torch.equal(ready(layer, dtype)(x), layer(x))
+    assert torch.equal(layer(x), layer(x)), "the layer's own weight was changed"
+
+
+def test_blocks_with_loras_can_be_streamed(tmp_path: Path) -> None:
+    net, _ = scaled_net(torch.float32, rows=False)
+    apply(net, write(tmp_path / "x.safetensors", lightx2v()))
+    block = net.get_submodule("blocks.0")
+    block.forward = block.get_submodule("self_attn.q").forward
+    x = torch.randn(3, 8)
+    expected = block(x)
+    with BlockStream([block], CPU):
+        assert torch.equal(block(x), expected)
+        assert torch.equal(block(x), expected)
 
 
 def test_keys_without_a_layer_are_counted_and_listed_once(tmp_path: Path) -> None:

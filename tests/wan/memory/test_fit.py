@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan.files.lookup import given
+from soundreel.engines.wan.job import _published
 from soundreel.engines.wan.load.models import load_transformer
 from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named, memory_named
@@ -29,9 +30,19 @@ from soundreel.engines.wan.memory.estimate import (
     target_here,
     target_named,
 )
-from soundreel.engines.wan.memory.fit import RESERVE, Precision, fit, remedies, require, stage_needs
+from soundreel.engines.wan.memory.fit import (
+    RESERVE,
+    Precision,
+    StageNeeds,
+    fit,
+    remedies,
+    require,
+    stage_needs,
+)
 from soundreel.engines.wan.memory.needs import Workload
+from soundreel.engines.wan.memory.offload import OffloadLevel
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
+from soundreel.engines.wan.options import parse_options
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.timeline.plan import make_plan
 from soundreel.types import AudioClip, ChunkGeometry, Plan, Request
@@ -215,6 +226,25 @@ def test_levels_need_less_and_less() -> None:
     ]
     assert peaks == sorted(peaks, reverse=True)
     assert peaks[0] > peaks[2]
+
+
+def test_loras_lie_beside_the_weights_that_they_change() -> None:
+    size = 600 * 2**20
+    levels: tuple[tuple[OffloadLevel, float], ...] = (("none", 1.0), ("block", 2 / 40))
+    for level, share in levels:
+        plain, changed = (_sampling(Precision(lora_bytes=n), level) for n in (0, size))
+        assert changed.weights - plain.weights == pytest.approx(share * size)
+    assert changed.bus - plain.bus == size
+
+
+def _sampling(precision: Precision, level: OffloadLevel) -> StageNeeds:
+    return next(s for s in stage_needs(SMALL, precision, level) if s.name == "sampling")
+
+
+def test_the_presets_lora_is_planned_for_in_16_bits() -> None:
+    size = _published(parse_options({})).lora_bytes
+    assert size / 2**30 == pytest.approx(0.57, abs=0.01)
+    assert _published(parse_options({"sampling_preset": "quality"})).lora_bytes == 0
 
 
 def test_auto_takes_the_fastest_level_that_fits() -> None:

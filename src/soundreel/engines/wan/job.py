@@ -11,6 +11,7 @@ import torch
 from soundreel.engines.base import Session
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.files.catalog import PUBLISHED
 from soundreel.engines.wan.files.lookup import Found, WeightSet
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.load.lora import LoraSpec
@@ -32,6 +33,7 @@ from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.memory.offload import OffloadLevel, Residence, free_memory
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.session import WanSession
+from soundreel.engines.wan22 import FEW_STEP_LORA
 from soundreel.errors import EngineUnavailable, mention
 from soundreel.events import Notice, RunControl
 from soundreel.types import Estimate, Plan
@@ -116,7 +118,7 @@ def estimate(plan: Plan, options: WanOptions, files: Selection | None, gpu: str 
     return predict(
         plan,
         target,
-        precision=Precision() if files is None else _precision(files.weights),
+        precision=_published(options) if files is None else _precision(files),
         level=None if options.offload == "auto" else options.offload,
         steps=options.sampling.steps,
         guided=options.sampling.guidance_scale > 1,
@@ -140,14 +142,14 @@ def _way(
     free = free_bytes()
     if free is None or files.is_small:
         return given or "none", False
-    way = _fit(plan, options, files.weights, free)
+    way = _fit(plan, options, files, free)
     if options.offload == "auto" and (way.level != "none" or way.tiled):
         tiles = ", VAE on tiles" if way.tiled else ""
         control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
     return way.level, way.tiled
 
 
-def _fit(plan: Plan, options: WanOptions, weights: WeightSet, free: int) -> Fit:
+def _fit(plan: Plan, options: WanOptions, files: Selection, free: int) -> Fit:
     request = plan.request
     workload = Workload(
         request.width,
@@ -158,13 +160,25 @@ def _fit(plan: Plan, options: WanOptions, weights: WeightSet, free: int) -> Fit:
         guided=options.sampling.guidance_scale > 1,
     )
     level = None if options.offload == "auto" else options.offload
-    return require(workload, _precision(weights), free, level)
+    return require(workload, _precision(files), free, level)
 
 
-def _precision(weights: WeightSet) -> Precision:
+def _precision(files: Selection) -> Precision:
+    weights = files.weights
     assert weights.transformer is not None
     assert weights.text_encoder is not None
-    return Precision(weights.transformer.number_format, weights.text_encoder.number_format)
+    return Precision(
+        weights.transformer.number_format,
+        weights.text_encoder.number_format,
+        sum(lora.parameters for lora, _ in files.loras) * torch.bfloat16.itemsize,
+    )
+
+
+def _published(options: WanOptions) -> Precision:
+    """Of the files that `soundreel models pull` fetches; its LoRA has float32 numbers."""
+    few_step = any(lora.name == FEW_STEP_LORA.name for lora in options.sampling.loras)
+    size = next(file.size for file in PUBLISHED if file.slot == "lora")
+    return Precision(lora_bytes=size // 2 if few_step else 0)
 
 
 def _check_device(weights: WeightSet, device: torch.device) -> None:

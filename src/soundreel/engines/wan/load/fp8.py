@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soundreel.engines.wan.model.layers import FP32Linear
+from soundreel.engines.wan.model.layers import FP32Linear, Restoring
 from soundreel.errors import InputError
 
 FP8_DTYPES = (torch.float8_e4m3fn, torch.float8_e5m2)
@@ -25,10 +25,10 @@ _IGNORED = ("scale_input", "input_scale", "comfy_quant")
 _MARKER = "scaled_fp8"
 
 
-class ScaledLinear(nn.Linear):
+class ScaledLinear(nn.Linear, Restoring):
     """A linear layer over an 8-bit weight (out, in) and its float32 scale, (), (1,) or (out, 1).
 
-    The weight is restored for one product at a time, in float32 so that the scale is not rounded.
+    The weight is restored when it is used, and the scale is not rounded to the inputs' dtype.
     It is held as bytes (int8): transformers casts activations to the dtype of some weights, and
     `model.to(dtype)` casts all floating ones.
     """
@@ -51,9 +51,14 @@ class ScaledLinear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        x = x.float() if self.float32 else x
-        weight = dequantise(self.weight.view(self.stored_dtype), self.scale, x.dtype)
-        return F.linear(x, weight, None if self.bias is None else self.bias.to(x.dtype))
+        weight, bias = self.restored(x.dtype)
+        return F.linear(x.to(weight.dtype), weight, bias)
+
+    def restored(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        """See `Restoring`. The weight is the caller's own."""
+        dtype = torch.float32 if self.float32 else dtype
+        weight = dequantise(self.weight.view(self.stored_dtype), self.scale, dtype)
+        return weight, None if self.bias is None else self.bias.to(dtype)
 
 
 def split_scales(state: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -99,9 +104,11 @@ def use_scaled_linears(
         weight = weights.get(f"{name}.weight")
         if weight is None or weight.dtype not in FP8_DTYPES or not isinstance(module, nn.Linear):
             continue
-        model.set_submodule(name, ScaledLinear(module, weight.dtype).requires_grad_(False))
+        layer = ScaledLinear(module, weight.dtype).requires_grad_(False)
+        model.set_submodule(name, layer)
         held[f"{name}.weight"] = weight.view(torch.int8)
-        held[f"{name}.scale"] = scales.get(name, torch.ones(()))
+        held[f"{name}.scale"] = scale = scales.get(name, torch.ones(()))
+        layer.scale = torch.empty_like(scale, device="meta")
     return held
 
 

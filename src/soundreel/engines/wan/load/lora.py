@@ -2,7 +2,9 @@
 
 A LoRA holds for a layer two thin matrices, down (rank, in) and up (out, rank), and perhaps an
 alpha: the layer then gives `base(x) + strength * alpha / rank * up(down(x))` (Hu et al. 2021,
-section 4.1; without alpha the factor is 1, as in PEFT). Nothing is merged, so 8-bit weights stay.
+section 4.1; without alpha the factor is 1, as in PEFT). That is the base layer with
+`strength * alpha / rank * up @ down` added to its weight, which is done for each use: what is held
+is not changed, so 8-bit weights stay.
 
 Key styles: `diffusion_model.blocks.0.self_attn.q.lora_down.weight` (ComfyUI, lightx2v),
 `lora_unet_blocks_0_self_attn_q.lora_down.weight` (kohya), `transformer.blocks.0.attn1.to_q.lora_A
@@ -12,9 +14,10 @@ Key styles: `diffusion_model.blocks.0.self_attn.q.lora_down.weight` (ComfyUI, li
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +25,7 @@ from torch.nn import functional as F
 
 from soundreel.engines.wan.files.limits import MAX_CONFIG, faults_of, read_json_object
 from soundreel.engines.wan.load.mapped import read_state
+from soundreel.engines.wan.model.layers import Restoring, restored
 from soundreel.errors import InputError
 
 _MAX_ALPHA = 1e6
@@ -63,7 +67,7 @@ class LoraReport:
 
 
 class LowRank(nn.Module):
-    """One LoRA's part in one layer: `scale * up(down(x))`."""
+    """One LoRA's part in one layer's weight: `scale * up @ down`."""
 
     def __init__(self, down: Tensor, up: Tensor, scale: float) -> None:
         super().__init__()
@@ -71,12 +75,13 @@ class LowRank(nn.Module):
         self.up = nn.Parameter(up, requires_grad=False)  # (out, rank)
         self.scale = scale
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.linear(F.linear(x, self.down.to(x.dtype)), self.up.to(x.dtype)) * self.scale
 
+class LoraLinear(nn.Module, Restoring):
+    """A linear layer and the LoRAs on it; the base layer is unchanged.
 
-class LoraLinear(nn.Module):
-    """A linear layer and the LoRAs on it; the base layer is unchanged."""
+    They go into the weight as it is used, not onto what it gives: a weight is far smaller than the
+    activations of a chunk.
+    """
 
     def __init__(self, base: nn.Linear) -> None:
         super().__init__()
@@ -100,10 +105,19 @@ class LoraLinear(nn.Module):
         return self.base_layer.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.base_layer(x)
-        for lora in self.loras:
-            y = y + lora(x)
-        return y
+        weight, bias = self.restored(x.dtype)
+        return F.linear(x.to(weight.dtype), weight, bias)
+
+    def restored(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        """See `Restoring`."""
+        weight, bias = restored(self.base_layer, dtype)
+        for lora in cast("Iterable[LowRank]", self.loras):
+            up, down = lora.up.to(weight.dtype), lora.down.to(weight.dtype)
+            if weight is self.base_layer.weight:
+                weight = torch.addmm(weight, up, down, alpha=lora.scale)
+            else:
+                weight = weight.addmm_(up, down, alpha=lora.scale)
+        return weight, bias
 
 
 def apply_loras(

@@ -36,10 +36,14 @@ RESERVE = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Number formats of the two big models: "fp8_scaled", "bf16" or "fp16"."""
+    """Number formats of the two big models: "fp8_scaled", "bf16" or "fp16".
+
+    lora_bytes: of the transformer's LoRAs, in 16 bits as they lie on the device.
+    """
 
     transformer: str = "fp8_scaled"
     text_encoder: str = "fp8_scaled"
+    lora_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,7 @@ def _stage_needs(
 ) -> Iterator[StageNeeds]:
     stays = level == "none"
     transformer = needs.transformer_weights(precision.transformer)
+    transformer = transformer.with_loras(precision.lora_bytes)
     text, vae, audio = (
         needs.text_weights(precision.text_encoder),
         needs.vae_weights().all,

@@ -22,7 +22,6 @@ from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.mapped import empty_model
 from soundreel.engines.wan.memory.counting import Count, count
 from soundreel.engines.wan.memory.offload import OffloadLevel, streamed_blocks
-from soundreel.engines.wan.model.conditioning import WanS2VConditioning
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan22 import MOTION_LATENTS, SAMPLE_RATE, TEXT_TOKENS
@@ -78,6 +77,10 @@ class Weights:
         """Bytes on the device while the model is used: of streamed blocks two, the one that
         computes and the next."""
         return self.rest + 2 * self.block if level == "block" and self.block else self.all
+
+    def with_loras(self, size: int) -> Weights:
+        """With `size` bytes of LoRAs, evenly over the transformer's blocks."""
+        return Weights(self.all + size, self.rest, self.block + size // _LAYERS)
 
 
 @cache
@@ -204,6 +207,23 @@ def _field(workload: Workload, tiled: bool) -> tuple[int, int, int]:
 
 def _pass(workload: Workload, quantised: bool) -> Count:
     """prepare() and one forward."""
+    model, prepare = pass_of(workload, quantised)
+    made: list[Callable[[], object]] = []
+
+    def prepared_once() -> Callable[[], object]:
+        made.append(prepare())
+        return made[0]
+
+    prepared = count(prepared_once)
+    forward = count(made[0], list(model.blocks))
+    peak = max(prepared.peak_bytes - prepared.held_bytes, forward.peak_bytes)
+    return Count(peak, prepared.held_bytes, forward.flops, forward.parts)
+
+
+def pass_of(
+    workload: Workload, quantised: bool
+) -> tuple[WanS2VTransformer3DModel, Callable[[], Callable[[], object]]]:
+    """Two blocks of the 14B without data, and what prepares a pass; that gives its forward."""
     model = empty_model(_two_blocks)
     for name, parameter in model.named_parameters():
         parameter.data = parameter.data.to(
@@ -218,17 +238,12 @@ def _pass(workload: Workload, quantised: bool) -> Count:
         reference = torch.empty(1, 16, 1, height, width) if workload.reference else None
         motion = torch.empty(1, 16, MOTION_LATENTS, height, width) if workload.motion else None
         timestep = torch.empty(())
-    parts: list[WanS2VConditioning] = []
 
-    def prepare() -> WanS2VConditioning:
+    def prepare() -> Callable[[], object]:
         made = model.prepare(text, sound, workload.latents, reference, motion)
-        parts.append(made)
-        return made
+        return lambda: model(latents, timestep, made)
 
-    prepared = count(prepare)
-    forward = count(lambda: model(latents, timestep, parts[0]), list(model.blocks))
-    peak = max(prepared.peak_bytes - prepared.held_bytes, forward.peak_bytes)
-    return Count(peak, prepared.held_bytes, forward.flops, forward.parts)
+    return model, prepare
 
 
 def _quantise(model: nn.Module, quantised: bool) -> None:
