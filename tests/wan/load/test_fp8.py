@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from soundreel.engines.wan.load.fp8 import ScaledLinear, dequantise, split_scales
+from soundreel.engines.wan.load.fp8 import FP8_DTYPES, ScaledLinear, dequantise, split_scales
 from soundreel.engines.wan.load.mapped import empty_model, fill, read_state
 from soundreel.engines.wan.model.layers import FP32Linear
 from soundreel.errors import InputError
@@ -141,6 +141,24 @@ def test_a_scale_a_row_is_applied_to_rows() -> None:
 def test_the_scale_is_not_rounded_to_the_compute_dtype() -> None:
     weight, scale = torch.full((1, 1), 3.0).to(torch.float8_e4m3fn), torch.tensor(1.00293)
     assert dequantise(weight, scale, torch.bfloat16).item() == torch.tensor(3.00879).bfloat16()
+
+
+@pytest.mark.parametrize("stored", FP8_DTYPES)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+def test_every_8_bit_float_is_one_of_the_dtypes_that_compute(
+    stored: torch.dtype, dtype: torch.dtype
+) -> None:
+    every = torch.arange(256, dtype=torch.uint8).view(stored)
+    assert torch.equal(every.to(dtype).float().nan_to_num(7e5), every.float().nan_to_num(7e5))
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (32, 1)])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_weight_is_rounded_once(shape: tuple[int, ...], dtype: torch.dtype) -> None:
+    torch.manual_seed(2)
+    weight, scale = torch.randn(32, 64).to(torch.float8_e4m3fn), torch.rand(shape) + 0.5
+    exact = weight.double() * scale.double()
+    assert torch.equal(dequantise(weight, scale, dtype), exact.float().to(dtype))
 
 
 def test_a_layer_with_a_scale_a_row_loads_and_multiplies() -> None:

@@ -113,6 +113,10 @@ def use_scaled_linears(
 
 
 def dequantise(weight: Tensor, scale: Tensor, dtype: torch.dtype) -> Tensor:
-    """`weight * scale` in `dtype`, of an 8-bit weight; the scale is (), (1,) or one a row."""
-    rows = scale.reshape(-1, *[1] * (weight.dim() - 1)) if scale.numel() > 1 else scale.reshape(())
-    return weight.float().mul_(rows).to(dtype)
+    """`weight * scale` in `dtype`, of an 8-bit weight; the scale is (), (1,) or one a row.
+
+    Every 8-bit float is one of `dtype` too, so the cast is exact. The scale has dimensions, since
+    torch would round one without to `dtype`: so the product is made in float32 and rounded once.
+    """
+    rows = scale.reshape(-1, *[1] * (weight.dim() - 1))
+    return weight.to(dtype).mul_(rows)
