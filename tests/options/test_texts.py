@@ -94,3 +94,10 @@ def test_any_text_is_a_time_or_refused(text: str) -> None:
     for parse in (texts.parse_time, texts.parse_rate):
         with suppress(ValueError):
             assert parse(text) >= 0
+
+
+def test_a_prompt_in_another_encoding_is_a_prompt() -> None:
+    """As Python hands on the bytes "caf\xe9" of a command line."""
+    assert texts.read_text(b"caf\xe9".decode("utf-8", "surrogateescape")) == "caf\ufffd"
+    with pytest.raises(ValueError):
+        texts.read_text("\ud800")

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from soundreel.cli.streams import make_steady
-
 STOPPED = 130
 """Exit code after Ctrl-C (errors.Cancelled has it too, but is not loaded yet)."""
 
 
 def main() -> None:
     """Load the program, which takes a moment, and run it."""
-    make_steady()
     try:
+        from soundreel.cli.streams import make_steady
+
+        make_steady()
         from soundreel.cli.app import main as run
 
         run()

@@ -19,6 +19,7 @@ _RATE = re.compile(rf"(?:{_NUMBER})|\d{{1,9}}/\d{{1,9}}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,9})\s*[x*]\s*(\d{1,9})", re.ASCII | re.IGNORECASE)
 _RATIO = re.compile(r"\d{1,30}/\d{1,30}", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
+_FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
 
 
 def parse_time(text: str) -> Fraction:
@@ -93,9 +94,11 @@ def read_whole(value: object) -> int:
 
 
 def read_text(value: object) -> str:
-    """Text that can be written as UTF-8."""
+    """Text that can be written as UTF-8. Bytes of a command line in another encoding, which Python
+    hands on as half characters, become the sign for what cannot be read."""
     if not isinstance(value, str):
         raise ValueError("not a text")
+    value = _FOREIGN_BYTE.sub("\ufffd", value)
     try:
         value.encode()
     except UnicodeEncodeError as err:
