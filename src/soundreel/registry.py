@@ -7,7 +7,8 @@ Engines of other packages register under the entry point group `soundreel.engine
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -17,9 +18,9 @@ from pydantic import BaseModel
 
 from soundreel.config import Settings
 from soundreel.engines.base import Engine, Ready, Recalling, parse_options
-from soundreel.errors import EngineUnavailable, InputError, SoundreelError, mention
+from soundreel.errors import Cancelled, EngineUnavailable, InputError, SoundreelError, mention
 from soundreel.events import Notice, RunControl
-from soundreel.types import Request
+from soundreel.types import Check, Request
 
 ENTRY_POINT_GROUP = "soundreel.engines"
 
@@ -63,7 +64,15 @@ def create(name: str, settings: Settings) -> Engine:
             "and open",
             hint="update the package that it comes from; docs/writing-an-engine.md shows how",
         )
-    return cast(Callable[[Settings], Engine], made)(settings)
+    with _blamed(name, "cannot be made"):
+        return cast(Callable[[Settings], Engine], made)(settings)
+
+
+def diagnose(name: str, settings: Settings) -> Sequence[Check]:
+    """What `soundreel doctor` shows for the engine. Raises as `create`."""
+    engine = create(name, settings)
+    with _blamed(name, "cannot be asked"):
+        return list(engine.diagnose())
 
 
 def choose(
@@ -80,7 +89,10 @@ def choose(
     named = replace(request, engine=begun or request.engine)
     engine = create(named.engine, settings)
     fitted = fit_options(named, control, chosen=auto)
-    return Choice(engine, fitted, engine.find(fitted))
+    with _blamed(named.engine, "cannot look for what it needs"):
+        ready = engine.find(fitted)
+        _ = ready.identity, ready.estimate, ready.open
+    return Choice(engine, fitted, ready)
 
 
 def _best(request: Request, settings: Settings, control: RunControl) -> Choice:
@@ -152,13 +164,13 @@ def options_model(name: str) -> type[BaseModel]:
     """
     if name in _BUILT_IN:
         return cast(type[BaseModel], _load(_BUILT_IN[name][1]))
-    try:
-        return cast(type[BaseModel], _engine_class(name).Options)  # type: ignore[attr-defined]
-    except AttributeError as err:
+    model = getattr(_engine_class(name), "Options", None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise EngineUnavailable(
-            f"engine {name} names no options: its class has no attribute Options",
+            f"engine {name} names no options: its class has no pydantic model Options",
             hint="ask its author; docs/writing-an-engine.md shows one",
-        ) from err
+        )
+    return model
 
 
 def _engine_class(name: str) -> object:
@@ -175,11 +187,23 @@ def _engine_class(name: str) -> object:
                 f"engine {name} cannot be imported: {err}",
                 hint=f"install what it needs: pip install 'soundreel[{name}]'",
             ) from err
+    with _blamed(name, "cannot be imported"):
+        return cast(object, _plugins()[name].load())
+
+
+@contextmanager
+def _blamed(name: str, words: str) -> Iterator[None]:
+    """Whatever the code of another package raises becomes one sentence about it; a fault of our
+    own engines keeps its traceback."""
     try:
-        return _plugins()[name].load()
-    except Exception as err:  # whatever the code of another package raises
+        yield
+    except (SoundreelError, Cancelled):
+        raise
+    except (Exception, SystemExit) as err:
+        if name in _BUILT_IN:
+            raise
         raise EngineUnavailable(
-            f"engine {name} cannot be imported: {type(err).__name__}: {err}",
+            f"engine {name} {words}: {type(err).__name__}: {err}",
             hint="update or remove the package that it comes from",
         ) from err
 

@@ -137,7 +137,7 @@ def _record_facts(text: str, file: Path) -> object:
 
 def _diagnose(name: str, settings: Settings) -> list[Check]:
     try:
-        return list(registry.create(name, settings).diagnose())
+        return list(registry.diagnose(name, settings))
     except SoundreelError as err:
         return [Check(name, ok=False, found=err.message, hint=err.hint)]
 
