@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 STAGE_TOLERANCE = 2e-5
 """Max abs difference allowed for one stage (manifest: suggested_tolerance)."""
 
+BF16_RELATIVE = 1e-2
+"""Bound on |bf16 - float32| / |float32| (2-norms of the transformer's whole output)."""
+
 END_TO_END_TOLERANCE = 1e-4
 """Max abs difference allowed for end-to-end latents and frames."""
 

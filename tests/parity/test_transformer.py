@@ -12,13 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from parity.models import case_conditioning, run_case, transformer
-from parity.reference import STAGE_TOLERANCE, Reference, max_abs
+from parity.reference import BF16_RELATIVE, STAGE_TOLERANCE, Reference, max_abs
 from soundreel.engines.wan.model import audio_tokens as audio_tower
 from soundreel.engines.wan.model.rope import rotary_table
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-
-BF16_RELATIVE = 1e-2
-"""Bound on |bf16 - float32| / |float32| (2-norms of the whole output)."""
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from soundreel.engines.wan22 import PICTURE_RATE
 from soundreel.types import Rgb
-from soundreel.video.reader import probe_video, read_frames
 
 BLANK = -1.0
 """What a pose picture is where the pose video has ended: black."""
@@ -72,6 +71,8 @@ def open_pose_video(
     path: Path, width: int, height: int, fps: Fraction, *, official: bool = False
 ) -> PoseVideo:
     """The pose video in a file, at `fps`. Raises InputError if it is none."""
+    from soundreel.video.reader import probe_video, read_frames
+
     return PoseVideo(
         lambda: read_frames(path), probe_video(path).fps, width, height, fps, official=official
     )

@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
-from soundreel.audio.segment import read_clip
 from soundreel.engines.wan22 import PICTURE_RATE, SAMPLE_RATE
 from soundreel.timeline.grid import samples_between
 from soundreel.types import AudioClip
@@ -54,6 +53,7 @@ class Sound:
 
 def clip_sound(clip: AudioClip, start: Fraction, duration: Fraction) -> Sound:
     """The sound in [start, start + duration) of the clip's file: silence where it has none."""
+    from soundreel.audio.segment import read_clip
 
     def read(first: int, count: int) -> NDArray[np.float32]:
         begin = start + Fraction(first, SAMPLE_RATE)

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import ftfy
 import torch
-from sentencepiece import SentencePieceProcessor
 from tokenizers import Tokenizer as Fast
 from torch import Tensor, nn
 from transformers import UMT5Config, UMT5EncoderModel
@@ -80,6 +79,8 @@ def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
 
     Raises InputError if they are not a sentencepiece model.
     """
+    from sentencepiece import SentencePieceProcessor
+
     try:
         processor = SentencePieceProcessor(model_proto=model)
     except RuntimeError as err:
