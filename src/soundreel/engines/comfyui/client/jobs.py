@@ -85,16 +85,22 @@ def prompt_status(transport: Transport, prompt_id: str) -> PromptStatus:
     return Finished(entry) if entry else Gone()
 
 
-def find_submission(transport: Transport, mark: str) -> str | None:
-    """The id of the prompt that carries `mark`: did a submission arrive whose answer was lost?"""
+def submissions(transport: Transport, mark: str) -> list[str]:
+    """The ids of the prompts that carry `mark`, first come first: did a submission arrive whose
+    answer was lost, or more than one?"""
     state = read_queue(transport)
-    for item in (*state.running, *state.pending):
-        if item.extra.get(MARK) == mark:
-            return item.prompt_id
-    for prompt_id, item in transport.get("/history?max_items=20", AnyHistory).entries().items():
-        if item.extra.get(MARK) == mark:
-            return prompt_id
-    return None
+    queued = [item for item in (*state.running, *state.pending) if item.extra.get(MARK) == mark]
+    ended = transport.get("/history?max_items=20", AnyHistory).entries()
+    found = [prompt_id for prompt_id, item in ended.items() if item.extra.get(MARK) == mark]
+    return list(dict.fromkeys([*found, *(item.prompt_id for item in queued)]))
+
+
+def keep_first(transport: Transport, mark: str, prompt_id: str) -> str:
+    """Of all submissions that arrived, the first; the others are taken off before they run."""
+    first, *others = submissions(transport, mark) or [prompt_id]
+    if others:
+        transport.post_json("/queue", {"delete": others})
+    return first
 
 
 def remove_prompts(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -16,30 +17,41 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 5.0
 _FIRST_REMINDER_SECONDS = 30.0
 
 
-def retry(attempt: Callable[[], T], control: RunControl) -> T:
-    """`attempt()`, again and again while the server is away; says so, and when it is back.
+class Patience:
+    """Waits for one server. Says so, and when it is back, but not at every stumble of many."""
 
-    Raises Cancelled, EngineError when the job's time is up, RemoteError when the server's patience
-    (see ServerAway) is at its end, and whatever else `attempt` raises.
-    """
-    started, reminder, pause = time.monotonic(), 0.0, _FIRST_PAUSE
-    while True:
-        control.raise_if_cancelled()
-        try:
-            result = attempt()
-        except ServerAway as err:
-            waited = time.monotonic() - started
-            if waited >= err.patience_s:
-                raise _given_up(err, waited) from err
-            if waited >= reminder:
-                control.emit(Notice(f"{err.message}; waiting for it (Ctrl-C stops)"))
-                reminder = max(_FIRST_REMINDER_SECONDS, 2 * waited)
-            control.wait(max(pause, err.pause_s))
-            pause = min(2 * pause, _LONGEST_PAUSE)
-        else:
-            if reminder:
-                control.emit(Notice("the server answers again"))
-            return result
+    def __init__(self) -> None:
+        self._quiet_until = -math.inf
+
+    def retry(self, attempt: Callable[[], T], control: RunControl) -> T:
+        """`attempt()`, again and again while the server is away.
+
+        Raises Cancelled, EngineError when the job's time is up, RemoteError when the patience (see
+        ServerAway) is at its end, and whatever else `attempt` raises.
+        """
+        started, pause, spoken = time.monotonic(), _FIRST_PAUSE, False
+        while True:
+            control.raise_if_cancelled()
+            try:
+                result = attempt()
+            except ServerAway as err:
+                waited = time.monotonic() - started
+                if waited >= err.patience_s:
+                    raise _given_up(err, waited) from err
+                spoken |= self._speak(err, waited, control)
+                control.wait(max(pause, err.pause_s))
+                pause = min(2 * pause, _LONGEST_PAUSE)
+            else:
+                if spoken:
+                    control.emit(Notice("the server answers again"))
+                return result
+
+    def _speak(self, err: ServerAway, waited: float, control: RunControl) -> bool:
+        if time.monotonic() < self._quiet_until:
+            return False
+        control.emit(Notice(f"{err.message}; waiting for it (Ctrl-C stops)"))
+        self._quiet_until = time.monotonic() + max(_FIRST_REMINDER_SECONDS, waited)
+        return True
 
 
 def retry_briefly(attempt: Callable[[], T]) -> T:

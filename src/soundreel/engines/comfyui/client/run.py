@@ -14,9 +14,10 @@ from soundreel.engines.comfyui.client.jobs import (
     Gone,
     Running,
     Waiting,
-    find_submission,
+    keep_first,
     prompt_status,
     remove_prompts,
+    submissions,
 )
 from soundreel.engines.comfyui.client.listener import Listener
 from soundreel.engines.comfyui.client.messages import Message, PreviewMessage
@@ -29,12 +30,12 @@ from soundreel.engines.comfyui.client.results import (
     Step,
     Streamed,
 )
-from soundreel.engines.comfyui.client.retry import retry
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.wire.answers import HistoryEntry, PromptAnswer
 from soundreel.engines.comfyui.client.wire.errors import (
     RESUME_HINT,
     PicturesLost,
+    ServerAway,
     failed_prompt,
     refused_prompt,
 )
@@ -89,7 +90,7 @@ class Run:
         try:
             for _ in range(1 + MOST_LOSSES):
                 graph = prompt() if callable(prompt) else prompt
-                with self.transport.watched(self.control.raise_if_cancelled):
+                with self.transport.attended(self.control):
                     prompt_id = self._submit(graph, wanted)
                     entry = self._watch(prompt_id, streamed)
                 if entry is not None:
@@ -105,7 +106,9 @@ class Run:
         )
 
     def _submit(self, prompt: PromptJson, wanted: Sequence[str]) -> str:
-        """Post the prompt once, even if answers are lost; its id.
+        """Post the prompt once, even if answers are lost; its id. Where none came it is looked for
+        before it is posted again; after a proxy's refusal every second time, and what arrived twice
+        is taken off.
 
         Output nodes that we want get one more input, unique to this submission. ComfyUI does not
         hand unknown inputs to a node, but they are part of its cache key: so these nodes run, and
@@ -115,22 +118,27 @@ class Run:
         mark = uuid.uuid4().hex
         body = {
             "prompt": _marked(prompt, wanted, mark),
-            "prompt_id": str(uuid.uuid4()),
             "client_id": self.client_id,
             "extra_data": {MARK: mark},
         }
-        doubtful = False
+        posts, look_first = 0, False
 
         def attempt() -> str:
-            nonlocal doubtful
-            arrived = find_submission(self.transport, mark) if doubtful else None
-            doubtful = self._posted = True
-            return arrived or self._post(body)
+            nonlocal posts, look_first
+            if look_first and (arrived := submissions(self.transport, mark)):
+                return arrived[0]
+            posts, self._posted = posts + 1, True
+            try:
+                return self._post({**body, "prompt_id": str(uuid.uuid4())})
+            except ServerAway as err:
+                look_first = err.status == 0 or posts % 2 == 0
+                raise
 
         self.listener.start(SOCKET_SECONDS)
         self.listener.forget()
         self._losses = self.listener.losses
-        return retry(attempt, self.control)
+        prompt_id = self.transport.again(attempt)
+        return keep_first(self.transport, mark, prompt_id) if posts > 1 else prompt_id
 
     def _post(self, body: Mapping[str, object]) -> str:
         """The prompt's id. Raises RemoteError with the server's words where it is refused."""
@@ -154,7 +162,7 @@ class Run:
                 next_poll = 0.0
             if time.monotonic() < next_poll:
                 continue
-            now = retry(lambda: prompt_status(self.transport, prompt_id), self.control)
+            now = prompt_status(self.transport, prompt_id)
             if isinstance(now, Finished):
                 while (message := self.listener.next(0.0)) is not None:
                     self._hear(message, prompt_id, streamed)

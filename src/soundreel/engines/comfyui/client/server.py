@@ -23,7 +23,7 @@ from soundreel.engines.comfyui.client.results import (
     PromptResult,
     Streamed,
 )
-from soundreel.engines.comfyui.client.retry import T, retry, retry_briefly
+from soundreel.engines.comfyui.client.retry import T, retry_briefly
 from soundreel.engines.comfyui.client.run import SOCKET_SECONDS, PromptJson, Run
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.uploads import Uploader
@@ -113,9 +113,8 @@ class ComfyClient:
 
         Waits for a server that is away. Raises InputError (too large), Cancelled.
         """
-        return self._retry(
-            lambda: self._uploader.upload(data, suffix, temporary=temporary), control
-        )
+        with self._transport.attended(control):
+            return self._uploader.upload(data, suffix, temporary=temporary)
 
     def empty_unused(self, control: RunControl) -> None:
         """Empty the temporary files that have not been asked for since the last call."""
@@ -257,7 +256,8 @@ class ComfyClient:
         """Once: the prompts of our clients that were killed, so that we do not wait behind them."""
         if self._looked_for_orphans or not self._claim.knows_others:
             return
-        state = self._retry(lambda: read_queue(self._transport), control)
+        with self._transport.attended(control):
+            state = read_queue(self._transport)
         senders = {sender(item) for item in (*state.running, *state.pending)}
         dead = self._claim.orphans(senders - {self.client_id})
         if dead:
@@ -270,11 +270,8 @@ class ComfyClient:
         self._looked_for_orphans = True
 
     def _retry(self, attempt: Callable[[], T], control: RunControl) -> T:
-        with self._transport.watched(control.raise_if_cancelled):
-            return retry(attempt, control)
-
-    def _watch(self, control: RunControl) -> None:
-        control.raise_if_cancelled()
+        with self._transport.attended(control):
+            return self._transport.again(attempt)
 
 
 def _view(file: FileRef, limit: int) -> Ask:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from soundreel.engines.comfyui.client.retry import Patience
 from soundreel.engines.comfyui.client.wire.address import ServerAddress
 from soundreel.engines.comfyui.client.wire.exchange import (
     WIRE_ERRORS,
@@ -26,6 +27,7 @@ from soundreel.engines.comfyui.client.wire.faults import (
 )
 from soundreel.engines.comfyui.client.wire.loop import LoopThread
 from soundreel.errors import EngineError, RemoteError
+from soundreel.events import RunControl
 
 READ_SECONDS = 60.0
 """A busy server holds its event loop for seconds, so an answer may be slow."""
@@ -35,6 +37,7 @@ AT_ONCE = 4
 """Files fetched at a time: on a distant server the way there and back counts, not the bytes."""
 
 Model = TypeVar("Model", bound=BaseModel)
+T = TypeVar("T")
 
 
 class Transport:
@@ -44,6 +47,8 @@ class Transport:
         self.address = address
         self._loop = LoopThread()
         self._watch: Callable[[], None] = _nothing
+        self._control: RunControl | None = None
+        self._patience = Patience()
         self._http = httpx.AsyncClient(
             base_url=address.url,
             headers={"Accept-Encoding": "gzip, deflate", **address.headers()},
@@ -63,6 +68,23 @@ class Transport:
         self._loop.close(self._http.aclose)
 
     @contextmanager
+    def attended(self, control: RunControl) -> Iterator[None]:
+        """Somebody waits for what is asked in here: every request is made again while the server
+        is away, and all ends as soon as `control` says so."""
+        before, self._control = self._control, control
+        try:
+            with self.watched(control.raise_if_cancelled):
+                yield
+        finally:
+            self._control = before
+
+    def again(self, attempt: Callable[[], T]) -> T:
+        """`attempt()`, repeated while the server is away, where somebody waits for it."""
+        if self._control is None:
+            return attempt()
+        return self._patience.retry(attempt, self._control)
+
+    @contextmanager
     def watched(self, watch: Callable[[], None]) -> Iterator[None]:
         """Whatever is asked in here ends as soon as `watch` raises something."""
         before, self._watch = self._watch, watch
@@ -76,10 +98,14 @@ class Transport:
 
         Raises NotComfyUI (no JSON), RemoteError (JSON of another shape).
         """
-        answer = self.request("GET", path, limit=JSON_LIMIT, answer_s=answer_s)
-        if not answer.ok or not answer.content.lstrip().startswith(b"{"):
-            raise not_comfyui(self.address, answer)
-        return self.parsed(answer, model)
+
+        def attempt() -> Model:
+            answer = self.request("GET", path, limit=JSON_LIMIT, answer_s=answer_s)
+            if not answer.ok or not answer.content.lstrip().startswith(b"{"):
+                raise not_comfyui(self.address, answer)
+            return self.parsed(answer, model)
+
+        return self.again(attempt)
 
     def parsed(self, answer: Answer, model: type[Model]) -> Model:
         """Raises RemoteError naming what has not the shape that it should have."""
@@ -100,9 +126,13 @@ class Transport:
         self, path: str, body: Mapping[str, object], answer_s: float | None = None
     ) -> None:
         """Post where the answer is empty (/queue, /interrupt)."""
-        answer = self.request("POST", path, json=body, answer_s=answer_s)
-        if not answer.ok:
-            raise passing(self.address, answer)
+
+        def attempt() -> None:
+            answer = self.request("POST", path, json=body, answer_s=answer_s)
+            if not answer.ok:
+                raise passing(self.address, answer)
+
+        self.again(attempt)
 
     def request(
         self,
@@ -114,7 +144,8 @@ class Transport:
         sends: int = 0,
         **options: object,
     ) -> Answer:
-        """The answer, whatever its status, but for one that may pass or that shuts us out.
+        """The answer to one request, whatever its status, but for one that may pass or that shuts
+        us out.
 
         Raises ServerAway (no answer, or one that may pass), EngineUnavailable (a closed door, a
         redirect, a certificate) and RemoteError (more than `limit` bytes).

@@ -44,7 +44,8 @@ class Uploader:
         size = len(data) if isinstance(data, bytes) else data.stat().st_size
         known = self._sent.get((kind, name))
         if known is None or not self._is_there(known, size):
-            known = self._sent[kind, name] = self._send(name, data, kind, size)
+            known = self._transport.again(lambda: self._send(name, data, kind, size))
+            self._sent[kind, name] = known
         self._used.add(known)
         value = "/".join(filter(None, (known.subfolder, known.filename)))
         return f"{value} [temp]" if temporary else value
@@ -75,11 +76,9 @@ class Uploader:
         )
 
     def _is_there(self, file: FileRef, size: int) -> bool:
-        answer = self._transport.request(
-            "HEAD",
-            "/view",
-            params=file.query(),
-            headers={"Accept-Encoding": "identity"},
+        identity = {"Accept-Encoding": "identity"}
+        answer = self._transport.again(
+            lambda: self._transport.request("HEAD", "/view", params=file.query(), headers=identity)
         )
         return answer.ok and answer.headers.get("content-length") == str(size)
 
@@ -100,10 +99,10 @@ class Uploader:
                 f"{answer.words()}",
                 hint="start ComfyUI with a larger --max-upload-size",
             )
-        if answer.status in (404, 405):
-            raise passing(self._transport.address, answer, self._refused(kind, answer.status))
-        if not answer.ok:
+        if answer.status == 400:
             raise self._refused(kind, answer.status, answer.words())
+        if not answer.ok:
+            raise passing(self._transport.address, answer, self._refused(kind, answer.status))
         place = self._transport.parsed(answer, UploadAnswer)
         return FileRef(place.name, place.subfolder, kind)
 

@@ -113,9 +113,9 @@ class AnyHistory(RootModel[dict[str, Any]]):
         found = {}
         for prompt_id, raw in self.root.items():
             row = raw.get("prompt") if isinstance(raw, dict) else None
-            item = _rows_as_items(row)
-            if isinstance(item, dict) and isinstance(item["extra"], dict):
-                found[prompt_id] = QueueItem(number=0, prompt_id=prompt_id, extra=item["extra"])
+            extra = row[3] if isinstance(row, list) and len(row) >= 4 else None
+            if isinstance(extra, dict):
+                found[prompt_id] = QueueItem(number=0, prompt_id=prompt_id, extra=extra)
         return found
 
 
