@@ -231,6 +231,15 @@ def test_phone_photos_are_told_by_their_name(tmp_path: Path) -> None:
         assert "JPEG" in caught.value.hint
 
 
+def test_avif_is_named_where_pillow_was_built_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = save(tmp_path / "a.avif", half_and_half())
+    monkeypatch.setattr("soundreel.media.image.FORMATS", ("PNG",))
+    with pytest.raises(InputError, match="AVIF image"):
+        load_image(path)
+
+
 def test_a_damaged_avif_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "a.avif", half_and_half().resize((200, 100)))
     path.write_bytes(path.read_bytes()[:-200])

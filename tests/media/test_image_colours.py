@@ -100,13 +100,42 @@ def test_greys_have_profiles_too(tmp_path: Path, mode: str) -> None:
     assert np.abs(load_image(path)[8, 4] - seen((100,), GREY_18)).max() < 3
 
 
-def test_inks_with_a_profile_of_inks(tmp_path: Path) -> None:
-    """Where this machine has none, Pillow's conversion without one is what is seen."""
-    path = save(tmp_path / "a.jpg", half_and_half("CMYK"), quality=95, icc_profile=ADOBE_RGB)
-    assert np.array_equal(
-        load_image(path),
-        load_image(save(tmp_path / "b.jpg", half_and_half("CMYK"), quality=95)),
+def ink_profile() -> bytes:
+    """An ICC profile of inks (v2.4): paper is white, any full ink black, by
+    a table (lut8Type) of 16 corners in Lab."""
+    corners = bytearray()
+    for corner in range(16):
+        inks = corner.bit_count()
+        corners += bytes([255 - 255 * min(inks, 1), 128, 128])
+    identity = b"".join(struct.pack(">i", 65536 * (at % 4 == 0)) for at in range(9))
+    straight = bytes(range(256))
+    lut = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + identity + straight * 4 + corners + straight * 3
+    text = b"desc\0\0\0\0" + struct.pack(">I", 2) + b"x\0" + bytes(78)
+    white = b"XYZ \0\0\0\0" + struct.pack(">iii", 63190, 65536, 54061)
+    tags = [(b"desc", text), (b"cprt", b"text\0\0\0\0-\0"), (b"wtpt", white), (b"A2B0", lut)]
+    at, table, data = 132 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for name, value in tags:
+        table += struct.pack(">4sII", name, at + len(data), len(value))
+        data += value + bytes(-len(value) % 4)
+    head = struct.pack(
+        ">I4sI4s4s4s", at + len(data), bytes(4), 0x02400000, b"prtr", b"CMYK", b"Lab "
     )
+    head += bytes(12) + b"acsp" + bytes(28) + white[8:]
+    return head.ljust(128, b"\0") + table + data
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "tiff"])
+def test_inks_have_profiles_too(tmp_path: Path, suffix: str) -> None:
+    """Half black is L* 50, which is 119 in sRGB; without the profile it would be 127."""
+    image = Image.new("CMYK", (16, 16), (0, 0, 0, 128))
+    path = save(tmp_path / f"a.{suffix}", image, icc_profile=ink_profile(), quality=98)
+    assert np.abs(load_image(path)[8, 8].astype(int) - 119).max() < 3
+
+
+def test_inks_with_a_profile_of_lights_are_taken_as_without(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.jpg", half_and_half("CMYK"), quality=95, icc_profile=ADOBE_RGB)
+    plain = save(tmp_path / "b.jpg", half_and_half("CMYK"), quality=95)
+    assert np.array_equal(load_image(path), load_image(plain))
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,8 @@ def make_steady() -> None:
 
 def _lossy(stream: TextIO | None, number: int) -> TextIO:
     if stream is not None:
+        if os.name == "nt" and stream.isatty():
+            return stream  # a console takes characters, not bytes
         stream.flush()
     return io.TextIOWrapper(
         io.BufferedWriter(_Lossy(number, "w", closefd=False)),
