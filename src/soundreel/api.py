@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from soundreel.audio.load import AudioInfo, probe
+from soundreel.audio.mix import MIX_NOTICE, choose_mix
 from soundreel.check import check_request, check_size
 from soundreel.config import Settings, load_settings
 from soundreel.engines.base import Engine, Ready
@@ -67,7 +68,7 @@ def generate(
     seconds: dict[str, float] = {}
     remove_old_jobs(settings.work_dir)
     with control.stage("inputs", seconds):
-        info = check_inputs(request)
+        info = check_inputs(request, control)
         key = _job_key(request, settings)
     with Job(settings.work_dir, key, control) as job:
         plan, ready = _fixed_plan(request, info, settings, job, control)
@@ -93,12 +94,17 @@ def generate(
     return Result(target.path, sidecar, plan, seconds, resumed)
 
 
-def check_inputs(request: Request) -> AudioInfo:
+def check_inputs(request: Request, control: RunControl | None = None) -> AudioInfo:
     """Refuse early what would fail late: values out of range, files that cannot be used."""
     check_request(request)
     if request.image is not None:
         load_image(request.image)
-    return probe(request.audio, allow_truncated=request.allow_truncated)
+    return probe(
+        request.audio,
+        allow_truncated=request.allow_truncated,
+        track=request.track,
+        control=control,
+    )
 
 
 def plan_request(request: Request, info: AudioInfo, engine: Engine, control: RunControl) -> Plan:
@@ -111,6 +117,9 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     clip, count, notices = fit_sound(request, info.clip, geometry.fps)
     for notice in notices:
         control.emit(Notice(notice))
+    clip = replace(clip, mix=choose_mix(clip, control))
+    if clip.mix:
+        control.emit(Notice(MIX_NOTICE))
     return make_plan(request, geometry, clip, count, interpolation)
 
 
@@ -120,7 +129,7 @@ def plan(
     """The plan that `generate` would follow, and what it would cost. Renders and writes nothing;
     of a named engine's weights or server none need be there."""
     settings, control = settings or load_settings({}), control or RunControl()
-    info = check_inputs(request)
+    info = check_inputs(request, control)
     if request.engine == "auto":
         choice = choose(request, settings, control)
         made = plan_request(choice.request, info, choice.engine, control)

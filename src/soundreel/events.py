@@ -94,6 +94,15 @@ class StepPreview(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class SoundRead(Event):
+    """`seconds` of about `total` seconds of a sound file are decoded; told now and then while a
+    long file is read, total 0 where the file does not say."""
+
+    seconds: float
+    total: float
+
+
+@dataclass(frozen=True, slots=True)
 class Notice(Event):
     """One sentence the user should read: a choice made, a fallback taken, something resumed."""
 

@@ -77,6 +77,7 @@ class Request:
     tag: str = "s2v"
     output: Path | None = None
     allow_truncated: bool = False
+    track: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", read_engine_options(self.options))
@@ -116,7 +117,9 @@ class AudioClip:
 
     duration is exact and always num_frames / fps of the picture. From `start + sound_duration` on
     there is silence, as there is where the file has no sound. `rate` and `channels` are the
-    file's own. Read it with `audio.segment.stream_clip`.
+    file's own; layout: FFmpeg's name for where the channels stand. track: which of the file's sound
+    tracks, from 1. mix: the channels' weights in a mono sound, () for their average.
+    Read it with `audio.segment.stream_clip`.
     """
 
     path: Path
@@ -126,6 +129,9 @@ class AudioClip:
     rate: int
     channels: int
     allow_truncated: bool = False
+    track: int | None = None
+    layout: str = ""
+    mix: tuple[float, ...] = ()
 
     @property
     def sound_end(self) -> Fraction:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from soundreel.audio.beats import track_beats
 from soundreel.audio.onsets import SILENCE, cut, normalise_onsets, spectral_flux, sum_bands
 from soundreel.audio.segment import stream_clip
+from soundreel.events import RunControl
 from soundreel.timeline.grid import first_sample
 from soundreel.types import AudioClip
 
@@ -52,12 +53,14 @@ class Features:
     beat_phase: NDArray[np.float32]
 
 
-def analyse(clip: AudioClip, fps: Fraction, num_frames: int) -> Features:
+def analyse(
+    clip: AudioClip, fps: Fraction, num_frames: int, control: RunControl | None = None
+) -> Features:
     """Decode `num_frames` frames from the clip's start on, once, and describe them: what the file
     has, also where the clip has ended. Raises InputError."""
     start, rate = clip.start, clip.rate
     blocks_per_frame = max(1, round(ONSET_RATE / fps))
-    sound = stream_clip(clip, start, num_frames / fps, mono=True, past_end=True)
+    sound = stream_clip(clip, start, num_frames / fps, mono=True, past_end=True, control=control)
     parts: list[tuple[NDArray[np.float32], ...]] = []
     longest = math.ceil(rate / fps)
     state = SILENCE

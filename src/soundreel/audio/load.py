@@ -8,6 +8,7 @@ from pathlib import Path
 
 from soundreel.audio.reading.damage import require_whole
 from soundreel.audio.reading.decode import Decoder
+from soundreel.events import RunControl
 from soundreel.types import AudioClip
 
 _TAIL_S = 5
@@ -25,6 +26,8 @@ class AudioInfo:
     channels: int
     num_samples: int
     allow_truncated: bool = False
+    track: int | None = None
+    layout: str = ""
 
     @property
     def duration(self) -> Fraction:
@@ -42,16 +45,24 @@ class AudioInfo:
             self.rate,
             self.channels,
             self.allow_truncated,
+            self.track,
+            self.layout,
         )
 
 
-def probe(path: Path, *, allow_truncated: bool = False) -> AudioInfo:
+def probe(
+    path: Path,
+    *,
+    allow_truncated: bool = False,
+    track: int | None = None,
+    control: RunControl | None = None,
+) -> AudioInfo:
     """Look at a file: its end is decoded, and all of it only where the end cannot be found.
 
     Raises InputError where it is not sound, or where it breaks off in the middle (unless
     `allow_truncated`: then num_samples is what there is).
     """
-    with Decoder(path, tolerant=allow_truncated) as decoder:
+    with Decoder(path, tolerant=allow_truncated, track=track, control=control) as decoder:
         count = count_samples(decoder)
         require_whole(decoder, count)
         return AudioInfo(
@@ -62,6 +73,8 @@ def probe(path: Path, *, allow_truncated: bool = False) -> AudioInfo:
             decoder.channels,
             count,
             allow_truncated,
+            track,
+            decoder.layout,
         )
 
 

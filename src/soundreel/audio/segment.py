@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from soundreel.audio.reading.damage import require_whole
 from soundreel.audio.reading.decode import Decoder
 from soundreel.audio.reading.frames import Samples
 from soundreel.audio.resample import resample
+from soundreel.events import RunControl
 from soundreel.timeline.grid import first_sample, samples_between
 from soundreel.types import AudioClip
 
@@ -26,23 +27,31 @@ def stream(
     *,
     rate: int | None = None,
     mono: bool = False,
+    mix: Sequence[float] = (),
     allow_truncated: bool = False,
+    track: int | None = None,
+    control: RunControl | None = None,
+    remark: Callable[[str], None] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """Blocks (channels, n) of the sound in [start, start + duration), -1..1.
 
     All samples j with start <= j / rate < start + duration, j counted from the beginning of the
     file (`grid.samples_between` of them), so adjoining segments join without a seam. Zeros before
-    and after the file's sound. rate None keeps the file's own; mono averages the channels.
+    and after the file's sound. rate None keeps the file's own; mono gives one channel, by the
+    weights of `mix` or else the average. remark: called at the end for what the user should know.
     Raises InputError, also where the file breaks off (unless `allow_truncated`).
     """
-    with Decoder(path, tolerant=allow_truncated) as decoder:
+    with Decoder(path, tolerant=allow_truncated, track=track, control=control) as decoder:
         wanted = rate or decoder.rate
         first, last = first_sample(start, wanted), first_sample(start + duration, wanted)
 
         if wanted == decoder.rate:
-            yield from _native(decoder, first, last, mono)
+            yield from _native(decoder, first, last, mono, mix)
         else:
-            yield from _converted(decoder, wanted, first, last, mono)
+            yield from _converted(decoder, wanted, first, last, mono, mix)
+        if remark is not None:
+            for text in decoder.remarks:
+                remark(text)
 
 
 def read(
@@ -67,6 +76,8 @@ def stream_clip(
     rate: int | None = None,
     mono: bool = False,
     past_end: bool = False,
+    control: RunControl | None = None,
+    remark: Callable[[str], None] | None = None,
 ) -> Iterator[NDArray[np.float32]]:
     """`stream` of a clip's sound: silent from the clip's `sound_end` on.
 
@@ -79,7 +90,16 @@ def stream_clip(
     heard = end if past_end else min(max(clip.sound_end, begin), end)
     wanted = rate or clip.rate
     yield from stream(
-        clip.path, begin, heard - begin, rate=rate, mono=mono, allow_truncated=clip.allow_truncated
+        clip.path,
+        begin,
+        heard - begin,
+        rate=rate,
+        mono=mono,
+        mix=clip.mix,
+        allow_truncated=clip.allow_truncated,
+        track=clip.track,
+        control=control,
+        remark=remark,
     )
     channels = 1 if mono else clip.channels
     yield from _silence(channels, samples_between(heard, end, wanted))
@@ -93,17 +113,22 @@ def read_clip(
     rate: int | None = None,
     mono: bool = False,
     past_end: bool = False,
+    control: RunControl | None = None,
 ) -> NDArray[np.float32]:
     """The blocks of `stream_clip` as one array (channels, n)."""
-    blocks = stream_clip(clip, start, duration, rate=rate, mono=mono, past_end=past_end)
+    blocks = stream_clip(
+        clip, start, duration, rate=rate, mono=mono, past_end=past_end, control=control
+    )
     return np.concatenate(list(blocks), axis=1)
 
 
-def _converted(decoder: Decoder, rate: int, first: int, last: int, mono: bool) -> Iterator[Samples]:
+def _converted(
+    decoder: Decoder, rate: int, first: int, last: int, mono: bool, mix: Sequence[float]
+) -> Iterator[Samples]:
     """Samples [first, last) at another rate; the filter does not ring beyond the file's ends."""
 
     def native(begin: int, end: int) -> Iterator[Samples]:
-        return _native(decoder, begin, end, mono)
+        return _native(decoder, begin, end, mono, mix)
 
     yield np.zeros((1 if mono else decoder.channels, 0), np.float32)
     ratio = Fraction(rate, decoder.rate)
@@ -115,7 +140,9 @@ def _converted(decoder: Decoder, rate: int, first: int, last: int, mono: bool) -
         first += block.shape[1]
 
 
-def _native(decoder: Decoder, begin: int, end: int, mono: bool) -> Iterator[Samples]:
+def _native(
+    decoder: Decoder, begin: int, end: int, mono: bool, mix: Sequence[float]
+) -> Iterator[Samples]:
     """Samples [begin, end) at the file's own rate, silence outside the file; never empty."""
     channels = 1 if mono else decoder.channels
     yield np.zeros((channels, 0), np.float32)
@@ -126,12 +153,19 @@ def _native(decoder: Decoder, begin: int, end: int, mono: bool) -> Iterator[Samp
                 break
             yield from _silence(channels, position - done)
             block = block[:, : end - position]
-            yield block.mean(axis=0, keepdims=True) if mono else block
+            yield _mixed(block, mix) if mono else block
             done = position + block.shape[1]
             if done == end:
                 return
         require_whole(decoder, done)
     yield from _silence(channels, end - done)
+
+
+def _mixed(block: Samples, mix: Sequence[float]) -> Samples:
+    if not mix:
+        return np.asarray(block.mean(axis=0, keepdims=True))
+    weights = np.array([mix], np.float32)
+    return np.asarray(np.clip(weights @ block, -1, 1), np.float32)
 
 
 def _silence(channels: int, count: int) -> Iterator[Samples]:

@@ -40,6 +40,10 @@ def probe(
         if isinstance(values, dict):
             told = ", ".join(f"{key} {value}" for key, value in values.items() if value != "")
             say(f"{kind}: {name(told)}")
+        elif isinstance(values, list):
+            say(f"{kind}:")
+            for value in values:
+                say(f"  {name(value)}")
         else:
             say(f"{kind}: {name(values)}")
 
@@ -96,6 +100,7 @@ def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 
 def _probe_facts(file: Path) -> dict[str, Any]:
     from soundreel.audio.load import probe as probe_audio
+    from soundreel.audio.reading.tracks import list_tracks
     from soundreel.record import TAG, to_json
     from soundreel.video.reader import probe_video
 
@@ -108,9 +113,13 @@ def _probe_facts(file: Path) -> dict[str, Any]:
             "samples": info.num_samples,
             "rate": info.rate,
             "channels": info.channels,
+            "layout": info.layout,
             "codec": info.codec,
             "container": info.container,
         }
+        tracks = list_tracks(file)
+        if len(tracks) > 1:
+            facts["sound tracks"] = [track.description for track in tracks]
     except SoundreelError as err:
         failures.append(err)
     try:

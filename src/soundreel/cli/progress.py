@@ -18,6 +18,7 @@ from soundreel.events import (
     FrameDone,
     Notice,
     SamplingProgress,
+    SoundRead,
     StageStarted,
     StepDone,
 )
@@ -104,6 +105,8 @@ class Plain(Silent):
                 self._print(f"{self._chunk}: {frames} frames")
             case ChunkSealed(index, count, resumed=True):
                 self._print(f"chunk {index + 1}/{count}: done by an earlier run")
+            case SoundRead(seconds, total):
+                self._now_and_then(_reading(seconds, total), last=False)
             case StepDone(_, step, steps):
                 told = self._sampling.step(step, steps)
                 self._now_and_then(self._chunk + told, last=step == steps)
@@ -168,6 +171,8 @@ class Live(Silent):
                 self._chunk = f"chunk {index + 1}/{count}"
                 self._sampling.begin()
                 self._show(self._chunk, None, None)
+            case SoundRead(seconds, total):
+                self._show(_reading(seconds, total), None, None)
             case StepDone(_, step, steps):
                 self._show(self._chunk + self._sampling.step(step, steps), None, None)
             case SamplingProgress(_, done, total):
@@ -190,3 +195,7 @@ class Live(Silent):
             )  # fmt: skip
         else:
             self._progress.update(self._task, description=text)
+
+
+def _reading(seconds: float, total: float) -> str:
+    return f"sound [{seconds:.0f} s{f' of {total:.0f} s' if total >= seconds else ''}]"

@@ -92,6 +92,11 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Use what can be decoded of a sound file that breaks off.",
     ),
     Option(
+        "track", names=("track",), panel=SOUND, metavar="N", kind=Annotated[_Whole, Field(ge=1)],
+        optional=True, rule="a sound track is 1 or later",
+        help="Which sound track of the file; probe lists them.",
+    ),
+    Option(
         "prompt", names=("positive", "prompt", "p"), panel=PICTURE, metavar="TEXT", kind=_Text,
         rule="a text", help="What the picture shows.",
     ),

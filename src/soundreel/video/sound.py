@@ -12,6 +12,7 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from soundreel.audio import segment
+from soundreel.audio.reading.uniform import mixed
 from soundreel.events import Notice, RunControl
 from soundreel.types import AudioClip
 
@@ -21,7 +22,17 @@ AAC_FRAME = 1024
 _RATES = sorted(
     (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 )
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_DEFAULT_LAYOUTS = ("", "mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
+"""Where so many channels stand that no file says it of: as FFmpeg takes them."""
+
+_AAC_LAYOUTS = frozenset(
+    {"mono", "stereo", "2.1", "3.0", "3.0(back)", "4.0", "quad", "5.0", "5.1", "7.1"}
+)
+"""What comes out of an AAC track under its own name, each channel in its place (measured)."""
+
+_HOLDS = {"quad(side)": "quad", "5.0(side)": "5.0", "3.1": "5.1", "5.1(side)": "5.1"}
+"""Where each speaker of a layout has one of its own; all others go into 7.1."""
+
 _BITS_PER_CHANNEL = 96_000
 
 
@@ -30,16 +41,27 @@ def aac_rate(rate: int) -> int:
     return next((known for known in _RATES if known >= rate), _RATES[-1])
 
 
-def aac_channels(channels: int) -> int:
-    """The channels in the file: the sound's own up to eight, more are mixed down to one."""
-    return channels if channels in _LAYOUTS else 1
+def aac_layout(clip: AudioClip) -> str:
+    """The layout in the file: the sound's own where AAC has it, else one that holds it; more than
+    eight channels of which nobody says where they stand are mixed down to one."""
+    layout = source_layout(clip)
+    if not layout:
+        return "mono"
+    return layout if layout in _AAC_LAYOUTS else _HOLDS.get(layout, "7.1")
+
+
+def source_layout(clip: AudioClip) -> str:
+    """Where the sound's channels stand, by FFmpeg's name; "" if nobody knows."""
+    if clip.layout and "channels" not in clip.layout:
+        return clip.layout
+    return _DEFAULT_LAYOUTS[clip.channels] if clip.channels < len(_DEFAULT_LAYOUTS) else ""
 
 
 def add_stream(container: OutputContainer, clip: AudioClip) -> AudioStream:
-    rate, channels = aac_rate(clip.rate), aac_channels(clip.channels)
-    stream = container.add_stream("aac", rate=rate, layout=_LAYOUTS[channels])
+    rate = aac_rate(clip.rate)
+    stream = container.add_stream("aac", rate=rate, layout=aac_layout(clip))
     # 4 bits a sample: AAC has room for at most 6 (6144 bits a channel and frame).
-    stream.bit_rate = channels * min(_BITS_PER_CHANNEL, 4 * rate)
+    stream.bit_rate = stream.channels * min(_BITS_PER_CHANNEL, 4 * rate)
     return stream
 
 
@@ -47,25 +69,33 @@ def packets(
     stream: AudioStream, clip: AudioClip, control: RunControl
 ) -> Iterator[Packet[AudioStream]]:
     """The encoded sound of the clip. Sample 0 has pts 0; the encoder's priming lies before it."""
-    rate, channels = aac_rate(clip.rate), aac_channels(clip.channels)
-    _say_changes(clip, rate, channels, control)
-    position = 0
-    for block in segment.stream_clip(clip, rate=rate, mono=channels == 1):
+    rate, position = aac_rate(clip.rate), 0
+    source, layout = source_layout(clip), aac_layout(clip)
+    _say_changes(clip, rate, source, layout, control)
+    blocks = segment.stream_clip(
+        clip,
+        rate=rate,
+        mono=not source,
+        control=control,
+        remark=lambda text: control.emit(Notice(text)),
+    )
+    for block in blocks:
         if not block.size:
             continue  # FFmpeg takes no frame without samples
-        packed = np.ascontiguousarray(block.T, dtype=np.float32).reshape(1, -1)
+        placed = block if not source or source == layout else mixed(block, source, layout)
+        packed = np.ascontiguousarray(placed.T, dtype=np.float32).reshape(1, -1)
         # Not planar: PyAV 17 to 19 cannot make a planar frame of eight channels.
-        frame = av.AudioFrame.from_ndarray(packed, "flt", _LAYOUTS[channels])
+        frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
         position += block.shape[1]
         yield from stream.encode(frame)
     yield from stream.encode(None)
 
 
-def _say_changes(clip: AudioClip, rate: int, channels: int, control: RunControl) -> None:
+def _say_changes(clip: AudioClip, rate: int, source: str, layout: str, control: RunControl) -> None:
     if rate != clip.rate:
         control.emit(Notice(f"AAC has no rate of {clip.rate} Hz: the sound is stored at {rate} Hz"))
-    if channels != clip.channels:
-        control.emit(
-            Notice(f"AAC here takes 8 channels at most: {clip.channels} are mixed to {channels}")
-        )
+    if not source:
+        control.emit(Notice(f"AAC here takes 8 channels at most: {clip.channels} are mixed to 1"))
+    elif source != layout:
+        control.emit(Notice(f"AAC cannot hold {source} sound: it is stored as {layout}"))

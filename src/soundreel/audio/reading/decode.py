@@ -7,6 +7,7 @@ docs/sound.md says which of a file's own statements are believed.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from fractions import Fraction
@@ -26,7 +27,7 @@ from soundreel.audio.reading.seek import MOV, Places
 from soundreel.audio.reading.tracks import sound_stream
 from soundreel.audio.reading.uniform import Uniform
 from soundreel.errors import InputError
-from soundreel.events import RunControl
+from soundreel.events import RunControl, SoundRead
 from soundreel.media.container import open_media
 
 LOWEST_RATE, HIGHEST_RATE = 1000, 3_072_000
@@ -40,6 +41,9 @@ LOUDEST = 1.01
 
 _TS_DISCONT = 0x200
 """FFmpeg's flag of a format whose clock may start anew."""
+
+_TELL_S = 1
+"""How often it is told how far reading has come."""
 
 _SILENT_BLOCK = 1 << 16
 
@@ -131,8 +135,13 @@ class Decoder:
         found = self._sought(start) if start > SEEK_FROM_S * self.rate and self.can_seek else None
         clock, frames = found or self._from_start()
         position = clock.position
+        told = time.monotonic()
         for block in self._sound(clock, frames):
             end = position + block.shape[1]
+            if time.monotonic() - told > _TELL_S:
+                told = time.monotonic()
+                whole = (self.declared_samples or 0) / self.rate
+                self.control.emit(SoundRead(end / self.rate, whole))
             if end > start:
                 skip = max(0, start - position)
                 yield position + skip, block[:, skip:]

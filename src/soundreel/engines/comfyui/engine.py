@@ -114,7 +114,7 @@ class ComfyUIReady:
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
         control.emit(Notice(_introduce(self.server)))
         with ComfyClient(self.server.address, claims=self.claims) as client:
-            yield ComfyUISession(plan, self.server, client)
+            yield ComfyUISession(plan, self.server, client, control)
 
 
 def _introduce(server: Server) -> str:

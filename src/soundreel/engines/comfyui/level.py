@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from soundreel.audio.segment import stream_clip
 from soundreel.engines.wan22 import PICTURE_RATE, SAMPLE_RATE
+from soundreel.events import RunControl
 from soundreel.types import AudioClip
 
 BUCKET = SAMPLE_RATE // PICTURE_RATE
@@ -49,13 +50,17 @@ class SoundLevel:
 
 
 def measure_level(
-    clip: AudioClip, frames: int, end: int, spans: Iterable[tuple[int, int]]
+    clip: AudioClip,
+    frames: int,
+    end: int,
+    spans: Iterable[tuple[int, int]],
+    control: RunControl | None = None,
 ) -> SoundLevel:
     """Read buckets [0, end) once; the clip's own are the first `frames` of them.
 
     spans: the windows that shall be brought to its level, as pairs of buckets.
     """
-    count, sums, squares = frames * BUCKET, *_bucket_sums(clip, end)
+    count, sums, squares = frames * BUCKET, *_bucket_sums(clip, end, control)
     mean = sums[frames] / count
     variance = max(squares[frames] - count * mean**2, 0.0) / (count - 1)
     needed = [_least_variance(sums, squares, mean, first, last) for first, last in spans]
@@ -116,20 +121,26 @@ def _least_variance(
     return float((power + total**2 / tail) / (count + tail - 1))
 
 
-def _stream_buckets(clip: AudioClip, first: int, end: int) -> Iterator[NDArray[np.float32]]:
+def _stream_buckets(
+    clip: AudioClip, first: int, end: int, control: RunControl | None = None
+) -> Iterator[NDArray[np.float32]]:
     start, duration = (
         clip.start + Fraction(first, PICTURE_RATE),
         Fraction(end - first, PICTURE_RATE),
     )
-    return stream_clip(clip, start, duration, rate=SAMPLE_RATE, mono=True, past_end=True)
+    return stream_clip(
+        clip, start, duration, rate=SAMPLE_RATE, mono=True, past_end=True, control=control
+    )
 
 
-def _bucket_sums(clip: AudioClip, end: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _bucket_sums(
+    clip: AudioClip, end: int, control: RunControl | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Running sums of the samples and of their squares at the buckets' borders: (end + 1,) each."""
     sums: list[NDArray[np.float64]] = []
     squares: list[NDArray[np.float64]] = []
     rest = np.zeros(0, np.float32)
-    for block in _stream_buckets(clip, 0, end):
+    for block in _stream_buckets(clip, 0, end, control):
         data = np.concatenate([rest, block[0]])
         whole = len(data) // BUCKET
         rows = data[: whole * BUCKET].reshape(whole, BUCKET).astype(np.float64)

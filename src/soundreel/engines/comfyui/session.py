@@ -30,11 +30,13 @@ class ComfyUISession:
     """State between chunks: the last 19 latents of the shot, as floats. It is kept here, not on
     the server, so that a server that lost everything can go on."""
 
-    def __init__(self, plan: Plan, server: Server, client: ComfyClient) -> None:
+    def __init__(
+        self, plan: Plan, server: Server, client: ComfyClient, control: RunControl | None = None
+    ) -> None:
         self._plan = plan
         self._server = server
         self._client = client
-        self._windows = SoundWindows(plan)
+        self._windows = SoundWindows(plan, control)
         self._motion: Latents | None = None
         self._lost = 0
 

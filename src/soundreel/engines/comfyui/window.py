@@ -20,6 +20,7 @@ from soundreel.engines.comfyui.level import (
     read_buckets,
 )
 from soundreel.engines.wan22 import PICTURE_RATE, SAMPLE_RATE
+from soundreel.events import RunControl
 from soundreel.timeline.grid import FRAMES_PER_LATENT, ceil_to, floor_to, latents_for, slots_for
 from soundreel.types import Chunk, Plan
 
@@ -41,14 +42,14 @@ class Span:
 class SoundWindows:
     """The uploads of one plan's chunks. Reads all of a longer clip once, to know its level."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, control: RunControl | None = None) -> None:
         self._plan = plan
         self._end = max(_position(plan, chunk) + chunk.generated_frames for chunk in plan.chunks)
         self._whole = len(plan.shots) == 1 and self._end <= WHOLE
         self._level = None
         if not self._whole:
             spans = [(span.first, span.end) for span in map(self.span, plan.chunks)]
-            self._level = measure_level(plan.audio, plan.num_frames, self._end, spans)
+            self._level = measure_level(plan.audio, plan.num_frames, self._end, spans, control)
 
     def span(self, chunk: Chunk) -> Span:
         """A shot's first chunk begins with its sound; a later one has sound in front of it."""

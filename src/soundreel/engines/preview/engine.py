@@ -89,7 +89,7 @@ class PreviewReady:
         cv2.setNumThreads(1)  # frames run side by side instead: the same work, less waiting
         try:
             with control.stage("listen and compose"):
-                scene, notices = make_scene(plan, self.options)
+                scene, notices = make_scene(plan, self.options, control)
             for message in notices:
                 control.emit(Notice(message))
             workers = worker_count()

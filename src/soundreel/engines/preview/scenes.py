@@ -12,14 +12,17 @@ from soundreel.engines.preview.look.vocabulary import describe, read_style
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.engines.preview.portrait.speaking import make_portrait
 from soundreel.engines.preview.session import Scene
+from soundreel.events import RunControl
 from soundreel.media.image import load_image
 from soundreel.types import Plan
 
 
-def make_scene(plan: Plan, options: PreviewOptions) -> tuple[Scene, list[str]]:
+def make_scene(
+    plan: Plan, options: PreviewOptions, control: RunControl | None = None
+) -> tuple[Scene, list[str]]:
     """The scene, and sentences for the user about choices made."""
     request = plan.request
-    features = analyse(plan.audio, plan.fps, plan.num_frames)
+    features = analyse(plan.audio, plan.fps, plan.num_frames, control)
     drive = make_drive(features, float(plan.fps))
     style = read_style(request.prompt, request.negative_prompt)
     notices = [text] if (text := describe(style)) else []

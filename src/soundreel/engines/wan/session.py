@@ -141,7 +141,7 @@ class WanSession:
             free_memory()
             control.raise_if_cancelled()
             reference, first_motion = self._encode_reference(control)
-            sound = self._encode_sound()
+            sound = self._encode_sound(control)
             control.raise_if_cancelled()
         yield Inputs(text, null_text, sound, reference, first_motion)
 
@@ -156,11 +156,11 @@ class WanSession:
                 return text, None
             return text, encoder.encode(request.negative_prompt).to(parts.device)
 
-    def _encode_sound(self) -> SoundFeatures:
+    def _encode_sound(self, control: RunControl) -> SoundFeatures:
         """The sound from the clip's first generated picture to the end of the requested segment."""
         clip = self._plan.audio
         start = self._plan.sound_start(self._plan.chunks[0])
-        sound = self._sound or clip_sound(clip, start, clip.sound_end - start)
+        sound = self._sound or clip_sound(clip, start, clip.sound_end - start, control)
         return SoundFeatures(self._parts.audio(), sound, self._parts.resident, self._plan.fps)
 
     def _encode_reference(self, control: RunControl) -> tuple[Tensor | None, Tensor | None]:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from soundreel.engines.wan22 import PICTURE_RATE, SAMPLE_RATE
+from soundreel.events import RunControl
 from soundreel.timeline.grid import samples_between
 from soundreel.types import AudioClip
 
@@ -51,14 +52,16 @@ class Sound:
             yield self.read(first, min(size, self.num_samples - first))
 
 
-def clip_sound(clip: AudioClip, start: Fraction, duration: Fraction) -> Sound:
+def clip_sound(
+    clip: AudioClip, start: Fraction, duration: Fraction, control: RunControl | None = None
+) -> Sound:
     """The sound in [start, start + duration) of the clip's file: silence where it has none."""
     from soundreel.audio.segment import read_clip
 
     def read(first: int, count: int) -> NDArray[np.float32]:
         begin = start + Fraction(first, SAMPLE_RATE)
         length = Fraction(count, SAMPLE_RATE)
-        samples = read_clip(clip, begin, length, rate=SAMPLE_RATE, mono=True)
+        samples = read_clip(clip, begin, length, rate=SAMPLE_RATE, mono=True, control=control)
         return np.asarray(samples[0], np.float32)
 
     return Sound(samples_between(start, start + duration, SAMPLE_RATE), read)
