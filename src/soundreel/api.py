@@ -117,6 +117,8 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     clip, count, notices = fit_sound(request, info.clip, geometry.fps)
     for notice in notices:
         control.emit(Notice(notice))
+    if info.shortfall:
+        control.emit(Notice(f"{info.path.name} ends a little early: {info.shortfall}"))
     clip = replace(clip, mix=choose_mix(clip, control))
     if clip.mix:
         control.emit(Notice(MIX_NOTICE))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from fractions import Fraction
 from pathlib import Path
 
@@ -194,19 +192,6 @@ def test_files_of_another_library_decode_as_it_decodes_them(
     assert (info.rate, info.num_samples) == (its_rate, len(expected))
     tolerance = {"VORBIS": 1e-4, "MPEG_LAYER_III": 1e-4, "OPUS": 5e-3}.get(subtype, 2**-23)
     np.testing.assert_allclose(got.T, np.clip(expected, -1, 1), atol=tolerance)
-
-
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="no ffmpeg program here")
-@pytest.mark.parametrize("name", ["a.mp3", "a.flac", "a.wma", "a.mkv", "a.ogg"])
-def test_the_ffmpeg_program_decodes_the_same(tmp_path: Path, name: str) -> None:
-    path = write_audio(tmp_path / name, source())
-    raw = subprocess.run(
-        ["ffmpeg", "-v", "error", "-i", str(path), "-f", "f32le", "-"],
-        capture_output=True,
-        check=True,
-    ).stdout
-    expected = np.frombuffer(raw, np.float32).reshape(-1, 2).T
-    np.testing.assert_allclose(whole(path)[1], np.clip(expected, -1, 1), atol=1e-5)
 
 
 def test_mono_is_the_average_of_the_channels(tmp_path: Path) -> None:

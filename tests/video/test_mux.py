@@ -2,8 +2,6 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,6 +16,7 @@ from hypothesis import strategies as st
 from scipy.io import wavfile
 
 from media_factory import clicks, noise, sine, write_audio
+from oracle import run_ffmpeg
 from soundreel.audio import segment
 from soundreel.errors import Cancelled, InputError, WorkError
 from soundreel.events import Event, Notice, RunControl
@@ -127,28 +126,18 @@ def test_picture_and_sound_are_equally_long(tmp_path: Path, fps: Fraction, rate:
         assert 0 <= length_of(audio) - 23 / fps < Fraction(1, rate)
 
 
-def run_ffmpeg(ffmpeg: str, *arguments: str) -> bytes:
-    command = [ffmpeg, "-v", "error", *arguments, "pipe:1"]
-    done = subprocess.run(command, capture_output=True, check=True)
-    assert done.stderr == b""
-    return done.stdout
-
-
 @pytest.mark.parametrize("fps", [Fraction(16), Fraction(30000, 1001)], ids=str)
 def test_ffmpeg_finds_every_picture_and_sample_in_place(tmp_path: Path, fps: Fraction) -> None:
-    ffmpeg = shutil.which("ffmpeg")
-    if ffmpeg is None:
-        pytest.skip("no ffmpeg here")
     samples = noise(float(COUNT / fps) + 0.1, rate=48000, level=0.2)
     path = str(join(tmp_path, fps, samples=samples, rate=48000))
     report = run_ffmpeg(
-        ffmpeg, "-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", "demux",
-        "-f", "framecrc",
+        "-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-enc_time_base", "demux",
+        "-f", "framecrc", "-",
     ).decode()  # fmt: skip
     base = Fraction(next(line for line in report.splitlines() if line.startswith("#tb 0"))[6:])
     lines = [line.split(",") for line in report.splitlines() if not line.startswith("#")]
     assert [int(line[2]) * base for line in lines] == [index / fps for index in range(COUNT)]
-    sound = np.frombuffer(run_ffmpeg(ffmpeg, "-i", path, "-map", "0:a", "-f", "f32le"), np.float32)
+    sound = np.frombuffer(run_ffmpeg("-i", path, "-map", "0:a", "-f", "f32le", "-"), np.float32)
     wanted = math.ceil(COUNT / fps * 48000)
     assert wanted <= len(sound) < wanted + AAC_FRAME
     for begin in (0, wanted - 5000):

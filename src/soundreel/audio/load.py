@@ -17,7 +17,10 @@ _TAIL_S = 5
 
 @dataclass(frozen=True, slots=True)
 class AudioInfo:
-    """A sound file. `num_samples` per channel is exact; names are those of FFmpeg."""
+    """A sound file. `num_samples` per channel is exact; names are those of FFmpeg.
+
+    shortfall: how the file ends a little early, in words; mostly "".
+    """
 
     path: Path
     container: str
@@ -28,6 +31,7 @@ class AudioInfo:
     allow_truncated: bool = False
     track: int | None = None
     layout: str = ""
+    shortfall: str = ""
 
     @property
     def duration(self) -> Fraction:
@@ -75,6 +79,7 @@ def probe(
             allow_truncated,
             track,
             decoder.layout,
+            decoder.shortfall,
         )
 
 

@@ -62,9 +62,18 @@ def read(
     rate: int | None = None,
     mono: bool = False,
     allow_truncated: bool = False,
+    track: int | None = None,
 ) -> NDArray[np.float32]:
     """The blocks of `stream` as one array (channels, n); mono gives (1, n)."""
-    blocks = stream(path, start, duration, rate=rate, mono=mono, allow_truncated=allow_truncated)
+    blocks = stream(
+        path,
+        start,
+        duration,
+        rate=rate,
+        mono=mono,
+        allow_truncated=allow_truncated,
+        track=track,
+    )
     return np.concatenate(list(blocks), axis=1)
 
 

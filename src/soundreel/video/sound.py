@@ -22,8 +22,8 @@ AAC_FRAME = 1024
 _RATES = sorted(
     (96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350)
 )
-_DEFAULT_LAYOUTS = ("", "mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")
-"""Where so many channels stand that no file says it of: as FFmpeg takes them."""
+_BY_COUNT = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+"""Where so many channels are put if the file does not say where they stand."""
 
 _AAC_LAYOUTS = frozenset(
     {"mono", "stereo", "2.1", "3.0", "3.0(back)", "4.0", "quad", "5.0", "5.1", "7.1"}
@@ -42,19 +42,16 @@ def aac_rate(rate: int) -> int:
 
 
 def aac_layout(clip: AudioClip) -> str:
-    """The layout in the file: the sound's own where AAC has it, else one that holds it; more than
+    """The layout in the file: the sound's own where AAC has it, else one that holds it. More than
     eight channels of which nobody says where they stand are mixed down to one."""
-    layout = source_layout(clip)
-    if not layout:
-        return "mono"
-    return layout if layout in _AAC_LAYOUTS else _HOLDS.get(layout, "7.1")
+    if not _is_placed(clip):
+        return _BY_COUNT.get(clip.channels, "mono")
+    return clip.layout if clip.layout in _AAC_LAYOUTS else _HOLDS.get(clip.layout, "7.1")
 
 
-def source_layout(clip: AudioClip) -> str:
-    """Where the sound's channels stand, by FFmpeg's name; "" if nobody knows."""
-    if clip.layout and "channels" not in clip.layout:
-        return clip.layout
-    return _DEFAULT_LAYOUTS[clip.channels] if clip.channels < len(_DEFAULT_LAYOUTS) else ""
+def _is_placed(clip: AudioClip) -> bool:
+    """Whether the file says where its channels stand ("5.1", not "6 channels")."""
+    return bool(clip.layout) and "channels" not in clip.layout
 
 
 def add_stream(container: OutputContainer, clip: AudioClip) -> AudioStream:
@@ -69,21 +66,21 @@ def packets(
     stream: AudioStream, clip: AudioClip, control: RunControl
 ) -> Iterator[Packet[AudioStream]]:
     """The encoded sound of the clip. Sample 0 has pts 0; the encoder's priming lies before it."""
-    rate, position = aac_rate(clip.rate), 0
-    source, layout = source_layout(clip), aac_layout(clip)
-    _say_changes(clip, rate, source, layout, control)
+    rate, layout, position = aac_rate(clip.rate), aac_layout(clip), 0
+    placed = _is_placed(clip) and clip.layout != layout
+    _say_changes(clip, rate, layout, control)
     blocks = segment.stream_clip(
         clip,
         rate=rate,
-        mono=not source,
+        mono=layout == "mono" and not placed,
         control=control,
         remark=lambda text: control.emit(Notice(text)),
     )
     for block in blocks:
         if not block.size:
             continue  # FFmpeg takes no frame without samples
-        placed = block if not source or source == layout else mixed(block, source, layout)
-        packed = np.ascontiguousarray(placed.T, dtype=np.float32).reshape(1, -1)
+        channels = mixed(block, clip.layout, layout) if placed else block
+        packed = np.ascontiguousarray(channels.T, dtype=np.float32).reshape(1, -1)
         # Not planar: PyAV 17 to 19 cannot make a planar frame of eight channels.
         frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
         frame.sample_rate, frame.pts, frame.time_base = rate, position, Fraction(1, rate)
@@ -92,10 +89,10 @@ def packets(
     yield from stream.encode(None)
 
 
-def _say_changes(clip: AudioClip, rate: int, source: str, layout: str, control: RunControl) -> None:
+def _say_changes(clip: AudioClip, rate: int, layout: str, control: RunControl) -> None:
     if rate != clip.rate:
         control.emit(Notice(f"AAC has no rate of {clip.rate} Hz: the sound is stored at {rate} Hz"))
-    if not source:
+    if _is_placed(clip) and layout != clip.layout:
+        control.emit(Notice(f"AAC cannot hold {clip.layout} sound: it is stored as {layout}"))
+    if not _is_placed(clip) and clip.channels not in _BY_COUNT:
         control.emit(Notice(f"AAC here takes 8 channels at most: {clip.channels} are mixed to 1"))
-    elif source != layout:
-        control.emit(Notice(f"AAC cannot hold {source} sound: it is stored as {layout}"))

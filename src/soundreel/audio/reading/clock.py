@@ -128,8 +128,8 @@ class Clock:
         return doubtful and jump > SEAM_S * self.rate
 
     def _missing(self, place: int, jump: int, samples: int, least: int) -> int:
-        """More than jitter is half a frame, or a tenth of a second, against the neighbour."""
-        if abs(jump) >= max(min(samples / 2, self.gap_samples), self.tick * 1.5):
+        """More than jitter and drift is three quarters of a frame, or a tenth of a second."""
+        if abs(jump) >= max(min(samples * 0.75, self.gap_samples), self.tick * 1.5):
             self._owed += jump
         behind = place - self.position
         drifted = abs(behind - self._owed) > self.gap_samples / 2

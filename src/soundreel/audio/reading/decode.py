@@ -120,8 +120,6 @@ class Decoder:
         ]
         changes = self._uniform.changes if self._uniform else []
         remarks += [f"{self.path.name} changes on the way: {change}" for change in changes]
-        if self.shortfall:
-            remarks.append(f"{self.path.name} ends a little early: {self.shortfall}")
         if self.peak > LOUDEST:
             decibels = 20 * math.log10(self.peak)
             remarks.append(
@@ -243,17 +241,32 @@ class Decoder:
         yield from map(self._checked, uniform.flush())
 
     def _kept(self, frame: AudioFrame) -> int:
-        """MP4 says how much of its last frame is sound; the rest is the encoder's padding."""
+        """Samples of the last frame: MP4 says in several ways how much of it is sound and how much
+        the encoder's padding."""
         stream, base = self._stream, self._line.base
-        if self.container != MOV or not stream.frames or frame.pts is None:
-            return frame.samples
+        whole_table = 0 < len(stream.index_entries) <= stream.frames
+        if self.container != MOV or not whole_table or frame.pts is None:
+            return frame.samples  # FFmpeg cuts no fragmented file either
         if stream.duration is None or frame.sample_rate != self.rate:
             return frame.samples
-        stated = round((frame.duration or 0) * base * self.rate)
-        if not 0 < stated < frame.samples:  # a parser may have written the whole frame's there
-            end = (stream.start_time or 0) + stream.duration
-            stated = round((end - frame.pts) * base * self.rate)
-        return stated if 0 < stated < frame.samples else frame.samples
+        by_table = round((frame.duration or 0) * base * self.rate)
+        end = (stream.start_time or 0) + stream.duration
+        beyond = round((frame.pts - end) * base * self.rate) + max(by_table, frame.samples)
+        kept = frame.samples - max(0, beyond)
+        # The track's end is rounded to the file's clock, often a millisecond.
+        if 0 < by_table < frame.samples and abs(by_table - kept) <= self.rate // 1000 + 1:
+            kept = by_table
+        if kept >= frame.samples == self._head[-1].samples:
+            kept = frame.samples - self._itunes_padding()
+        return kept if 0 < kept < frame.samples else frame.samples
+
+    def _itunes_padding(self) -> int:
+        """The third number of the tag iTunSMPB; FFmpeg cuts it off from version 9 on."""
+        fields = self._container.metadata.get("iTunSMPB", "").split()
+        try:
+            return int(fields[2], 16)
+        except (IndexError, ValueError):
+            return 0
 
     def _stamp(self, frame: AudioFrame | None) -> int | None:
         if frame is None or frame.pts is None:

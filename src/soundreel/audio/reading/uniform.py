@@ -109,9 +109,9 @@ def mixed(block: Samples, layout: str, wanted: str) -> Samples:
 def _matrix(layout: str, wanted: str) -> Samples:
     """(channels out, channels in): what comes out of one sample of each channel."""
     count, out = (AudioLayout(name).nb_channels for name in (layout, wanted))
-    if "channels" in f"{layout}{wanted}":  # FFmpeg does not know where they stand
-        one = np.eye(count) if count == out else np.full((out, count), 1 / count)
-        return one.astype(np.float32)
+    if "channels" in f"{layout}{wanted}":  # nobody knows where they stand
+        plain = np.eye(count) if count == out else np.full((out, count), 1 / count)
+        return plain.astype(np.float32)
     probes = np.zeros((max(64, count), count), np.float32)
     np.fill_diagonal(probes, 1)
     frame = AudioFrame.from_ndarray(probes.reshape(1, -1), "flt", layout)
