@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from soundreel.cli.app import run
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.headers import read_header
 from soundreel.engines.wan.files.lookup import find_weights, given, scan
@@ -155,6 +156,28 @@ def test_a_bad_file_hides_no_good_one(tmp_path: Path) -> None:
     assert weights.vae.path == good
     with pytest.raises(EngineUnavailable, match="no weights for: transformer"):
         weights.require()
+
+
+def test_the_commands_go_on_beside_bad_files(
+    tone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`models` has a line for each, and plain `soundreel AUDIO` takes the engine that can run."""
+    root = tmp_path / "ComfyUI"
+    folder = root / "models" / "vae"
+    folder.mkdir(parents=True)
+    (root / "folder_paths.py").write_text("")
+    (root / "extra_model_paths.yaml").write_bytes("Grü: \xfc".encode("latin-1"))
+    bad = ["no-object.safetensors.index.json", "deep.safetensors", "dict.pth", "key.pth"]
+    for name in bad:
+        (folder / name).write_bytes(ATTACKS[name]())
+    monkeypatch.setenv("COMFYUI_PATH", str(root))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "no"))
+    assert run(["models"]) == 0
+    lines = capsys.readouterr().out.split("cannot be read:")[1].splitlines()
+    for name in (*bad, "extra_model_paths.yaml"):
+        assert sum(name in line for line in lines) >= 1
+    assert run(["plan", str(tone), "--url", "http://127.0.0.1:9"]) == 0
+    assert "engine preview" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("target", ["/dev/zero", "pipe"])
