@@ -111,9 +111,12 @@ def test_the_environments_secrets_are_declared_by_their_names() -> None:
             "HOME": "/home/me",
             "AWS_SECRET_ACCESS_KEY": "qwertz12",
             "A_TOKEN": "true",
+            "PWD": "/home/me/music",
+            "OLDPWD": "/home/me/old-music",
         }
     )
     assert redacted(f"{PRIVATE} qwertz12 /home/me true") == "*** *** /home/me true"
+    assert redacted("/home/me/music /home/me/old-music") == "/home/me/music /home/me/old-music"
     assert is_secret_name("RUNPOD_API_KEY")
     assert not is_secret_name("PATH")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -193,13 +194,21 @@ def run(args: list[str]) -> int:
         _show_error(err, as_json=as_json)
         return err.exit_code
     except OSError as err:  # what is ours to read and write raises our own errors
-        say_error(f"error: cannot print the result: {err.strerror}")
+        say_error(f"error: {_what_failed(err)}: {err.strerror or err}")
         return WorkError.exit_code
     except Exception as err:  # a fault of ours: its traceback may hold a secret
         say_error("".join(traceback.format_exception(err))[-_LONGEST_TRACE:])
         say_error(f"error: unexpected {type(err).__name__}, which is a fault of soundreel")
         say_error("  hint: please report it with the file of: soundreel doctor --report FILE")
         return SoundreelError.exit_code
+
+
+def _what_failed(error: OSError) -> str:
+    if error.filename is not None:
+        return f"cannot use {os.fsdecode(error.filename)}"
+    if error.errno == errno.ENOENT:  # os.getcwd, which names nothing
+        return "the current folder is gone: change to another"
+    return "cannot print the result"
 
 
 def _ended(code: object) -> int:

@@ -20,6 +20,9 @@ _SHORTEST = 4
 _SHORTEST_VARIABLE = 8
 """HF_HUB_DISABLE_IMPLICIT_TOKEN is "true"."""
 
+_FOLDERS = ("PWD", "OLDPWD")
+"""A shell's folders, whose names look like those of passwords."""
+
 SECRET_NAMES = (
     r"(?:[\w-]{0,40}[_-])?(?:token|secret|passwd|password|passphrase|pwd|api[_-]?key|apikey"
     r"|access[_-]?key(?:[_-]?id)?|secret[_-]?key|private[_-]?key|credentials?|signature|cookie)"
@@ -82,7 +85,7 @@ def keep_secret(value: str | None) -> None:
 def keep_environment_secret(environ: Mapping[str, str]) -> None:
     """The variables whose name says that they are private ("HF_TOKEN", "AWS_SECRET_ACCESS_KEY")."""
     for name, value in environ.items():
-        if is_secret_name(name) and len(value) >= _SHORTEST_VARIABLE:
+        if is_secret_name(name) and name not in _FOLDERS and len(value) >= _SHORTEST_VARIABLE:
             keep_secret(value)
 
 

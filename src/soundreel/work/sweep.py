@@ -29,7 +29,10 @@ def remove_old_jobs(work_dir: Path, now: float | None = None) -> list[str]:
     """Remove jobs untouched for KEEP_DAYS that no process holds; returns their keys. Only folders
     with our name and our mark in them are touched, and of those only our own files."""
     now = time.time() if now is None else now
-    if not work_dir.is_dir() or not _is_clock_believable(work_dir, now):
+    try:
+        if not work_dir.is_dir() or not _is_clock_believable(work_dir, now):
+            return []
+    except OSError:  # told where the folder is used
         return []
     removed = []
     for folder in _entries(work_dir):

@@ -116,8 +116,13 @@ def _lora_check(found: Sequence[Found]) -> Check:
 def _path_of(text: str, kind: Kind, found: Sequence[Found], option: str) -> Path:
     """A path as it is, or the file of that name among those found. Raises InputError."""
     path = Path(text).expanduser()
-    if path.exists():
-        return path
+    try:
+        if path.exists():
+            return path
+    except OSError as err:
+        raise InputError.about(
+            {f"options.{option}": text}, f"cannot be read: {err.strerror}", hint="check the name"
+        ) from err
     known = [item for item in found if item.kind is kind]
     for item in known:
         if item.path.name == path.name == text:
