@@ -140,7 +140,7 @@ class Live(Silent):
 
     def __init__(self, console: Console) -> None:
         self._progress = Progress(
-            TextColumn("{task.description:9}"),
+            TextColumn("{task.description:9}", markup=False),
             BarColumn(bar_width=None),
             TextColumn("{task.fields[frames]}"),
             TextColumn("{task.fields[rate]}"),
