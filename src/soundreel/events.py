@@ -76,6 +76,17 @@ class SamplingProgress(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class NodeProgress(Event):
+    """A server works on its node `node` ("Decode", "FILM") for chunk `chunk`: `done` of `total`
+    parts, both 0 where it does not say."""
+
+    chunk: int
+    node: str
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class FrameDone(Event):
     """`done` of `total` output pictures are encoded."""
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from soundreel.cli.spelling import spell
 from soundreel.events import (
@@ -16,6 +16,7 @@ from soundreel.events import (
     ChunkStarted,
     Event,
     FrameDone,
+    NodeProgress,
     Notice,
     SamplingProgress,
     SoundRead,
@@ -49,6 +50,30 @@ class Sampling:
             return self._step
         left = (total - done) * (now - start) / (done - first)
         return f"{self._step} {left:.0f} s of sampling left"
+
+
+class Pace:
+    """Pictures a second and the time left, reckoned from the first chunk of this run: an engine may
+    give all pictures of a chunk at once, when minutes of work are done."""
+
+    def __init__(self) -> None:
+        self._began: float | None = None
+        self._first = 0
+
+    def begin(self) -> None:
+        """A chunk begins."""
+        if self._began is None:
+            self._began = time.monotonic()
+
+    def tell(self, done: int, total: int) -> str:
+        began = self._began or time.monotonic()
+        self._first = self._first or done  # what an earlier run made, and one more
+        rate = (done - self._first + 1) / max(time.monotonic() - began, 1e-6)
+        return f"{rate:.1f} frames/s, {(total - done) / rate:.0f} s left"
+
+
+def _node(event: NodeProgress) -> str:
+    return f" {event.node}" + (f" [{event.done}/{event.total}]" if event.total else "")
 
 
 class Reporter(Protocol):
@@ -89,8 +114,7 @@ class Plain(Silent):
     def __init__(self) -> None:
         self._chunk = ""
         self._last = 0.0
-        self._start = time.monotonic()
-        self._first: int | None = None
+        self._pace = Pace()
         self._sampling = Sampling()
 
     def handle(self, event: Event) -> None:
@@ -102,6 +126,7 @@ class Plain(Silent):
             case ChunkStarted(index, count, frames):
                 self._chunk = f"chunk {index + 1}/{count}"
                 self._sampling.begin()
+                self._pace.begin()
                 self._print(f"{self._chunk}: {frames} frames")
             case ChunkSealed(index, count, resumed=True):
                 self._print(f"chunk {index + 1}/{count}: done by an earlier run")
@@ -112,18 +137,15 @@ class Plain(Silent):
                 self._now_and_then(self._chunk + told, last=step == steps)
             case SamplingProgress(_, done, total):
                 self._now_and_then(self._chunk + self._sampling.progress(done, total), last=False)
+            case NodeProgress():
+                self._now_and_then(self._chunk + _node(event), last=False)
             case FrameDone(done, total):
                 self._now_and_then(self._frames(done, total), last=done == total)
             case _:
                 pass
 
     def _frames(self, done: int, total: int) -> str:
-        if self._first is None:
-            self._first, self._start = done, time.monotonic()
-            return f"[{done}/{total}] {self._chunk}"
-        rate = (done - self._first) / max(time.monotonic() - self._start, 1e-6)
-        left = (total - done) / max(rate, 1e-6)
-        return f"[{done}/{total}] {self._chunk}, {rate:.1f} frames/s, {left:.0f} s left"
+        return f"[{done}/{total}] {self._chunk}, {self._pace.tell(done, total)}"
 
     def _now_and_then(self, text: str, *, last: bool) -> None:
         if last or time.monotonic() - self._last > _PLAIN_SECONDS:
@@ -144,7 +166,6 @@ class Live(Silent):
             BarColumn(bar_width=None),
             TextColumn("{task.fields[frames]}"),
             TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
             console=console,
             expand=True,
             transient=True,
@@ -152,7 +173,7 @@ class Live(Silent):
         self._task: TaskID | None = None
         self._chunk = ""
         self._sampling = Sampling()
-        self._rate = (0.0, 0)  # when the counting began, and at which frame
+        self._pace = Pace()
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -170,6 +191,7 @@ class Live(Silent):
             case ChunkStarted(index, count, _):
                 self._chunk = f"chunk {index + 1}/{count}"
                 self._sampling.begin()
+                self._pace.begin()
                 self._show(self._chunk, None, None)
             case SoundRead(seconds, total):
                 self._show(_reading(seconds, total), None, None)
@@ -177,6 +199,8 @@ class Live(Silent):
                 self._show(self._chunk + self._sampling.step(step, steps), None, None)
             case SamplingProgress(_, done, total):
                 self._show(self._chunk + self._sampling.progress(done, total), None, None)
+            case NodeProgress():
+                self._show(self._chunk + _node(event), None, None)
             case FrameDone(done, total):
                 self._show(self._chunk, done, total)
             case _:
@@ -186,12 +210,9 @@ class Live(Silent):
         if self._task is None:
             self._task = self._progress.add_task(text, total=None, frames="", rate="")
         if done and total:
-            began, first = self._rate if self._rate[0] else (time.monotonic(), done - 1)
-            self._rate = (began, first)
-            rate = (done - first) / max(time.monotonic() - began, 1e-6)
             self._progress.update(
                 self._task, description=text, completed=done, total=total,
-                frames=f"{done}/{total}", rate=f"{rate:.1f} frames/s",
+                frames=f"{done}/{total}", rate=self._pace.tell(done, total),
             )  # fmt: skip
         else:
             self._progress.update(self._task, description=text)

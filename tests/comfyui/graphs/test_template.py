@@ -309,3 +309,19 @@ def test_options_change_the_preset() -> None:
     assert ComfyUIOptions(lora=("none",)).sampling.loras == ()
     with pytest.raises(InputError, match="strong"):
         _ = ComfyUIOptions(lora=("a:strong",)).sampling
+
+
+def test_what_stands_between_the_sound_and_its_encoder_is_kept_but_for_cuts() -> None:
+    """LoadAudio > TrimAudioDuration > a vocal separation > AudioCrop > the encoder."""
+    graph = classic_graph()
+    trimmed = graph.add("TrimAudioDuration", audio=Link("119"), start_index=2.0, duration=5.0)
+    model = graph.add("LoadSeparationModel", name="vocals.x")
+    voice = graph.add("SeparateVocals", model=model, audio=trimmed)
+    cropped = graph.add("AudioCrop", audio=voice.out(1), start_time="0:00", end_time="0:05")
+    graph["122"].inputs["audio"] = cropped
+    made = filled(graph)
+    assert not made.of_class("TrimAudioDuration", "AudioCrop")
+    assert made["122"].inputs["audio"] == voice.out(1)
+    assert made[voice.node].inputs == {"model": model, "audio": Link("119")}
+    assert made["119"].inputs["audio"] == "my.wav"
+    assert made.of_class("LoadSeparationModel")

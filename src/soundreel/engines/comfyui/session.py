@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cached_property, partial
 
-from soundreel.engines.comfyui.client.results import Preview, Progress, Step, Streamed
+from soundreel.engines.comfyui.client.results import (
+    NodeStarted,
+    Preview,
+    Progress,
+    Step,
+    Streamed,
+)
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.errors import PicturesLost
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, ChunkPrompt, chunk_prompt
@@ -16,7 +22,7 @@ from soundreel.engines.comfyui.preflight import Server
 from soundreel.engines.comfyui.window import SoundWindows
 from soundreel.engines.wan22 import MOTION_LATENTS
 from soundreel.errors import EngineError, RemoteError
-from soundreel.events import Notice, RunControl, StepDone, StepPreview
+from soundreel.events import NodeProgress, Notice, RunControl, StepDone, StepPreview
 from soundreel.media.image import load_image
 from soundreel.timeline.grid import latents_for
 from soundreel.types import Chunk, Frame, Plan
@@ -168,21 +174,30 @@ def _largest_file(inputs: ChunkInputs) -> int:
 
 
 class _Reporter:
-    """Turns the client's progress into events of this chunk."""
+    """Turns the client's progress into events of this chunk: sampling by its steps, every other
+    node by its title and what it says of itself."""
 
     def __init__(self, chunk: Chunk, shape: ChunkPrompt, control: RunControl) -> None:
         self._chunk = chunk.index
-        self._samplers = shape.samplers
+        self._shape = shape
         self._control = control
         self._step = 0
 
     def __call__(self, progress: Progress) -> None:
-        if isinstance(progress, Step) and progress.node in self._samplers:
-            self._step = progress.value
-            if progress.value:
-                steps = progress.maximum
-                self._control.emit(StepDone(self._chunk, progress.value, steps))
-        elif isinstance(progress, Preview) and progress.node in ("", *self._samplers):
-            self._control.emit(
-                StepPreview(self._chunk, self._step, progress.image, progress.mime_type)
-            )
+        match progress:
+            case Step(node, value, maximum) if node in self._shape.samplers:
+                self._step = value
+                if value:
+                    self._control.emit(StepDone(self._chunk, value, maximum))
+            case Step(node, value, maximum):
+                self._control.emit(NodeProgress(self._chunk, self._name(node), value, maximum))
+            case NodeStarted(node):
+                self._control.emit(NodeProgress(self._chunk, self._name(node), 0, 0))
+            case Preview(node, image, mime) if node in ("", *self._shape.samplers):
+                self._control.emit(StepPreview(self._chunk, self._step, image, mime))
+
+    def _name(self, node: str) -> str:
+        """The node's title in the graph, or its class."""
+        entry = self._shape.prompt.get(node, {})
+        title = entry.get("_meta", {}).get("title")
+        return str(title or entry.get("class_type", node))

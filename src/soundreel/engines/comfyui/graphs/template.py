@@ -7,6 +7,7 @@ behind the decode (joining, saving) and further chunks are ours: time and length
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from soundreel.engines.comfyui.graphs.s2v_graph import START_NODE
 from soundreel.errors import InputError, mention
 
 _DECODERS = ("VAEDecode", "VAEDecodeTiled")
+_CUTS = re.compile(r"trim|crop|slice|cut(?!off)", re.IGNORECASE)
+"""In the names of nodes that choose a stretch of a sound."""
 _SEEDS = ("seed", "noise_seed")
 
 
@@ -187,7 +190,8 @@ def _prompt(graph: Graph, start: str, key: str) -> NodeInput:
 
 
 def _sound(graph: Graph, start: str) -> NodeInput:
-    """Where the sound's name goes; whatever cuts the sound in between is taken out: we cut it."""
+    """Where the sound's name goes. What cuts the sound on its way to the encoder is taken out, for
+    we cut it; all else stays: a node that takes the voice out of a song, or makes it louder."""
     link = graph[start].inputs.get("audio_encoder_output")
     nodes = graph.upstream(link.node) if isinstance(link, Link) else []
     loaders = [node for node in nodes if graph[node].class_type == "LoadAudio"]
@@ -197,8 +201,19 @@ def _sound(graph: Graph, start: str) -> NodeInput:
             f"no LoadAudio and encoder lead to audio_encoder_output of the S2V node {start}",
             hint="link LoadAudio > AudioEncoderEncode > audio_encoder_output",
         )
-    graph[encoders[0]].inputs["audio"] = Link(loaders[0])
+    for node in graph.upstream(encoders[0]):
+        if _CUTS.search(graph[node].class_type):
+            _take_out(graph, node, loaders[0])
     return _literal(graph, NodeInput(loaders[0], "audio"))
+
+
+def _take_out(graph: Graph, node: str, loader: str) -> None:
+    """Give those behind the node what the node itself gets of the loader's sound."""
+    sources = [link for _, link in graph[node].links() if loader in graph.upstream(link.node)]
+    if not sources:
+        return
+    for taker, key, _ in graph.consumers(node):
+        graph[taker].inputs[key] = sources[0]
 
 
 def _image(graph: Graph, start: str) -> NodeInput | None:
