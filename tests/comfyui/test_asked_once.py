@@ -37,6 +37,7 @@ def test_a_job_asks_what_the_server_can_do_once(
     request_of: Request, settings: Settings, engine: str
 ) -> None:
     with FakeComfyUI() as server:
+        server.stats = {"devices": [{"name": "card", "type": "cuda", "vram_total": 2**34}]}
         at = settings.model_copy(update={"url": server.url})
         made = generate(replace(request_of, engine=engine), at)
         assert asked(server) == 1
