@@ -107,7 +107,7 @@ def _recorded_stages(model: WanS2VTransformer3DModel) -> Iterator[dict[str, Tens
         injector_number += 1
         hooks += [
             injector.register_forward_pre_hook(
-                lambda module, inputs, i=index: stages.update({f"noisy{i}": inputs[0]})
+                lambda module, inputs, i=index: stages.update({f"noisy{i}": inputs[0].clone()})
             ),
             injector.adain.register_forward_hook(keep(f"adain{number}_out")),
             injector.attn.register_forward_hook(keep(f"injector{number}_residual")),

@@ -6,19 +6,47 @@ is diffusers' `dispatch_attention_fn`: `model.set_attention_backend("flash")` an
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
 import torch
 from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch import Tensor, nn
 
+from soundreel.engines.wan.model.layers import Product, ready
+from soundreel.engines.wan.model.pieces import joined
+
 RotaryTable = tuple[Tensor, Tensor]
 """Cosine and sine, float32 (tokens, head_dim / 2)."""
 
 
-def apply_rotary(hidden_states: Tensor, rotary_emb: RotaryTable) -> Tensor:
-    """Turn the interleaved pairs (2j, 2j + 1) of (B, S, heads, head_dim), in float32."""
-    cos, sin = (table.unsqueeze(1) for table in rotary_emb)  # (S, 1, head_dim / 2)
-    even, odd = torch.unflatten(hidden_states.float(), -1, (-1, 2)).unbind(-1)
+def rotations(table: RotaryTable) -> Tensor:
+    """The table as complex64 numbers (tokens, 1, head_dim / 2), as `apply_rotary` takes them."""
+    return torch.complex(*table).unsqueeze(1)
+
+
+def apply_rotary(hidden_states: Tensor, rotary_emb: Tensor) -> Tensor:
+    """Turn the interleaved pairs (2j, 2j + 1) of (B, S, heads, head_dim), in float32.
+
+    Float32 ones may be written over unless gradients are recorded.
+    """
+    wide = hidden_states.float()
+    if wide.device.type in ("cpu", "mps") or torch.compiler.is_compiling():
+        return turned_as_reals(wide, rotary_emb)
+    return turned_as_complex(wide, rotary_emb)
+
+
+def turned_as_complex(wide: Tensor, rotary_emb: Tensor) -> Tensor:
+    """Half the bytes of `turned_as_reals`; compilers of torch cannot fuse it."""
+    pairs = torch.view_as_complex(torch.unflatten(wide, -1, (-1, 2)))
+    turned = pairs * rotary_emb if torch.is_grad_enabled() else pairs.mul_(rotary_emb)
+    return torch.view_as_real(turned).flatten(3)
+
+
+def turned_as_reals(wide: Tensor, rotary_emb: Tensor) -> Tensor:
+    """As the official code rounds on a CPU: a fused multiplication and addition differs by 1e-6."""
+    cos, sin = rotary_emb.real, rotary_emb.imag
+    even, odd = torch.unflatten(wide, -1, (-1, 2)).unbind(-1)
     turned = torch.addcmul(even * cos, odd, sin, value=-1), torch.addcmul(even * sin, odd, cos)
     return torch.stack(turned, dim=-1).flatten(3)
 
@@ -34,23 +62,21 @@ class WanS2VAttnProcessor:
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        rotary_emb: RotaryTable | None = None,
+        rotary_emb: Tensor | None = None,
     ) -> Tensor:
         """(B, S, dim) -> (B, S, dim). Keys are (B, S', dim) of `encoder_hidden_states` if given."""
         source = hidden_states if encoder_hidden_states is None else encoder_hidden_states
-
-        # 1. Queries and keys are normed over the full width, before the split into heads.
-        query = attn.norm_q(attn.q(hidden_states)).unflatten(2, (attn.heads, -1))  # (B, S, h, d)
-        key = attn.norm_k(attn.k(source)).unflatten(2, (attn.heads, -1))  # (B, S', h, d)
-        value = attn.v(source).unflatten(2, (attn.heads, -1))  # (B, S', h, d)
-
-        # 2. Rotary places in float32. Norms kept in float32 give float32: back to one dtype.
-        if rotary_emb is not None:
-            query = apply_rotary(query, rotary_emb).to(value.dtype)
-            key = apply_rotary(key, rotary_emb).to(value.dtype)
+        query = attn.heads_of(attn.q(hidden_states), attn.norm_q, rotary_emb)  # (B, S, h, d)
+        key = attn.heads_of(attn.k(source), attn.norm_k, rotary_emb)  # (B, S', h, d)
+        value = attn.heads_of(attn.v(source))  # (B, S', h, d)
         query, key = query.to(value.dtype), key.to(value.dtype)
+        output: Tensor = attn.o(self.attend(query, key, value, attention_mask))
+        return output
 
-        # 3. Attention.
+    def attend(
+        self, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None = None
+    ) -> Tensor:
+        """Heads (B, S, h, d), of one dtype -> (B, S, dim), before the last projection."""
         output = dispatch_attention_fn(
             query,
             key,
@@ -58,7 +84,7 @@ class WanS2VAttnProcessor:
             attn_mask=attention_mask,
             backend=self._attention_backend,
         )
-        return attn.o(output.flatten(2).type_as(value))  # type: ignore[no-any-return]
+        return output.flatten(2).type_as(value)  # type: ignore[no-any-return]
 
 
 class WanS2VAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
@@ -84,9 +110,63 @@ class WanS2VAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
         hidden_states: Tensor,
         encoder_hidden_states: Tensor | None = None,
         attention_mask: Tensor | None = None,
-        rotary_emb: RotaryTable | None = None,
+        rotary_emb: Tensor | None = None,
     ) -> Tensor:
-        """See `WanS2VAttnProcessor`."""
+        """See `WanS2VAttnProcessor`. A block takes the steps by themselves, in pieces."""
         return self.processor(
             self, hidden_states, encoder_hidden_states, attention_mask, rotary_emb
         )
+
+    def heads_of(
+        self, projected: Tensor, norm: nn.Module | None = None, rotary_emb: Tensor | None = None
+    ) -> Tensor:
+        """(B, S, dim) -> (B, S, h, d). Turned ones are float32, and those of norms in float32.
+
+        Queries and keys are normed over the full width, before the split into heads.
+        """
+        normed = projected if norm is None else norm(projected)
+        heads: Tensor = normed.unflatten(2, (self.heads, -1))
+        return heads if rotary_emb is None else apply_rotary(heads, rotary_emb)
+
+    def among(
+        self,
+        tokens: Callable[[slice], Tensor],
+        pieces: Sequence[slice],
+        rotary_emb: Tensor,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        """Self-attention over tokens that are made piece by piece, (B, piece, dim) in `dtype`:
+        (B, S, dim), before the last projection."""
+        query, key, value = self._among_heads(tokens, pieces, rotary_emb, dtype)
+        return self.processor.attend(query, key, value)
+
+    def _among_heads(
+        self,
+        tokens: Callable[[slice], Tensor],
+        pieces: Sequence[slice],
+        rotary_emb: Tensor,
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, ...]:
+        """Queries, keys and values (B, S, h, d) of all tokens."""
+        q, k, v = (ready(layer, dtype) for layer in (self.q, self.k, self.v))
+
+        def heads(piece: slice) -> tuple[Tensor, ...]:
+            source, places = tokens(piece), rotary_emb[piece]
+            query = self.heads_of(q(source), self.norm_q, places)
+            key = self.heads_of(k(source), self.norm_k, places)
+            return query, key, self.heads_of(v(source))
+
+        return joined(pieces, map(heads, pieces), rotary_emb.shape[0], dtype)
+
+    def toward(self, source: Tensor) -> Product:
+        """Cross-attention to (B, S', dim), for pieces of tokens (B, piece, dim) of its dtype."""
+        dtype = source.dtype
+        key = self.heads_of(self.k(source), self.norm_k).to(dtype)
+        value = self.heads_of(self.v(source))
+        q, o = ready(self.q, dtype), ready(self.o, dtype)
+
+        def look(tokens: Tensor) -> Tensor:
+            query = self.heads_of(q(tokens), self.norm_q).to(dtype)
+            return o(self.processor.attend(query, key, value))
+
+        return look

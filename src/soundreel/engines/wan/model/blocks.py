@@ -7,13 +7,27 @@ products run in the dtype of the text tokens. Parameters are named as in the che
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from diffusers.models.normalization import FP32LayerNorm
 from torch import Tensor, nn
 
-from soundreel.engines.wan.model.attention import RotaryTable, WanS2VAttention
+from soundreel.engines.wan.model.attention import WanS2VAttention
 from soundreel.engines.wan.model.audio_injector import AudioTokens, WanS2VAudioInjector
-from soundreel.engines.wan.model.layers import FP32Linear
+from soundreel.engines.wan.model.layers import FP32Linear, ready
+from soundreel.engines.wan.model.pieces import (
+    PIECE,
+    add,
+    add_gated,
+    joined,
+    modulated,
+    pieces_of,
+    spans_of,
+)
+
+INJECTED = 2 * PIECE
+"""Noisy tokens that sound is injected into at once. Its layers are restored anew each time."""
 
 
 class WanS2VTransformerBlock(nn.Module):
@@ -39,42 +53,85 @@ class WanS2VTransformerBlock(nn.Module):
         hidden_states: Tensor,
         encoder_hidden_states: Tensor,
         temb: Tensor,
-        rotary_emb: RotaryTable,
+        rotary_emb: Tensor,
         audio: AudioTokens,
         num_noisy_tokens: int,
     ) -> Tensor:
-        """(B, S, dim) float32 -> (B, S, dim) float32.
+        """(B, S, dim) float32 -> (B, S, dim) float32. What comes in is not written over.
 
         hidden_states: the noisy tokens first, then those of reference and motion.
         encoder_hidden_states: text tokens (B, L, dim).
         temb: (B, 2, 6, dim) float32: of the noisy tokens, and of all others (time 0).
+        rotary_emb: of all tokens, see `attention.rotations`.
         """
         dtype = encoder_hidden_states.dtype
-        lengths = [num_noisy_tokens, hidden_states.shape[1] - num_noisy_tokens]
 
         # 0. Six modulations, for the noisy and for the other tokens: (B, 2, dim) each.
         modulation = self.modulation.float() + temb  # (B, 2, 6, dim)
         shift_msa, scale_msa, gate_msa, shift_ffn, scale_ffn, gate_ffn = modulation.unbind(2)
 
         # 1. Self-attention over all tokens.
-        normed = _modulate(self.norm1(hidden_states), scale_msa, shift_msa, lengths, dtype)
-        attn_output = self.self_attn(normed, rotary_emb=rotary_emb)
-        hidden_states = _add_gated(hidden_states, attn_output, gate_msa, lengths)
+        hidden_states = self._attended(
+            hidden_states, shift_msa, scale_msa, gate_msa, rotary_emb, num_noisy_tokens, dtype
+        )
 
         # 2. Cross-attention to the text, without a gate.
-        normed = self.norm3(hidden_states).to(dtype)
-        hidden_states = hidden_states + self.cross_attn(normed, encoder_hidden_states)
+        look = self.cross_attn.toward(encoder_hidden_states)
+        for piece in pieces_of(hidden_states.shape[1]):
+            normed = self.norm3(hidden_states[:, piece]).to(dtype)
+            hidden_states = add(hidden_states, piece, look(normed))
+        del look
 
         # 3. Feed-forward.
-        normed = _modulate(self.norm2(hidden_states), scale_ffn, shift_ffn, lengths, dtype)
-        hidden_states = _add_gated(hidden_states, self.ffn(normed), gate_ffn, lengths)
+        ffn = ready(self.ffn, dtype)
+        for piece in pieces_of(hidden_states.shape[1]):
+            spans = spans_of(piece, num_noisy_tokens)
+            normed = self.norm2(hidden_states[:, piece])
+            normed = modulated(normed, shift_ffn, scale_ffn, spans, dtype)
+            hidden_states = add_gated(hidden_states, piece, ffn(normed), gate_ffn, spans)
+        del ffn
 
         # 4. Sound, for the noisy tokens only.
-        if self.audio_injector is None:
-            return hidden_states
-        noisy, others = torch.split(hidden_states, lengths, dim=1)
-        noisy = noisy + self.audio_injector(noisy, audio, dtype)
-        return torch.cat([noisy, others], dim=1)
+        if self.audio_injector is not None:
+            for piece, part in _frames(num_noisy_tokens, audio):
+                residual = self.audio_injector(hidden_states[:, piece], part, dtype)
+                hidden_states = add(hidden_states, piece, residual)
+        return hidden_states
+
+    def _attended(
+        self,
+        hidden_states: Tensor,
+        shift: Tensor,
+        scale: Tensor,
+        gate: Tensor,
+        rotary_emb: Tensor,
+        num_noisy_tokens: int,
+        dtype: torch.dtype,
+    ) -> Tensor:
+        """The tokens after the gated self-attention, in a tensor of its own."""
+        pieces = pieces_of(hidden_states.shape[1])
+
+        def normed(piece: slice) -> Tensor:
+            spans = spans_of(piece, num_noisy_tokens)
+            return modulated(self.norm1(hidden_states[:, piece]), shift, scale, spans, dtype)
+
+        output = self.self_attn.among(normed, pieces, rotary_emb, dtype)
+        project = ready(self.self_attn.o, dtype)
+        result = torch.empty_like(hidden_states)
+        for piece in pieces:
+            spans = spans_of(piece, num_noisy_tokens)
+            projected = project(output[:, piece])
+            result = add_gated(hidden_states, piece, projected, gate, spans, into=result)
+        return result
+
+
+def _frames(num_noisy_tokens: int, audio: AudioTokens) -> Iterator[tuple[slice, AudioTokens]]:
+    """Whole latent frames, as many as `INJECTED` tokens hold, with their sound."""
+    frames = audio.global_token.shape[1]
+    each = num_noisy_tokens // frames
+    for piece in pieces_of(frames, max(1, INJECTED // each)):
+        part = AudioTokens(*(tokens[:, piece] for tokens in audio))
+        yield slice(piece.start * each, piece.stop * each), part
 
 
 class WanS2VHead(nn.Module):
@@ -89,30 +146,11 @@ class WanS2VHead(nn.Module):
     def forward(self, hidden_states: Tensor, temb: Tensor) -> Tensor:
         """Noisy tokens (B, n, dim), time embedding (B, dim) -> (B, n, out_dim) float32."""
         shift, scale = (self.modulation.float() + temb.unsqueeze(1)).chunk(2, dim=1)  # (B, 1, dim)
-        output: Tensor = self.head(self.norm(hidden_states) * (1 + scale) + shift)
+        pieces = pieces_of(hidden_states.shape[1])
+        parts = ((self._projected(hidden_states[:, piece], shift, scale),) for piece in pieces)
+        (output,) = joined(pieces, parts, hidden_states.shape[1], torch.float32)
         return output
 
-
-def _modulate(
-    normed: Tensor, scale: Tensor, shift: Tensor, lengths: list[int], dtype: torch.dtype
-) -> Tensor:
-    """normed (1 + scale) + shift in `dtype`; scale and shift (B, 2, dim) are of two spans."""
-    spans = torch.split(normed, lengths, dim=1)
-    parts = [
-        torch.addcmul(shift[:, i : i + 1], span, 1 + scale[:, i : i + 1]).to(dtype)
-        for i, span in enumerate(spans)
-    ]
-    return torch.cat(parts, dim=1)
-
-
-def _add_gated(hidden_states: Tensor, output: Tensor, gate: Tensor, lengths: list[int]) -> Tensor:
-    """hidden_states + output * gate, with gate (B, 2, dim) of two spans of tokens."""
-    spans = zip(
-        torch.split(hidden_states, lengths, dim=1),
-        torch.split(output.float(), lengths, dim=1),
-        strict=True,
-    )
-    parts = [
-        torch.addcmul(hidden, span, gate[:, i : i + 1]) for i, (hidden, span) in enumerate(spans)
-    ]
-    return torch.cat(parts, dim=1)
+    def _projected(self, hidden_states: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        output: Tensor = self.head(self.norm(hidden_states) * (1 + scale) + shift)
+        return output

@@ -45,6 +45,7 @@ from diffusers.models.modeling_outputs import Transformer2DModelOutput
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from soundreel.engines.wan.model.attention import rotations
 from soundreel.engines.wan.model.audio_injector import AudioTokens
 from soundreel.engines.wan.model.audio_tokens import WanS2VAudioEncoder
 from soundreel.engines.wan.model.blocks import WanS2VHead, WanS2VTransformerBlock
@@ -231,6 +232,7 @@ class WanS2VTransformer3DModel(
         noisy = self._embed(self.patch_embedding, hidden_states) + conditioning.noisy_embedding
         num_noisy_tokens = noisy.shape[1]
         tokens = torch.cat([noisy, conditioning.context_tokens.expand(batch, -1, -1)], dim=1)
+        del noisy
 
         # 2. Time: t for the noisy tokens, 0 for the others: (B, 2, 6, dim).
         temb, modulation = self._time(timestep.to(tokens.device).expand(batch))
@@ -238,8 +240,9 @@ class WanS2VTransformer3DModel(
         # 3. Blocks.
         text = conditioning.text.expand(batch, -1, -1)
         audio = AudioTokens(*(part.expand(batch, *part.shape[1:]) for part in conditioning.audio))
+        rotary_emb = rotations(conditioning.rotary_emb)
         for block in self.blocks:
-            arguments = (text, modulation, conditioning.rotary_emb, audio, num_noisy_tokens)
+            arguments = (text, modulation, rotary_emb, audio, num_noisy_tokens)
             if torch.is_grad_enabled() and self.gradient_checkpointing:
                 tokens = self._gradient_checkpointing_func(block, tokens, *arguments)
             else:
