@@ -1,4 +1,4 @@
-"""A CUDA card that is not there: its tensors have shapes, types and a device, and no numbers.
+"""A card that is not there: its tensors have shapes, types and a device, and no numbers.
 
 torch's fake tensors refuse every operation between tensors of different devices, so whatever ran
 inside `fake_card()` without an error would have run on a card. What lies in main memory stays real,
@@ -20,11 +20,15 @@ from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_leaves
 
 CARD = torch.device("cuda", 0)
+APPLE = torch.device("mps", 0)
+
+ABSENT_TYPES = {"mps": (torch.float64, torch.complex128, torch.float8_e4m3fn, torch.float8_e5m2)}
+"""What a device cannot hold (pytorch/pytorch, aten/src/ATen/mps and its issues on float8)."""
 
 
 @contextmanager
-def fake_card() -> Iterator[None]:
-    """Inside, `CARD` is a device: tensors may be made there, and moved there and back."""
+def fake_card(device: torch.device = CARD) -> Iterator[None]:
+    """Inside, `device` is there: tensors may be made there, and moved there and back."""
     spelled = {
         "__getitem__": _picked,
         "__setitem__": _put,
@@ -34,15 +38,16 @@ def fake_card() -> Iterator[None]:
     with ExitStack() as stack:
         for name, spelling in spelled.items():
             stack.enter_context(patch.object(FakeTensor, name, spelling, create=True))
-        stack.enter_context(_OnlyTheCard())
+        stack.enter_context(_OnlyTheCard(device))
         yield
 
 
 class _OnlyTheCard(FakeTensorMode):  # type: ignore[no-untyped-call]
     """Makes what is made on the card, or moved there, a fake tensor. Others stay as they are."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
         super().__init__(allow_non_fake_inputs=True)
+        self._device = device
 
     def __torch_dispatch__(
         self,
@@ -54,9 +59,17 @@ class _OnlyTheCard(FakeTensorMode):  # type: ignore[no-untyped-call]
         given = dict(kwargs or {})
         fakes = any(isinstance(one, FakeTensor) for one in tree_leaves((args, given)))
         place = given.get("device")
-        if fakes or (place is not None and torch.device(place).type == CARD.type):
-            return super().__torch_dispatch__(func, types, args, given)
+        if fakes or (place is not None and torch.device(place).type == self._device.type):
+            return self._held(super().__torch_dispatch__(func, types, args, given))
         return func(*args, **given)
+
+    def _held(self, result: Any) -> Any:
+        absent = ABSENT_TYPES.get(self._device.type, ())
+        for tensor in tree_leaves(result):
+            here = isinstance(tensor, Tensor) and tensor.device == self._device
+            if here and tensor.dtype in absent:
+                raise TypeError(f"{tensor.dtype} is not supported on {self._device.type}")
+        return result
 
 
 def _contiguous(tensor: Tensor, memory_format: torch.memory_format | None = None) -> Tensor:

@@ -36,7 +36,7 @@ from soundreel.events import RunControl
 from soundreel.types import Plan, Request
 from wan import tiny as wan_tiny
 from wan.eight_bit import write_eight_bit_folder
-from wan.fake_card import CARD, fake_card
+from wan.fake_card import APPLE, CARD, fake_card
 
 SIDE = 64
 MOTION_FRAMES = 17
@@ -54,6 +54,15 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(session_module, "to_rgb", _shape_of_pictures)
     with wan_tiny.one_thread():
         yield
+
+
+def _attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **_: object
+) -> Tensor:
+    """torch's own asks for the kernels of a real device."""
+    weights = query @ key.transpose(-1, -2)
+    weights = weights if attn_mask is None else weights + attn_mask
+    return weights.softmax(-1) @ value
 
 
 def _shape_of_pictures(pictures: Tensor) -> list[np.ndarray]:
@@ -111,13 +120,14 @@ def run(
     lora: Path | None = None,
     pose: PoseVideo | None = None,
     tiled: bool = False,
+    device: torch.device = CARD,
 ) -> int:
     """Pictures that the whole plan gives on the fake card."""
     loras = ((given(lora, "lora"), 1.0),) if lora else ()
     files = Selection(find_weights((models,)), loras)
-    parts = make_components(files, Residence(CARD, level), dtype=torch.bfloat16, tiled=tiled)
+    parts = make_components(files, Residence(device, level), dtype=torch.bfloat16, tiled=tiled)
     parts, options = loaded(parts), parse_options(plan.request.options)
-    with fake_card():
+    with fake_card(device):
         session = WanSession(
             plan, options, parts, noise=_noise, pose=pose, motion_frames=MOTION_FRAMES
         )
@@ -140,6 +150,29 @@ def test_two_chunks_with_an_image_run_at_every_level(
     plan = plan_of(request, wan_tiny.model_folder())
     assert len(plan.chunks) == 2
     assert run(plan, wan_tiny.model_folder(), level) == 13
+
+
+@pytest.mark.parametrize(
+    ("level", "sampler"), list(zip(OFFLOAD_LEVELS, ["unipc", "euler", "dpm++"], strict=True))
+)
+def test_apples_devices_are_given_no_numbers_that_they_lack(
+    tone: Path,
+    image: Path,
+    level: OffloadLevel,
+    sampler: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: None)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", _attention)
+    request = request_for(tone, image, sampler=sampler)
+    plan = plan_of(request, wan_tiny.model_folder())
+    assert run(plan, wan_tiny.model_folder(), level, device=APPLE) == 13
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float8_e4m3fn])
+def test_the_fake_apple_device_refuses_what_a_real_one_has_not(dtype: torch.dtype) -> None:
+    with fake_card(APPLE), pytest.raises(TypeError, match="mps"):
+        torch.zeros(2).to(dtype).to(APPLE)
 
 
 @pytest.mark.parametrize("level", OFFLOAD_LEVELS)
