@@ -264,12 +264,14 @@ class Frame:
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a plan will cost. None is unknown. `source` says where the figures come from, e.g.
-    "measured here", "predicted", "reported by others"."""
+    "measured here", "predicted", "reported by others". likely_seconds: from, to; then `seconds` is
+    the least that it can take."""
 
     seconds: float | None = None
     memory_bytes: int | None = None
     source: str = ""
     details: tuple[tuple[str, str], ...] = ()
+    likely_seconds: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

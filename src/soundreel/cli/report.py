@@ -151,12 +151,20 @@ def _start(plan: Plan, chunk: Chunk) -> Fraction:
 
 def _estimate_lines(estimate: Estimate) -> list[str]:
     lines = [f"{name}: {spell(value)}" for name, value in estimate.details]
-    if estimate.seconds is not None:
+    if estimate.likely_seconds is not None:
+        lines.append(f"time: {_least_and_likely(estimate)}")
+    elif estimate.seconds is not None:
         lines.append(f"expected time: {_duration(estimate.seconds)} ({estimate.source})")
     if estimate.memory_bytes is not None:
         gib = estimate.memory_bytes / 2**30
         lines.append(f"expected memory: {gib:.1f} GiB ({estimate.source})")
     return lines
+
+
+def _least_and_likely(estimate: Estimate) -> str:
+    least = "" if estimate.seconds is None else f"at least {_duration(estimate.seconds)}, "
+    low, high = (_duration(seconds) for seconds in estimate.likely_seconds or (0.0, 0.0))
+    return f"{least}likely {low if low == high else f'{low} to {high}'} ({estimate.source})"
 
 
 def _count(number: int, noun: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
+from pathlib import Path
 
 from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session
@@ -16,6 +17,7 @@ from soundreel.engines.wan.allocator import use_expandable_segments
 from soundreel.engines.wan.files.lookup import Found, choose, scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import Selection, select, weight_checks
+from soundreel.engines.wan.memory.rates import FILE_NAME
 from soundreel.engines.wan.options import WanOptions, parse_options
 from soundreel.engines.wan22 import DROPPED_FRAMES, SIZE_MULTIPLE, check_size
 from soundreel.errors import EngineUnavailable, InputError, mention
@@ -71,7 +73,9 @@ class WanEngine:
                 hint="install torch for your GPU, or choose the engine comfyui or preview",
             )
         numbers = str(default_dtype(device)).removeprefix("torch.")
-        return WanReady(options, files, f"{numbers} on {device.type}", self._settings.gpu)
+        return WanReady(
+            options, files, f"{numbers} on {device.type}", self._settings.gpu, self._rates
+        )
 
     def estimate(self, plan: Plan) -> Estimate:
         """For the card that `gpu` names or else for this machine's; without weights, for those
@@ -83,15 +87,20 @@ class WanEngine:
         options, found = parse_options(plan.request.options), self._found()
         here = options.model is not None or not choose(found).missing
         files = _select(found, options) if here else None
-        return _estimate(plan, options, files, self._settings.gpu)
+        return _estimate(plan, options, files, self._settings.gpu, self._rates)
 
     def diagnose(self) -> Sequence[Check]:
         missing = _missing_packages()
         if missing:
             return (Check("packages", False, missing, _INSTALL),)
-        from soundreel.engines.wan.memory.device import choose_device, device_name
+        from soundreel.engines.wan.memory.device import (
+            LEAST_MAIN_MEMORY,
+            choose_device,
+            device_name,
+            total_memory,
+        )
 
-        device = choose_device()
+        device, total, least = choose_device(), total_memory(), LEAST_MAIN_MEMORY
         gpu = Check(
             "GPU",
             device.type != "cpu",
@@ -99,7 +108,11 @@ class WanEngine:
             "install torch for your GPU: https://pytorch.org/get-started",
         )
         checks = weight_checks(self._settings.models_dir)
-        return (Check("torch", True, version("torch")), gpu, *checks)
+        return (Check("torch", True, version("torch")), gpu, _memory_check(total, least), *checks)
+
+    @property
+    def _rates(self) -> Path:
+        return self._settings.work_dir / FILE_NAME
 
     def _found(self) -> tuple[Found, ...]:
         return tuple(scan(places(self._settings.models_dir)))
@@ -107,12 +120,14 @@ class WanEngine:
 
 @dataclass(frozen=True, slots=True)
 class WanReady:
-    """The weight files of one request. computed: in which numbers, on what; gpu: to plan for."""
+    """The weight files of one request. computed: in which numbers, on what; gpu: to plan for;
+    rates: the file with the rates of finished jobs."""
 
     options: WanOptions
     files: Selection
     computed: str
     gpu: str | None
+    rates: Path
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -124,12 +139,12 @@ class WanReady:
         }
 
     def estimate(self, plan: Plan) -> Estimate:
-        return _estimate(plan, self.options, self.files, self.gpu)
+        return _estimate(plan, self.options, self.files, self.gpu, self.rates)
 
     def open(self, plan: Plan, control: RunControl) -> AbstractContextManager[Session]:
         from soundreel.engines.wan.job import open_session
 
-        return open_session(plan, self.options, self.files, control)
+        return open_session(plan, self.options, self.files, control, self.rates)
 
 
 def _check(request: Request, options: WanOptions) -> None:
@@ -156,11 +171,20 @@ def _select(found: Sequence[Found], options: WanOptions) -> Selection:
 
 
 def _estimate(
-    plan: Plan, options: WanOptions, files: Selection | None, gpu: str | None
+    plan: Plan, options: WanOptions, files: Selection | None, gpu: str | None, rates: Path
 ) -> Estimate:
     from soundreel.engines.wan.job import estimate
 
-    return estimate(plan, options, files, gpu)
+    return estimate(plan, options, files, gpu, rates)
+
+
+def _memory_check(total: int | None, least: int) -> Check:
+    found = "not known" if total is None else f"{total / 2**30:.1f} GiB"
+    enough = total is None or total >= least
+    hint = (
+        f"a job takes {least / 2**30:.0f} GiB, and more with fp16 weights: soundreel plan says it"
+    )
+    return Check("main memory", enough, found, hint)
 
 
 def _missing_packages() -> str:

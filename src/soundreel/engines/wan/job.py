@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import cast
 
 import torch
@@ -24,15 +25,18 @@ from soundreel.engines.wan.load.models import (
 from soundreel.engines.wan.memory.device import (
     choose_device,
     default_dtype,
-    device_name,
+    driver_name,
     free_bytes,
+    total_memory,
 )
 from soundreel.engines.wan.memory.estimate import Target, predict, target_here, target_named
 from soundreel.engines.wan.memory.fit import Fit, Precision, require
+from soundreel.engines.wan.memory.main_memory import main_memory
 from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.memory.offload import OffloadLevel, Residence, free_memory
+from soundreel.engines.wan.memory.rates import Rate, keep_rate, read_rates
 from soundreel.engines.wan.options import WanOptions
-from soundreel.engines.wan.session import WanSession
+from soundreel.engines.wan.session import Sampled, WanSession
 from soundreel.engines.wan22 import FEW_STEP_LORA
 from soundreel.errors import EngineUnavailable, mention
 from soundreel.events import Notice, RunControl
@@ -43,11 +47,15 @@ _CPU = torch.device("cpu")
 
 @contextmanager
 def open_session(
-    plan: Plan, options: WanOptions, files: Selection, control: RunControl
+    plan: Plan, options: WanOptions, files: Selection, control: RunControl, rates: Path
 ) -> Iterator[Session]:
-    """Raises EngineUnavailable where the plan fits on the device in no way."""
+    """rates: the file in which a finished job's rate is kept.
+
+    Raises EngineUnavailable where the plan fits on the device, or in main memory, in no way.
+    """
     device = choose_device()
-    level, tiled = _way(plan, options, files, control)
+    way = _way(plan, options, files, control)
+    level, tiled = (way.level, way.tiled) if way else (_given(options) or "none", False)
     residence = Residence(device, level)
     parts = make_components(
         files,
@@ -62,6 +70,9 @@ def open_session(
         with control.stage("encode text, sound and image"):
             session.prepare(control)
         yield session
+        if way is not None:
+            rate = _rate(plan, device, residence.level, way, session.sampled)
+            _keep(rates, rate, control)
     finally:
         del session, parts, residence
         free_memory()
@@ -104,12 +115,14 @@ def make_components(
     )
 
 
-def estimate(plan: Plan, options: WanOptions, files: Selection | None, gpu: str | None) -> Estimate:
+def estimate(
+    plan: Plan, options: WanOptions, files: Selection | None, gpu: str | None, rates: Path
+) -> Estimate:
     """gpu: the card to plan for, None is this machine's; files: None takes the published ones.
 
     Raises InputError for a card that is not known.
     """
-    target = _target(gpu)
+    target = _target(gpu, rates)
     if target is None:
         hint = f"there is none here that torch can use; name one: {mention(gpu='RTX 4090')}"
         return Estimate(source="unknown", details=(("card", hint),))
@@ -119,34 +132,76 @@ def estimate(plan: Plan, options: WanOptions, files: Selection | None, gpu: str 
         plan,
         target,
         precision=_published(options) if files is None else _precision(files),
-        level=None if options.offload == "auto" else options.offload,
+        level=_given(options),
         steps=options.sampling.steps,
         guided=options.sampling.guidance_scale > 1,
     )
 
 
-def _target(gpu: str | None) -> Target | None:
+def _target(gpu: str | None, rates: Path) -> Target | None:
     """What is planned for; None where there is no GPU. Raises InputError for `gpu`."""
     if gpu is not None:
         return target_named(gpu)
     free = free_bytes()
-    return None if free is None else target_here(device_name(choose_device()), free)
+    if free is None:
+        return None
+    return target_here(driver_name(choose_device()), free, read_rates(rates))
 
 
-def _way(
-    plan: Plan, options: WanOptions, files: Selection, control: RunControl
-) -> tuple[OffloadLevel, bool]:
-    """Offload level and whether the VAE is tiled. Raises EngineUnavailable if nothing fits."""
-    given = None if options.offload == "auto" else options.offload
+def _given(options: WanOptions) -> OffloadLevel | None:
+    return None if options.offload == "auto" else options.offload
+
+
+def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl) -> Fit | None:
+    """How the job runs; None where it need not be asked. Raises EngineUnavailable if nothing
+    fits."""
     free_memory()
     free = free_bytes()
     if free is None or files.is_small:
-        return given or "none", False
+        return None
     way = _fit(plan, options, files, free)
+    _check_main_memory(_precision(files), way.level, total_memory(), control)
     if options.offload == "auto" and (way.level != "none" or way.tiled):
         tiles = ", VAE on tiles" if way.tiled else ""
         control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
-    return way.level, way.tiled
+    return way
+
+
+def _check_main_memory(
+    precision: Precision, level: OffloadLevel, total: int | None, control: RunControl
+) -> None:
+    """Raises EngineUnavailable where the job's own memory is more than the machine's."""
+    needed = main_memory(precision, level)
+    if total is None or total >= needed.least + needed.mapped:
+        return
+    name, text = needed.told(total)
+    if total < needed.own:
+        raise EngineUnavailable(
+            f"{name}: {text}",
+            hint="take fp8_scaled or bf16 weights, which are mapped: soundreel models pull",
+        )
+    control.emit(Notice(f"{name}: {text}"))
+
+
+def _rate(
+    plan: Plan, device: torch.device, level: OffloadLevel, way: Fit, sampled: Sequence[Sampled]
+) -> Rate | None:
+    """Of the longest chunks, whose operations were counted when the job began; None where this run
+    made none of them."""
+    longest = max(chunk.generated_frames for chunk in plan.chunks)
+    passes = sum(each.passes for each in sampled if each.frames == longest)
+    seconds = sum(each.seconds for each in sampled if each.frames == longest)
+    flops = next(stage.flops for stage in way.stages if stage.name == "sampling")
+    return Rate(driver_name(device), level, flops * passes / seconds / 1e12) if seconds else None
+
+
+def _keep(rates: Path, rate: Rate | None, control: RunControl) -> None:
+    if rate is None:
+        return
+    try:
+        keep_rate(rates, rate)
+    except OSError as err:
+        control.emit(Notice(f"the rate of this job could not be kept in {rates}: {err.strerror}"))
 
 
 def _fit(plan: Plan, options: WanOptions, files: Selection, free: int) -> Fit:
@@ -159,8 +214,7 @@ def _fit(plan: Plan, options: WanOptions, files: Selection, free: int) -> Fit:
         motion=len(plan.chunks) > 1 or options.init_first_frame,
         guided=options.sampling.guidance_scale > 1,
     )
-    level = None if options.offload == "auto" else options.offload
-    return require(workload, _precision(files), free, level)
+    return require(workload, _precision(files), free, _given(options))
 
 
 def _precision(files: Selection) -> Precision:

@@ -17,6 +17,7 @@ length.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -62,6 +63,15 @@ class Inputs:
     """Pictures (1, 3, 73, H, W) before a shot, where the reference image is to be seen in them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the sampling of a chunk of `frames` generated pictures took."""
+
+    frames: int
+    passes: int
+    seconds: float
+
+
 class WanSession:
     """Renders the chunks of a plan in order; see `engines.base.Session`.
 
@@ -70,6 +80,7 @@ class WanSession:
     noise: draws a chunk's noise; tests give recorded noise.
     sound, pose: the plan's own, unless given.
     motion_frames: pictures handed from chunk to chunk.
+    sampled: of each chunk that was made here.
     """
 
     def __init__(
@@ -88,6 +99,7 @@ class WanSession:
         self._lower = lower
         self._noise, self._sound, self._pose = noise, sound, pose
         self._motion_frames = motion_frames
+        self.sampled: list[Sampled] = []
         self._motion = Motion()
         self._inputs: Inputs | None = None
         self._vae = parts.vae()
@@ -198,10 +210,18 @@ class WanSession:
         with parts.resident(model), torch.no_grad():
             predict = self._predictor(model, chunk, size, pose)
             solver = make_solver(options.sampling)
+            start = time.monotonic()
             with self._pulse(model, chunk, control):
                 for step in denoise(predict, noise, solver, control.raise_if_cancelled):
                     self._report(chunk, step, control)
+            seconds = time.monotonic() - start
+        self.sampled.append(Sampled(chunk.generated_frames, self._passes, seconds))
         return step.latents
+
+    @property
+    def _passes(self) -> int:
+        """Of the transformer, for a chunk."""
+        return self._options.sampling.steps * (1 if self._ready.null_text is None else 2)
 
     def _pulse(
         self, model: WanS2VTransformer3DModel, chunk: Chunk, control: RunControl
@@ -212,8 +232,7 @@ class WanSession:
             control.emit(SamplingProgress(chunk.index, done, total))
             control.raise_if_cancelled()
 
-        passes = self._options.sampling.steps * (1 if self._ready.null_text is None else 2)
-        return Pulse(model, model.blocks, passes, self._parts.device, beat)
+        return Pulse(model, model.blocks, self._passes, self._parts.device, beat)
 
     def _predictor(
         self,

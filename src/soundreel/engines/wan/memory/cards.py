@@ -17,6 +17,34 @@ GIB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
+class Shares:
+    """What runs of Wan 14B reach of the bfloat16 rate, from low to high, as published."""
+
+    low: float
+    high: float
+    source: str
+
+
+_OFFICIAL = "Wan-Video/Wan2.2, README, times on H100 and A100"
+_LIGHT = "ModelTC/LightX2V, README, seconds a step"
+
+SHARES = {
+    "Ampere": Shares(0.55, 0.61, f"Wan's own code on an A100 55 to 61 % ({_OFFICIAL})"),
+    "Hopper": Shares(
+        0.35, 0.51, f"on an H100 diffusers 35 % ({_LIGHT}), Wan's own code 41 to 51 % ({_OFFICIAL})"
+    ),
+    "Ada": Shares(
+        0.51,
+        0.74,
+        f"diffusers on a 4090D 74 % ({_LIGHT}); the lower end is that of Wan's own code on an H100",
+    ),
+}
+"""By family; shares are operations, counted here, over published seconds and rates."""
+
+ANY_FAMILY = Shares(0.35, 0.74, "none for this family: the range of the others")
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """memory_gib: as sold; bf16, tf32: dense TFLOP/s of matrix products in bfloat16 and in what
     convolutions in float32 run in; bus_gb: GB/s from main memory, one way (PCI Express x16)."""
@@ -28,28 +56,33 @@ class Card:
     bus_gb: float
     source: str
     driver_names: tuple[str, ...] = ()
+    family: str = ""
+
+    @property
+    def shares(self) -> Shares:
+        return SHARES.get(self.family, ANY_FAMILY)
 
     @property
     def memory_bytes(self) -> int:
         return self.memory_gib * GIB
 
 
-_PCIE_4, _PCIE_5 = 31.5, 63.0  # 16 lanes, 128b/130b (PCI-SIG, base specifications 4.0 and 5.0)
+PCIE_4, PCIE_5 = 31.5, 63.0  # 16 lanes, 128b/130b (PCI-SIG, base specifications 4.0 and 5.0)
 
 # As nvidia-smi calls them, where that is not the name they are sold under
 _A100 = ("A100", "A100-SXM4-80GB", "A100 80GB PCIe")
 _H100 = ("H100", "H100 80GB HBM3")
 
 CARDS: tuple[Card, ...] = (
-    Card("RTX 3060", 12, 25.5, 12.7, _PCIE_4, "product page: 3584 cores, 1.78 GHz"),
-    Card("RTX 3090", 24, 71.2, 35.6, _PCIE_4, "GA102 white paper"),
-    Card("RTX 4080", 16, 97.5, 48.7, _PCIE_4, "Ada white paper"),
-    Card("RTX 4090", 24, 165.2, 82.6, _PCIE_4, "Ada white paper"),
-    Card("RTX 5090", 32, 209.5, 104.8, _PCIE_5, "RTX Blackwell white paper"),
-    Card("RTX A6000", 48, 154.8, 77.4, _PCIE_4, "GA102 white paper"),
-    Card("L40S", 48, 362.05, 183.0, _PCIE_4, "L40S data sheet"),
-    Card("A100 80GB", 80, 312.0, 156.0, _PCIE_4, "A100 data sheet", _A100),
-    Card("H100 SXM", 80, 989.4, 494.7, _PCIE_5, "H100 white paper", _H100),
+    Card("RTX 3060", 12, 25.5, 12.7, PCIE_4, "product page: 3584 cores, 1.78 GHz", family="Ampere"),
+    Card("RTX 3090", 24, 71.2, 35.6, PCIE_4, "GA102 white paper", family="Ampere"),
+    Card("RTX 4080", 16, 97.5, 48.7, PCIE_4, "Ada white paper", family="Ada"),
+    Card("RTX 4090", 24, 165.2, 82.6, PCIE_4, "Ada white paper", family="Ada"),
+    Card("RTX 5090", 32, 209.5, 104.8, PCIE_5, "RTX Blackwell white paper", family="Blackwell"),
+    Card("RTX A6000", 48, 154.8, 77.4, PCIE_4, "GA102 white paper", family="Ampere"),
+    Card("L40S", 48, 362.05, 183.0, PCIE_4, "L40S data sheet", family="Ada"),
+    Card("A100 80GB", 80, 312.0, 156.0, PCIE_4, "A100 data sheet", _A100, family="Ampere"),
+    Card("H100 SXM", 80, 989.4, 494.7, PCIE_5, "H100 white paper", _H100, family="Hopper"),
 )
 
 

@@ -1,7 +1,8 @@
 """What `soundreel plan` says for the wan engine: per stage memory and time, and what would fit.
 
-Memory is `memory`'s model. Time is exact operations over the card's published rates, and exact
-bytes over its bus: the shortest time that the card can take. All of it is predicted.
+Memory is `memory`'s model. The least time is exact operations over the card's published rates, and
+exact bytes over its bus. What is likely comes from the rates of finished jobs on this machine, or
+else from the shares of the peak that were published for the card's family.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from soundreel.engines.wan.memory.cards import Card, card_named, known_card, memory_named
+from soundreel.engines.wan.memory.cards import PCIE_4, Card, card_named, known_card, memory_named
+from soundreel.engines.wan.memory.device import total_memory
 from soundreel.engines.wan.memory.fit import (
     RESERVE,
     Fit,
@@ -22,12 +24,14 @@ from soundreel.engines.wan.memory.fit import (
     remedies,
     stage_needs,
 )
+from soundreel.engines.wan.memory.main_memory import main_memory
 from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.memory.offload import OffloadLevel
+from soundreel.engines.wan.memory.rates import Rate, rates_of
 from soundreel.errors import mention
 from soundreel.types import Estimate, Plan
 
-SOURCE = "predicted: exact counts at the card's published rates; a real run takes longer"
+SOURCE = "predicted: exact counts at the card's published rates"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,13 @@ class Target:
     name: str
     free: int
     card: Card | None = None
+    measured: Sequence[Rate] = ()
+    """Of this machine's card."""
+
+    device: str = ""
+    """As the driver names it; empty where another card than this machine's is meant."""
+
+    main_memory: int | None = None
 
 
 def target_named(text: str) -> Target:
@@ -48,9 +59,10 @@ def target_named(text: str) -> Target:
     return Target(card.name, card.memory_bytes, card)
 
 
-def target_here(name: str, free: int) -> Target:
+def target_here(driver_name: str, free: int, measured: Sequence[Rate] = ()) -> Target:
     """The card of this machine, with what is free of it."""
-    return Target(f"{name}, {gib(free)} free", free, known_card(name))
+    shown = f"{driver_name}, {gib(free)} free"
+    return Target(shown, free, known_card(driver_name), measured, driver_name, total_memory())
 
 
 def predict(
@@ -67,13 +79,55 @@ def predict(
     greatest = max(workloads, key=lambda workload: workload.frames)
     way = fit(greatest, precision, target.free, level)
     card = target.card
-    seconds = None if card is None else _seconds(workloads, precision, way, card, steps)
     details = [("card", target.name), *_stage_lines(way, card)]
     details += _verdict(greatest, precision, way, target.free)
+    details.append(main_memory(precision, way.level).told(target.main_memory))
     if card is not None:
         rates = f"{card.bf16:g} TFLOP/s in bf16, {card.bus_gb:g} GB/s"
         details.append(("rates", f"{rates}; {card.source}"))
-    return Estimate(seconds, way.peak + RESERVE, SOURCE, tuple(details))
+
+    def seconds(speed: Speed) -> float:
+        return _seconds(workloads, precision, way, speed, steps)
+
+    least = None if card is None else seconds(_speed(card, 1.0))
+    speeds, source = _likely(target, way.level)
+    likely = (seconds(speeds[0]), seconds(speeds[1])) if speeds else None
+    if likely is not None:
+        details.append(("likely time", source))
+    return Estimate(least, way.peak + RESERVE, SOURCE, tuple(details), likely)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Operations a second in bfloat16 and in float32, bytes a second over the bus."""
+
+    half: float
+    single: float
+    bus: float
+
+
+def _speed(card: Card, share: float) -> Speed:
+    return Speed(card.bf16 * share * 1e12, card.tf32 * share * 1e12, card.bus_gb * 1e9)
+
+
+def _likely(target: Target, level: OffloadLevel) -> tuple[tuple[Speed, Speed] | None, str]:
+    """The quicker and the slower end, and where they come from."""
+    card, measured = target.card, rates_of(target.measured, target.device, level)
+    if measured:
+        jobs = "1 job" if len(measured) == 1 else f"{len(measured)} jobs"
+        slow, fast = (_measured_speed(card, rate * 1e12) for rate in (measured[0], measured[-1]))
+        return (fast, slow), f"from the rate measured here on {jobs}"
+    if card is None:
+        return None, ""
+    shares = card.shares
+    text = f"{shares.low:.0%} to {shares.high:.0%} of the rate in bf16, published: {shares.source}"
+    return (_speed(card, shares.high), _speed(card, shares.low)), text
+
+
+def _measured_speed(card: Card | None, rate: float) -> Speed:
+    """The transformer's; the VAE, in float32, at half of it, as cards' tables have it."""
+    bus = (PCIE_4 if card is None else card.bus_gb) * 1e9
+    return Speed(rate, rate / 2, bus)
 
 
 def count_workloads(plan: Plan, *, guided: bool) -> Counter[Workload]:
@@ -94,17 +148,21 @@ def count_workloads(plan: Plan, *, guided: bool) -> Counter[Workload]:
     )
 
 
-def stage_seconds(stage: StageNeeds, card: Card, runs: int = 1) -> float:
-    """Computing and copying overlap: the longer of both, `runs` times."""
-    rate = (card.bf16 if stage.half else card.tf32) * 1e12
-    return runs * max(stage.flops / rate, stage.bus / (card.bus_gb * 1e9))
+def stage_seconds(stage: StageNeeds, card: Card) -> float:
+    """The least that a run of the stage can take."""
+    return _stage_seconds(stage, _speed(card, 1.0))
+
+
+def _stage_seconds(stage: StageNeeds, speed: Speed) -> float:
+    """Computing and copying overlap: the longer of both."""
+    return max(stage.flops / (speed.half if stage.half else speed.single), stage.bus / speed.bus)
 
 
 _PER_CHUNK = ("sampling", "decode", "motion")
 
 
 def _seconds(
-    workloads: Counter[Workload], precision: Precision, way: Fit, card: Card, steps: int
+    workloads: Counter[Workload], precision: Precision, way: Fit, speed: Speed, steps: int
 ) -> float:
     total = 0.0
     for index, (workload, chunks) in enumerate(workloads.items()):
@@ -114,7 +172,7 @@ def _seconds(
                 runs = chunks * (passes if stage.name == "sampling" else 1)
             else:
                 runs = int(index == 0) * (2 if stage.name == "text" and workload.guided else 1)
-            total += stage_seconds(stage, card, runs)
+            total += runs * _stage_seconds(stage, speed)
     return total
 
 

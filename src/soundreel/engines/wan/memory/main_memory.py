@@ -1,0 +1,73 @@
+"""Main memory that a job takes: what is its own, and what files it maps.
+
+Weights stay mapped from their files: the system keeps them in memory as long as there is room, and
+reads them again where there is not. Own memory cannot be given back; page-locked memory cannot
+even be swapped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from soundreel.engines.wan.memory import needs
+from soundreel.engines.wan.memory.fit import Precision, gib
+from soundreel.engines.wan.memory.needs import Weights
+from soundreel.engines.wan.memory.offload import OffloadLevel
+
+PROGRAM = 3 * 2**30
+"""Python, torch with CUDA's libraries, and a chunk's pictures. Assumed."""
+
+SYSTEM = 2 * 2**30
+"""Left to the rest of the machine. Assumed."""
+
+
+@dataclass(frozen=True, slots=True)
+class MainMemory:
+    """Bytes. own: of the process itself, locked ones among them; mapped: files that are read."""
+
+    own: int
+    locked: int
+    mapped: int
+
+    @property
+    def least(self) -> int:
+        """Of a machine on which the job works."""
+        return self.own + SYSTEM
+
+    def told(self, total: int | None) -> tuple[str, str]:
+        """A line of the plan. total: of the machine that is planned for, where it is known."""
+        text = f"{gib(self.own)} of its own ({gib(self.locked)} page-locked)"
+        text += f", {gib(self.mapped)} mapped from files"
+        if total is None:
+            return "main memory", text
+        if total < self.least:
+            return "main memory", f"{text}: too much for the {gib(total)} of this machine"
+        if total < self.least + self.mapped:
+            text += f": more than the {gib(total)} of this machine hold, so files are read again"
+        return "main memory", text
+
+
+def main_memory(precision: Precision, level: OffloadLevel) -> MainMemory:
+    """At the greediest moment, which is sampling or the text encoder before it."""
+    models = (
+        (needs.transformer_weights(precision.transformer), precision.transformer),
+        (needs.text_weights(precision.text_encoder), precision.text_encoder),
+    )
+    always = needs.vae_weights().all + needs.audio_weights().all  # float32 copies of their files
+    each = [_of(weights, number_format, level) for weights, number_format in models]
+    greatest = max(each, key=lambda memory: (memory.own, memory.mapped))
+    own = PROGRAM + always + greatest.own + precision.lora_bytes
+    return MainMemory(own, greatest.locked, max(memory.mapped for memory in each))
+
+
+def _of(weights: Weights, number_format: str, level: OffloadLevel) -> MainMemory:
+    """Numbers of another sort than the model computes in are converted when they are loaded, so
+    they lie in memory of our own. torch locks powers of two."""
+    locked = 2 * _power_of_two(weights.block) if level == "block" else 0
+    if number_format in ("fp8_scaled", "bf16"):
+        return MainMemory(locked, locked, weights.all)
+    return MainMemory(locked + weights.all, locked, 0)
+
+
+def _power_of_two(size: int) -> int:
+    return 1 << max(0, size - 1).bit_length() if size else 0
