@@ -332,6 +332,23 @@ def test_probe_shows_sound_picture_and_record(
     assert fails(capsys, 2, "probe", "text.wav")
 
 
+def test_doctor_fails_where_the_named_server_is_dead(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["doctor", "--json", "--url", "http://127.0.0.1:9"]) == 3
+    found = json.loads(capsys.readouterr().out)["comfyui"]
+    assert not found["ready"]
+    assert "no answer from http://127.0.0.1:9" in found["checks"][0]["found"]
+    assert run(["doctor", "--url", "http://127.0.0.1:9"]) == 3
+
+
+def test_plan_says_that_it_did_not_ask_the_server(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["plan", "song.wav", "--engine", "comfyui", "--url", "http://127.0.0.1:9"]) == 0
+    assert "not asked" in capsys.readouterr().out
+
+
 def test_doctor_and_engines(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["doctor", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -111,14 +111,19 @@ def test_a_server_on_this_machine_is_asked_without_a_proxy(
         assert client.system_stats().version
 
 
+def make_certificate(certificate: Path, key: Path, name: str) -> None:
+    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext"
+    subprocess.run(
+        [*command.split(), f"subjectAltName={name}", "-keyout", key, "-out", certificate],
+        check=True,
+        capture_output=True,
+    )
+
+
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 def test_https_and_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, log: Log) -> None:
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext"
-    command_line = [*command.split(), "subjectAltName=IP:127.0.0.1"]
-    subprocess.run(
-        [*command_line, "-keyout", key, "-out", certificate], check=True, capture_output=True
-    )
+    make_certificate(certificate, key, "IP:127.0.0.1")
     seen: list[Step] = []
     with FakeComfyUI(certificate=(certificate, key)) as server:
         address = parse_server(server.url)
@@ -170,3 +175,45 @@ def test_a_web_page_is_not_taken_for_a_server(monkeypatch: pytest.MonkeyPatch, p
         pytest.raises(EngineUnavailable, match="does not answer like ComfyUI"),
     ):
         stray.system_stats()
+
+
+def refusal(url: str) -> tuple[str, str]:
+    """What a person is told of this address."""
+    with ComfyClient(parse_server(url)) as client, pytest.raises(EngineUnavailable) as caught:
+        client.system_stats()
+    return caught.value.message, caught.value.hint
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_trouble_with_certificates_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    make_certificate(certificate, key, "DNS:elsewhere")
+    with FakeComfyUI(certificate=(certificate, key)) as server:
+        message, hint = refusal(server.url)
+        assert "is not trusted: self-signed certificate" in message
+        assert "set SSL_CERT_FILE to that file" in hint
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        assert "a name that the certificate is for" in refusal(server.url)[1]
+        message, hint = refusal(server.url.replace("https", "http"))
+        assert "it closes the connection" in message
+        assert f"url='{server.url}'" in hint
+
+
+def test_http_where_https_is_asked_for(server: FakeComfyUI) -> None:
+    message, hint = refusal(server.url.replace("http", "https"))
+    assert message.endswith("does not speak https")
+    assert f"url='{server.url}'" in hint
+
+
+def test_a_wrong_path_is_answered_with_the_address_without_it(server: FakeComfyUI) -> None:
+    message, hint = refusal(f"{server.url}/comfy")
+    assert "does not answer like ComfyUI: 404 at /comfy/system_stats" in message
+    assert f"is the path /comfy right? try `url='{server.url}'`" in hint
+
+
+def test_a_dead_address_is_one_short_line() -> None:
+    message, _ = refusal("http://127.0.0.1:9")
+    assert message == "no answer from http://127.0.0.1:9 (connection refused)"
+    assert "(no such host)" in refusal("http://no.such.host.invalid")[0]

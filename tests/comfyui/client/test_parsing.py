@@ -129,3 +129,15 @@ def test_an_interrupt_by_somebody_is_told_as_such() -> None:
 
 def test_an_end_without_a_reason_is_an_error_too() -> None:
     assert "without a reason" in failed_prompt({}, "p").message
+
+
+def test_hundreds_of_lines_of_a_wrong_model_file_become_a_few() -> None:
+    words = "Error(s) in loading state_dict for WanModel:\n" + "\n".join(
+        f"\tsize mismatch for blocks.{n}.weight: copying a param with shape torch.Size([9])"
+        for n in range(190)
+    )
+    data = {"exception_type": "RuntimeError", "exception_message": words, "node_id": "95"}
+    error = failed_prompt({"execution_error": data}, "p")
+    assert len(error.message) < 600
+    assert "187 lines more" in error.message
+    assert "model file" in error.hint

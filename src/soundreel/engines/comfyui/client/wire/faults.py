@@ -38,6 +38,10 @@ LONGEST_PAUSE = 60.0
 
 _START = f"start ComfyUI there, or name another server: {mention('url')}"
 _GATEWAY = frozenset({429, 502, 503, 504, *range(520, 528), 529, 530})
+_PLAIN_ANSWERS = frozenset(
+    {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
+)
+"""How OpenSSL takes an answer that is not encrypted."""
 _CONNECTION = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
@@ -171,14 +175,22 @@ def _certificate(address: ServerAddress, err: BaseException) -> EngineUnavailabl
     """What is wrong with https; nothing that time would mend."""
     for cause in _causes(err):
         if isinstance(cause, ssl.SSLCertVerificationError):
+            named = "match" in cause.verify_message
             return EngineUnavailable(
                 f"the certificate of {address} is not trusted: {cause.verify_message}",
-                hint="if it is your own: save it as a PEM file and set SSL_CERT_FILE to that file",
+                hint="write the address with a name that the certificate is for"
+                if named
+                else "if it is your own: save it as a PEM file and set SSL_CERT_FILE to that file",
             )
         if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLEOFError):
             plain = f"http{address.url.removeprefix('https')}"
+            if cause.reason not in _PLAIN_ANSWERS:
+                return EngineUnavailable(
+                    f"{address} and this machine agree on no encryption ({cause.reason or cause})",
+                    hint="what stands in front of the server needs an update, or other settings",
+                )
             return EngineUnavailable(
-                f"{address} does not speak https ({cause.reason or cause})",
+                f"{address} does not speak https",
                 hint=f"if the server has no certificate, write {mention(url=plain)}",
             )
     return None
