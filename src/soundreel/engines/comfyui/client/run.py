@@ -34,6 +34,7 @@ from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.wire.answers import HistoryEntry, PromptAnswer
 from soundreel.engines.comfyui.client.wire.errors import (
     RESUME_HINT,
+    InputsGone,
     PicturesLost,
     ServerAway,
     failed_prompt,
@@ -90,9 +91,14 @@ class Run:
         try:
             for _ in range(1 + MOST_LOSSES):
                 graph = prompt() if callable(prompt) else prompt
-                with self.transport.attended(self.control):
-                    prompt_id = self._submit(graph, wanted)
-                    entry = self._watch(prompt_id, streamed)
+                try:
+                    with self.transport.attended(self.control):
+                        prompt_id = self._submit(graph, wanted)
+                        entry = self._watch(prompt_id, streamed)
+                except InputsGone:
+                    if not callable(prompt):
+                        raise
+                    entry = None
                 if entry is not None:
                     return self._checked(entry, prompt_id, wanted, streamed)
                 self._say("lost our job (it restarted, or the queue was cleared): submitted again")

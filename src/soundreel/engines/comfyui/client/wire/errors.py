@@ -76,6 +76,10 @@ class ResultGone(RemoteError):
     """A file that a finished prompt reported is not on the server any more."""
 
 
+class InputsGone(RemoteError):
+    """The prompt names files in the temp folder that are not there: the server was started anew."""
+
+
 class PicturesLost(RemoteError):
     """The prompt ended well, but not all pictures that it sent on the socket came here."""
 
@@ -84,8 +88,9 @@ def refused_prompt(answer: PromptAnswer, status: int) -> RemoteError:
     """What POST /prompt answered with a status that is not 200, or with node errors in a 200."""
     nodes, prompt_id = answer.node_errors, answer.prompt_id
     if nodes:
-        kinds = [error.type for entry in nodes.values() for error in entry.errors]
-        return RemoteError(
+        errors = [error for entry in nodes.values() for error in entry.errors]
+        kinds = [error.type for error in errors]
+        return (InputsGone if all(map(_names_temporary_file, errors)) else RemoteError)(
             f"the server refused the graph: {'; '.join(_node_error_lines(nodes))}",
             hint=_hint(kinds),
             node_id=next(iter(nodes)),
@@ -99,6 +104,10 @@ def refused_prompt(answer: PromptAnswer, status: int) -> RemoteError:
         node_id=str(error.extra_info.get("node_id") or (match.group(1) if match else "")),
         prompt_id=prompt_id,
     )
+
+
+def _names_temporary_file(error: ErrorDetail) -> bool:
+    return error.type == "custom_validation_failed" and "[temp]" in error.details
 
 
 def failed_prompt(events: Mapping[str, Mapping[str, object]], prompt_id: str) -> EngineError:
