@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -33,6 +33,9 @@ PACKAGES = {
 """What is imported, and the oldest release that is tested: as in the extra `wan`."""
 
 _INSTALL = "pip install 'soundreel[wan]'"
+
+_KERNELS = {"flash": "flash_attn", "flash3": "flash_attn_interface", "sage": "sageattention"}
+"""Modules that bring kernels of attention."""
 
 
 class WanEngine:
@@ -62,6 +65,7 @@ class WanEngine:
         missing = _missing_packages()
         if missing:
             raise EngineUnavailable(f"engine wan needs {missing}", hint=_INSTALL)
+        _check_kernel(options)
         files = _select(self._found(), options)
         use_expandable_segments()
         from soundreel.engines.wan.memory.device import choose_device, default_dtype
@@ -133,6 +137,9 @@ class WanReady:
     def identity(self) -> Mapping[str, str]:
         libraries = {name: version(name) for name in ("torch", "diffusers", "transformers")}
         sampling = self.options.recorded()
+        module = _KERNELS.get(self.options.attention)
+        if module is not None:
+            libraries["attention"] = f"{self.options.attention} {_brought_by(module)}"
         return {
             **{**self.files.names, **libraries},
             **{"computed": self.computed, "sampling": sampling},
@@ -158,6 +165,23 @@ def _check(request: Request, options: WanOptions) -> None:
         )
     if options.pose_video is not None:
         probe_video(options.pose_video)
+
+
+def _check_kernel(options: WanOptions) -> None:
+    """Raises EngineUnavailable where the package of the attention kernel is not there."""
+    module = _KERNELS.get(options.attention)
+    if module is not None and find_spec(module) is None:
+        raise EngineUnavailable(
+            f"{mention(attention=options.attention)} needs the package {module}, which is not "
+            "installed",
+            hint=f"install it, or take {mention(attention='native')}",
+        )
+
+
+def _brought_by(module: str) -> str:
+    """The version of the package that brings a module."""
+    names = packages_distributions().get(module, ())
+    return version(names[0]) if names else "of unknown version"
 
 
 def _select(found: Sequence[Found], options: WanOptions) -> Selection:

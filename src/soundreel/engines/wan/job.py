@@ -35,6 +35,8 @@ from soundreel.engines.wan.memory.main_memory import main_memory
 from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.memory.offload import OffloadLevel, Residence, free_memory
 from soundreel.engines.wan.memory.rates import Rate, keep_rate, read_rates
+from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
+from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.session import Sampled, WanSession
 from soundreel.engines.wan22 import FEW_STEP_LORA
@@ -51,9 +53,11 @@ def open_session(
 ) -> Iterator[Session]:
     """rates: the file in which a finished job's rate is kept.
 
-    Raises EngineUnavailable where the plan fits on the device, or in main memory, in no way.
+    Raises EngineUnavailable where the plan fits on the device, or in main memory, in no way, or
+    where the kernel that was named for attention is not right there.
     """
     device = choose_device()
+    check_kernel(options.attention, device, default_dtype(device))
     way = _way(plan, options, files, control)
     level, tiled = (way.level, way.tiled) if way else (_given(options) or "none", False)
     residence = Residence(device, level)
@@ -62,6 +66,7 @@ def open_session(
         residence,
         dtype=default_dtype(device),
         tiled=tiled,
+        attention=options.attention,
         report=lambda text: control.emit(Notice(text)),
     )
     lower = residence.lower if options.offload == "auto" else lambda: None
@@ -84,12 +89,13 @@ def make_components(
     *,
     dtype: torch.dtype,
     tiled: bool = False,
+    attention: str = "auto",
     report: Callable[[str], None] = lambda _: None,
 ) -> Components:
     """The parts that a session takes; nothing is read before the session asks for it.
 
     Models come in main memory, mapped from their files; `residence` takes them to its device.
-    report: told what became of each LoRA.
+    attention: kernel of self-attention, see `model.kernels`. report: told what became of each LoRA.
     Raises EngineUnavailable where a file is missing or does not run on the device.
     """
     weights = files.weights.require()
@@ -102,13 +108,16 @@ def make_components(
         residence.vae = loaded = load_vae(vae, device=_CPU, tiled=tiled)
         return loaded
 
+    def load_with_kernel() -> WanS2VTransformer3DModel:
+        model = load_transformer(transformer, device=_CPU, dtype=dtype, loras=loras, report=report)
+        use_kernel(model, attention)
+        return model
+
     return Components(
         text=lambda: load_text_encoder(text, device=_CPU, dtype=dtype),
         audio=lambda: load_audio_encoder(audio, device=_CPU),
         vae=load_tileable_vae,
-        transformer=lambda: load_transformer(
-            transformer, device=_CPU, dtype=dtype, loras=loras, report=report
-        ),
+        transformer=load_with_kernel,
         device=residence.device,
         dtype=dtype,
         resident=residence,

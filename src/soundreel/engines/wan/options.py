@@ -49,6 +49,10 @@ class WanOptions(SamplingOptions):
         default="auto",
         description="what waits in main memory: nothing, whole models, or transformer blocks",
     )
+    attention: Literal["auto", "native", "flash", "flash3", "sage"] = Field(
+        default="auto",
+        description="kernel of self-attention: torch's own (auto, native), or an installed one",
+    )
     model: str | None = Field(
         default=None, description="S2V transformer: a file name in the models folders, or a path"
     )
