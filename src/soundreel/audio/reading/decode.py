@@ -228,15 +228,17 @@ class Decoder:
             if frame is None:
                 lost += 1
                 continue
-            count = self._kept(frame) if is_last else uniform.length(frame)
-            gap = lost * usual  # as many samples as every packet of this codec
+            is_end = is_last and frame.sample_rate == self.rate
+            count = self._kept(frame) if is_end else uniform.length(frame)
+            gap = lost * usual  # as many samples as every packet of this codec, where that is known
             clock.skip(gap)
-            gap += clock.gap(self._stamp(frame), count, self._stamp(following), lost=lost > 0)
+            unknown = lost > 0 and not usual
+            gap += clock.gap(self._stamp(frame), count, self._stamp(following), lost=unknown)
             if gap:
                 yield from map(self._checked, uniform.flush())
                 yield from self._silence(gap)
             for block in uniform.push(frame):
-                yield self._checked(block[:, :count] if is_last else block)
+                yield self._checked(block[:, :count] if is_end else block)
             lost, usual = 0, count if is_even(self.codec) else 0
         yield from map(self._checked, uniform.flush())
 
@@ -247,7 +249,7 @@ class Decoder:
         whole_table = 0 < len(stream.index_entries) <= stream.frames
         if self.container != MOV or not whole_table or frame.pts is None:
             return frame.samples  # FFmpeg cuts no fragmented file either
-        if stream.duration is None or frame.sample_rate != self.rate:
+        if stream.duration is None:
             return frame.samples
         by_table = round((frame.duration or 0) * base * self.rate)
         end = (stream.start_time or 0) + stream.duration
