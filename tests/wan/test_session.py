@@ -162,9 +162,9 @@ def test_sound_starts_as_much_earlier_as_pictures_are_dropped(
     pictures: list[tuple[int, int]] = []
     clip_sound, give = sound_module.clip_sound, sound_module.SoundFeatures.pictures
 
-    def watched_sound(clip: AudioClip, start: Fraction, length: Fraction) -> Any:
+    def watched_sound(clip: AudioClip, start: Fraction, length: Fraction, *rest: Any) -> Any:
         heard.append((start, length))
-        return clip_sound(clip, start, length)
+        return clip_sound(clip, start, length, *rest)
 
     def watched_pictures(self: Any, first: int, count: int) -> Any:
         pictures.append((first, count))
