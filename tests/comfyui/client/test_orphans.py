@@ -14,6 +14,7 @@ import pytest
 from comfyui.client.test_faults import job
 from comfyui.conftest import Log, client_for
 from comfyui.fake.server import FakeComfyUI
+from soundreel.engines.comfyui.client.claims import Claim
 
 KILLED = """
 import sys
@@ -78,3 +79,14 @@ def test_a_prompt_from_elsewhere_is_waited_for(slow: FakeComfyUI, log: Log, tmp_
 def test_a_folder_that_cannot_be_written_costs_only_the_mark(slow: FakeComfyUI, log: Log) -> None:
     with client_for(slow, claims=Path("/dev/null/x")) as client:
         job(client, log)
+
+
+def test_marks_of_clients_that_died_long_ago_go(tmp_path: Path) -> None:
+    old, fresh = (tmp_path / f"{letter * 32}.lock" for letter in "ab")
+    for path in (old, fresh):
+        path.touch()
+    os.utime(old, (0, 0))
+    claim = Claim(tmp_path, "c" * 32)
+    claim.hold()
+    claim.release(settled=True)
+    assert list(tmp_path.iterdir()) == [fresh]

@@ -8,12 +8,14 @@ without such a file here (other people's, or sent from another machine) are neve
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+_KEEP_DAYS = 7
 _CLIENT_ID = re.compile(r"[0-9a-f]{32}")
 
 
@@ -30,6 +32,7 @@ class Claim:
             with suppress(OSError, Timeout):
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._lock.acquire(timeout=0)
+                self._sweep(self._folder)
 
     def release(self, *, settled: bool) -> None:
         """settled: nothing of this client is left on the server; then its file goes too."""
@@ -52,6 +55,13 @@ class Claim:
         for name in client_ids:
             with suppress(OSError):
                 self._path(name).unlink()
+
+    def _sweep(self, folder: Path) -> None:
+        """Forget clients that died long ago: no server holds a prompt of theirs any more."""
+        limit = time.time() - _KEEP_DAYS * 86400
+        for path in folder.glob("*.lock"):
+            if path.stat().st_mtime < limit and self._is_dead(path.stem):
+                self.forget((path.stem,))
 
     def _path(self, client_id: str) -> Path:
         return (self._folder or Path()) / f"{client_id}.lock"
