@@ -25,7 +25,7 @@ from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.pictures import PoseVideo
 from soundreel.engines.wan.encoders.vae import TILE
 from soundreel.engines.wan.engine import WanEngine
-from soundreel.engines.wan.files.lookup import find_weights, given
+from soundreel.engines.wan.files.lookup import given
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.job import make_components
 from soundreel.engines.wan.memory import stream
@@ -37,6 +37,7 @@ from soundreel.types import Plan, Request
 from wan import tiny as wan_tiny
 from wan.eight_bit import write_eight_bit_folder
 from wan.fake_card import APPLE, CARD, fake_card
+from wan.files.weight_files import find_weights
 
 SIDE = 64
 MOTION_FRAMES = 17

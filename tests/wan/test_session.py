@@ -303,10 +303,10 @@ def test_previews_come_as_often_as_asked_for(engine: WanEngine, tone: Path) -> N
 
 def render_with(plan: Plan, engine: WanEngine, **rest: Any) -> Iterator[Any]:
     """Frames of a session with other dependencies than the engine's."""
-    from soundreel.engines.wan.files.lookup import find_weights
     from soundreel.engines.wan.files.selection import Selection
     from soundreel.engines.wan.job import make_components
     from soundreel.engines.wan.memory.offload import Residence
+    from wan.files.weight_files import find_weights
 
     control = rest.pop("control", RunControl())
     residence = Residence(torch.device("cpu"), rest.pop("level", "none"))

@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from soundreel.engines.tensors import TensorHeader
 from soundreel.engines.wan.files.formats import Kind
-from soundreel.engines.wan.files.lookup import find_weights, given, scan
+from soundreel.engines.wan.files.lookup import given, scan
 from soundreel.engines.wan.files.places import Place
 from soundreel.errors import SoundreelError
-from wan.files.weight_files import key_lists, write_gguf, write_sparse
+from wan.files.weight_files import find_weights, key_lists, write_gguf, write_sparse
 
 ODD: tuple[object, ...] = (
     *(None, True, -1, 0, 2**31, 2**63, 2**64, 10**400, 1e308, "", "x" * 5000, [], {}, [[]]),

@@ -11,10 +11,10 @@ import pytest
 from soundreel.cli.app import run
 from soundreel.engines.wan.files.catalog import COMFY_REPO, OFFICIAL_REPO
 from soundreel.engines.wan.files.formats import Kind
-from soundreel.engines.wan.files.lookup import choose, find_weights, fingerprint, given, scan
+from soundreel.engines.wan.files.lookup import choose, fingerprint, given, scan
 from soundreel.engines.wan.files.places import Place, extra_folders
 from soundreel.errors import EngineUnavailable, InputError
-from wan.files.weight_files import Tensors, key_lists, write_gguf, write_sparse
+from wan.files.weight_files import Tensors, find_weights, key_lists, write_gguf, write_sparse
 
 SLOTS = {
     # slot: (folder below ComfyUI's models, a name of no meaning, the key list)

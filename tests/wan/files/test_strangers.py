@@ -18,11 +18,11 @@ import pytest
 from soundreel.cli.app import run
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.headers import read_header
-from soundreel.engines.wan.files.lookup import find_weights, given, scan
+from soundreel.engines.wan.files.lookup import given, scan
 from soundreel.engines.wan.files.places import Place, extra_folders, places
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.safe.text import shown
-from wan.files.weight_files import key_lists, write_sparse
+from wan.files.weight_files import find_weights, key_lists, write_sparse
 
 
 @contextmanager

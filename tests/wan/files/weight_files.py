@@ -5,15 +5,24 @@ from __future__ import annotations
 import gzip
 import json
 import math
+import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+
+from soundreel.engines.wan.files.lookup import WeightSet, choose, scan
+from soundreel.engines.wan.files.places import places
 
 KEY_LISTS = Path(__file__).parents[2] / "data" / "wan_key_lists.json.gz"
 BYTES = {"F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "U8": 1, "I8": 1}
 
 Tensors = Mapping[str, tuple[list[int], str]]
+
+
+def find_weights(models_dir: Sequence[Path], environ: Mapping[str, str] = os.environ) -> WeightSet:
+    """The set that a job would use of what lies in these folders and on this machine."""
+    return choose(scan(places(models_dir, environ)))
 
 
 @cache

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from soundreel.config import Settings
 from soundreel.engines.wan import engine
 from soundreel.engines.wan.engine import WanEngine, WanReady
-from soundreel.engines.wan.files.lookup import find_weights
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.model import kernels
 from soundreel.engines.wan.model.attention import WanS2VAttention
@@ -26,6 +25,7 @@ from soundreel.engines.wan.options import parse_options
 from soundreel.errors import EngineUnavailable
 from soundreel.types import Request
 from wan import tiny
+from wan.files.weight_files import find_weights
 from wan.model.test_transformer import make_model, run
 
 CPU = torch.device("cpu")

@@ -74,10 +74,6 @@ class Listener:
         """How many connections have ended so far: what was sent meanwhile is lost."""
         return self._losses
 
-    @property
-    def connected(self) -> bool:
-        return self._connected.is_set()
-
     def forget(self) -> None:
         """Throw away what has been heard so far."""
         with self._news:

@@ -6,8 +6,7 @@ The first usable file for a slot is taken, the smallest where one place holds se
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from soundreel.engines.wan.files.contents import Header
 from soundreel.engines.wan.files.formats import Kind, foreign_formats, number_format, recognise
 from soundreel.engines.wan.files.headers import FETCH_AGAIN, SUFFIXES, read_header
 from soundreel.engines.wan.files.limits import faults_of, read_json_object
-from soundreel.engines.wan.files.places import Place, places
+from soundreel.engines.wan.files.places import Place
 from soundreel.errors import EngineUnavailable, InputError, mention
 
 _DEPTH = 4  # folders below a place that are looked into
@@ -64,11 +63,6 @@ class WeightSet:
             hint="see what was found: soundreel models; fetch what is missing: soundreel models "
             f"pull; or name a folder: {mention('models_dir')}",
         )
-
-
-def find_weights(models_dir: Sequence[Path], environ: Mapping[str, str] = os.environ) -> WeightSet:
-    """The set that a job would use on this machine."""
-    return choose(scan(places(models_dir, environ)))
 
 
 def choose(found: Iterable[Found]) -> WeightSet:
