@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +65,18 @@ def sound_clip(
     path = write_audio(folder / name, samples, rate)
     duration = frame_time(num_frames, fps)
     return AudioClip(path, Fraction(0), duration, duration, rate, samples.shape[0])
+
+
+def write_layout(path: Path, samples: Samples, layout: str) -> Path:
+    """A file of samples (channels, n) at 44100 Hz that says where its channels stand."""
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("flac", rate=44100, layout=layout)
+        packed = np.ascontiguousarray(samples.T, np.float32).reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
+        frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
+        output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    return path
 
 
 def cv2_pictures(path: Path) -> list[NDArray[np.uint8]]:

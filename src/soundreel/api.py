@@ -45,6 +45,7 @@ from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
 from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
+from soundreel.video.sound_format import stored_as
 from soundreel.work.job import Job
 from soundreel.work.sweep import remove_old_jobs
 
@@ -99,12 +100,14 @@ def check_inputs(request: Request, control: RunControl | None = None) -> AudioIn
     check_request(request)
     if request.image is not None:
         load_image(request.image)
-    return probe(
+    info = probe(
         request.audio,
         allow_truncated=request.allow_truncated,
         track=request.track,
         control=control,
     )
+    stored_as(info.clip, request.encoding)
+    return info
 
 
 def plan_request(request: Request, info: AudioInfo, engine: Engine, control: RunControl) -> Plan:
@@ -183,9 +186,13 @@ def _join(
     require_same_inputs(plan.request, record["inputs"])
     job.check_pieces()
     pieces = [job.piece(chunk.index) for chunk in plan.chunks]
-    mux.finish(pieces, plan.audio, temporary, plan.output_fps, {TAG: record_text(record)}, control)
+    fps, encoding = plan.output_fps, plan.request.encoding
+    tags = {TAG: record_text(record)}
+    mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding)
     width, height = plan.request.width, plan.request.height
-    mux.verify(temporary, plan.output_frames, plan.output_fps, width, height, plan.audio.duration)
+    mux.verify(
+        temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding.audio_codec
+    )
     require_same_inputs(plan.request, record["inputs"])  # the sound was read once more
 
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.options.table import read_engine_options, read_field
 
 if TYPE_CHECKING:  # `soundreel --help` needs no arrays
@@ -33,14 +33,27 @@ DEFAULT_NEGATIVE_PROMPT = (
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How pictures become H.264: `crf` 0 (lossless) to 51, 10-23 advised; an x264 `preset`."""
+    """How pictures become H.264: `crf` 0 (lossless) to 51, 10-23 advised; an x264 `preset`.
+
+    audio_codec: what the sound is stored as. audio_bitrate: bits a second, of AAC only; None
+    follows the rate and the channels.
+    """
 
     crf: int = 18
     preset: str = "veryfast"
+    audio_codec: str = "aac"
+    audio_bitrate: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("crf", "preset"):
-            object.__setattr__(self, name, read_field(f"encoding.{name}", getattr(self, name)))
+        for each in fields(self):
+            value = read_field(f"encoding.{each.name}", getattr(self, each.name))
+            object.__setattr__(self, each.name, value)
+        if self.audio_bitrate is not None and self.audio_codec != "aac":
+            raise InputError.about(
+                {"encoding.audio_bitrate": self.audio_bitrate},
+                f"only aac has a bit rate to choose, {self.audio_codec} has none",
+                hint=f"leave it out, or give {mention(audio_bitrate='auto')}",
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

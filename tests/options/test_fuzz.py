@@ -113,6 +113,7 @@ SETTINGS = {
     "output_dir": "videos",
     "options": {
         "size": "64x48", "width": 64, "height": 48, "crf": 20, "preset": "fast", "seed": 1,
+        "audio_codec": "aac", "audio_bitrate": "128k",
         "start": "0:00.1", "duration": 0.1, "frames": 2, "fps": 16, "interpolate": "none",
         "prompt": "a", "negative": "b", "settings": "s2v", "allow_truncated": False, "steps": 2,
         "lora": ["a"], "engine": "fake", "image": "none.png", "output": "b.mp4",
@@ -186,7 +187,7 @@ def outcome(seed: str, make: Callable[[], object]) -> object:
         raise AssertionError(f"{seed}: {type(err).__name__}: {err}") from err
 
 
-@pytest.mark.parametrize("name", ["crf", "preset"])
+@pytest.mark.parametrize("name", ["crf", "preset", "audio_codec", "audio_bitrate"])
 def test_an_encoding_of_any_values(name: str) -> None:
     for number, value in enumerate(PYTHON_VALUES):
         made = outcome(f"value {number}", partial(Encoding, **{name: value}))

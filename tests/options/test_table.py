@@ -74,6 +74,8 @@ def test_values_are_read_from_text_and_from_numbers(
         *(("allow_truncated", value) for value in ("yes", 1, None)),
         *(("encoding.crf", value) for value in (-1, 52, "x")),
         *(("encoding.preset", value) for value in ("warp", 1, None)),
+        *(("encoding.audio_codec", value) for value in ("mp3", "AAC", 1, None)),
+        *(("encoding.audio_bitrate", value) for value in ("192", "fast", "5M", True, 64000.5)),
     ],
     ids=lambda value: str(value)[:12] if not isinstance(value, int) else "number",
 )

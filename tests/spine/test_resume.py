@@ -20,7 +20,7 @@ from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineUnavailable, InputError, WorkError
 from soundreel.events import ChunkSealed, Event, FrameDone, RunControl
-from soundreel.types import Request
+from soundreel.types import Encoding, Request
 
 RUNNER = Path(__file__).parents[1] / "run_fake.py"
 
@@ -66,6 +66,22 @@ def test_resume_equals_one_run(
         generate(broken, settings, control=cancel_after(frames))
     assert not (tmp_path / "broken.mp4").exists()
     generate(broken, settings)
+    assert digest(tmp_path / "broken.mp4") == digest(tmp_path / "whole.mp4")
+
+
+@pytest.mark.parametrize("codec", ["flac", "alac"])
+def test_a_resumed_job_keeps_its_codec_and_another_codec_is_another_job(
+    tone: Path, tmp_path: Path, settings: Settings, codec: str
+) -> None:
+    chosen = Encoding(audio_codec=codec)
+    whole = request_for(tone, tmp_path / "whole.mp4", encoding=chosen)
+    broken = replace(whole, output=tmp_path / "broken.mp4")
+    generate(whole, settings)
+    with pytest.raises(Cancelled):
+        generate(broken, settings, control=cancel_after(45))
+    assert generate(replace(broken, encoding=Encoding()), settings).resumed_chunks == 0
+    (tmp_path / "broken.mp4").unlink()
+    assert generate(broken, settings).resumed_chunks > 0
     assert digest(tmp_path / "broken.mp4") == digest(tmp_path / "whole.mp4")
 
 

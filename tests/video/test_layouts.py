@@ -14,7 +14,7 @@ from media_factory import sine
 from soundreel.audio.load import probe
 from soundreel.events import Event, Notice, RunControl
 from soundreel.video import mux
-from video_factory import write_pieces
+from video_factory import write_layout, write_pieces
 
 LAYOUTS = (
     *("2.1", "3.0", "3.1", "4.0", "4.1", "quad", "quad(side)", "5.0", "5.0(side)", "5.1"),
@@ -45,14 +45,3 @@ def test_a_layout_is_heard_as_the_source_is(tmp_path: Path, layout: str) -> None
             np.abs(np.fft.rfft(sound[:, :44100], axis=1))[:, hertz] for sound in (wanted, got)
         ]
         np.testing.assert_allclose(powers[1], powers[0], rtol=0.1, atol=0.05 * powers[0].max() + 30)
-
-
-def write_layout(path: Path, samples: np.ndarray, layout: str) -> Path:
-    with av.open(str(path), "w") as output:
-        stream = output.add_stream("flac", rate=44100, layout=layout)
-        packed = np.ascontiguousarray(samples.T, np.float32).reshape(1, -1)
-        frame = av.AudioFrame.from_ndarray(packed, "flt", layout)
-        frame.sample_rate, frame.pts, frame.time_base = 44100, 0, Fraction(1, 44100)
-        output.mux(stream.encode(frame))
-        output.mux(stream.encode(None))
-    return path

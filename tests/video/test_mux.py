@@ -22,7 +22,7 @@ from soundreel.errors import Cancelled, InputError, WorkError
 from soundreel.events import Event, Notice, RunControl
 from soundreel.types import AudioClip, Encoding
 from soundreel.video import mux
-from soundreel.video.sound import AAC_FRAME, aac_rate
+from soundreel.video.sound_format import AAC_FRAME, aac_rate
 from video_factory import (
     B_FRAMES,
     FAST,

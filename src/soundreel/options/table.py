@@ -33,6 +33,9 @@ Preset = Literal[
 ]  # fmt: skip
 """x264's speed presets, quick and large first."""
 
+AudioCodec = Literal["aac", "flac", "alac"]
+"""What the sound of the finished file can be stored as."""
+
 
 def _few_digits(value: Fraction) -> Fraction:
     if value.denominator > MAX_DENOMINATOR:
@@ -52,6 +55,7 @@ _Rate = Annotated[
 ]
 _Whole = Annotated[int, BeforeValidator(texts.read_whole)]
 _Side = Annotated[_Whole, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=2)]
+_Bitrate = Annotated[int | None, PlainValidator(texts.read_bitrate)]
 _Size = Annotated[tuple[int, int], PlainValidator(texts.parse_size)]
 _Text = Annotated[str, PlainValidator(texts.read_text)]
 _Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_length=1)]
@@ -146,6 +150,18 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         "encoding.preset", names=("preset",), panel=FILE, metavar="NAME", default="veryfast",
         kind=Preset, rule=f"one of {', '.join(get_args(Preset))}",
         help="x264 preset, ultrafast to veryslow.",
+    ),
+    Option(
+        "encoding.audio_codec", names=("audio_codec",), panel=FILE,
+        metavar="|".join(get_args(AudioCodec)), default="aac", kind=AudioCodec,
+        rule=f"one of {', '.join(get_args(AudioCodec))}",
+        help="How the sound is stored; flac and alac lose nothing.",
+    ),
+    Option(
+        "encoding.audio_bitrate", names=("audio_bitrate",), panel=FILE, metavar="BITS|auto",
+        default="auto", kind=_Bitrate, optional=True,
+        rule="bits a second, as 192k, or auto",
+        help="Bits a second of AAC sound, as 192k; auto is 96k a channel.",
     ),
     Option(
         "tag", names=("settings",), panel=FILE, metavar="TAG", default="s2v", kind=_Tag,

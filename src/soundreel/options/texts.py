@@ -17,6 +17,7 @@ _NUMBER = r"\d{1,9}(?:\.\d{0,12})?|\.\d{1,12}"
 _CLOCK = re.compile(rf"(?:(?:(\d{{1,9}}):)?(\d{{1,9}}):)?({_NUMBER})", re.ASCII)
 _RATE = re.compile(rf"(?:{_NUMBER})|\d{{1,9}}/\d{{1,9}}", re.ASCII)
 _SIZE = re.compile(r"(\d{1,9})\s*[x*]\s*(\d{1,9})", re.ASCII | re.IGNORECASE)
+_BITRATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([kM]?)", re.ASCII)
 _RATIO = re.compile(r"\d{1,30}/\d{1,30}", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
 _FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
@@ -68,6 +69,25 @@ def read_rate(value: object) -> Fraction:
     if isinstance(value, str):
         return parse_rate(value)
     return _exact(value, "not a frame rate: give e.g. 16, 25 or 30000/1001")
+
+
+LEAST_BITRATE = 8_000
+MOST_BITRATE = 8 * 6 * 96_000
+"""8 channels at 96 kHz; AAC has 6 bits a sample, 6144 a channel and frame (ISO/IEC 14496-3)."""
+
+
+def read_bitrate(value: object) -> int | None:
+    """Bits a second from "192k", "0.2M" or a whole number; None from "auto"."""
+    rule = f"write bits a second, {LEAST_BITRATE // 1000}k to {MOST_BITRATE // 1000}k, or auto"
+    if value is None or value == "auto":
+        return None
+    if isinstance(value, str) and (match := _BITRATE.fullmatch(value.strip())):
+        value = int(Fraction(match[1]) * {"": 1, "k": 1000, "M": 1_000_000}[match[2]])
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(rule)
+    if not LEAST_BITRATE <= value <= MOST_BITRATE:
+        raise ValueError(rule)
+    return value
 
 
 def _exact(value: object, rule: str) -> Fraction:

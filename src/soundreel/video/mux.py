@@ -18,8 +18,9 @@ from av.video.stream import VideoStream
 from soundreel.errors import WorkError
 from soundreel.events import RunControl
 from soundreel.media.container import decodable, open_media, url
-from soundreel.types import AudioClip
+from soundreel.types import AudioClip, Encoding
 from soundreel.video import sound
+from soundreel.video.sound_format import stored_as
 from soundreel.video.storage import discard, writing
 from soundreel.video.verify import verify as verify
 from soundreel.work.files import sync
@@ -38,12 +39,13 @@ def finish(
     fps: Fraction,
     tags: Mapping[str, str],
     control: RunControl,
+    encoding: Encoding = Encoding(),  # noqa: B008  (frozen)
 ) -> None:
-    """Join the pieces as they are, add the clip's sound as AAC and the tags, in one MP4 that
-    starts to play before it is loaded. Raises WorkError; a file cut short is removed."""
+    """Join the pieces as they are, add the clip's sound as `encoding` says and the tags, in one
+    MP4 that starts to play before it is loaded. Raises WorkError; a file cut short is removed."""
     try:
         with writing(output):
-            _join(segments, audio, output, fps, tags, control)
+            _join(segments, audio, output, fps, tags, control, encoding)
             sync(output)
     except BaseException:
         discard(output)
@@ -57,15 +59,17 @@ def _join(
     fps: Fraction,
     tags: Mapping[str, str],
     control: RunControl,
+    encoding: Encoding,
 ) -> None:
-    container = av.open(url(output), "w", format="mp4", options=_options(fps, audio))
+    form = stored_as(audio, encoding)
+    container = av.open(url(output), "w", format="mp4", options=_options(fps, form.rate))
     try:
         container.metadata.update(tags)
         video = _add_video(container, segments[0])
-        aac = sound.add_stream(container, audio)
+        track = sound.add_stream(container, form)
         tracks: list[Iterator[Packet[Any]]] = [
             _pictures(segments, video, fps),
-            sound.packets(aac, audio, control),
+            sound.packets(track, audio, form, control),
         ]
         for packet in heapq.merge(*tracks, key=_decode_time):
             control.raise_if_cancelled()
@@ -78,9 +82,9 @@ def _join(
     container.close()
 
 
-def _options(fps: Fraction, audio: AudioClip) -> dict[str, str]:
+def _options(fps: Fraction, rate: int) -> dict[str, str]:
     """Edit lists count in the movie timescale: one that holds frames and samples is exact."""
-    timescale = math.lcm(fps.numerator, sound.aac_rate(audio.rate))
+    timescale = math.lcm(fps.numerator, rate)
     return {
         "fflags": "+bitexact",
         "movflags": "+faststart+use_metadata_tags",

@@ -12,16 +12,23 @@ from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
 from soundreel.media.container import decodable, open_media
-from soundreel.video.sound import AAC_FRAME
+from soundreel.video.sound_format import AAC_FRAME
 
 _HINT = "run the same command again: the finished chunks are kept and only joined anew"
 
 
 def verify(
-    path: Path, num_frames: int, fps: Fraction, width: int, height: int, duration: Fraction
+    path: Path,
+    num_frames: int,
+    fps: Fraction,
+    width: int,
+    height: int,
+    duration: Fraction,
+    audio_codec: str = "aac",
 ) -> None:
     """Raise WorkError unless `path` holds exactly these pictures, picture i at i/fps, and sound
-    from 0 to `duration`. Every packet is read; the first and the last picture are decoded."""
+    of that codec from 0 to `duration`, AAC to a frame, all else to a sample. Every packet is
+    read; the first and the last picture are decoded."""
     with open_media(path, WorkError, _HINT) as container:
         pictures = decodable(container.streams.video)
         sounds = decodable(container.streams.audio)
@@ -31,7 +38,7 @@ def verify(
         if (video.width, video.height) != (width, height):
             raise _wrong(path, f"size {video.width}x{video.height}, not {width}x{height}")
         sound_end = _check_packets(path, container, video, audio, num_frames, fps)
-        _check_sound(path, audio, sound_end, duration)
+        _check_sound(path, audio, sound_end, duration, audio_codec)
         _check_pictures(path, container, video, (num_frames - 1) / fps)
 
 
@@ -61,13 +68,18 @@ def _check_packets(
     return sound_end
 
 
-def _check_sound(path: Path, audio: AudioStream, stored: Fraction, duration: Fraction) -> None:
+def _check_sound(
+    path: Path, audio: AudioStream, stored: Fraction, duration: Fraction, codec: str
+) -> None:
+    if audio.codec_context.name != codec:
+        raise _wrong(path, f"{audio.codec_context.name} sound, not {codec}")
     if audio.duration is None or audio.time_base is None:
         raise _wrong(path, "a sound track without length")
     if audio.start_time:
         raise _wrong(path, f"the sound starts at {float(audio.start_time * audio.time_base)} s")
+    most = Fraction(AAC_FRAME if codec == "aac" else 1, audio.rate)
     for length in (audio.duration * audio.time_base, stored):
-        if abs(length - duration) > Fraction(AAC_FRAME, audio.rate):
+        if abs(length - duration) > most:
             raise _wrong(path, f"{float(length):.4f} s of sound, not {float(duration):.4f}")
 
 

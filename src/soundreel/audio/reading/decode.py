@@ -56,6 +56,7 @@ class Decoder:
     tolerant: take what can be decoded, however much is damaged.
     track: which of the sound tracks, from 1; None takes the one that a player would choose.
     end: samples in the whole sound, known once `blocks` has reached its end.
+    sample_format: FFmpeg's name for the numbers that it decodes to ("s16p").
     sample_bytes: of one sample in all channels, as decoded.
     peak: the largest value met, where floats may be beyond full scale (1).
     shortfall: how the file ends a little early, in words; set by `damage.require_whole`.
@@ -165,6 +166,7 @@ class Decoder:
             )
         self.channels: int = first.layout.nb_channels
         self.layout: str = first.layout.name
+        self.sample_format: str = first.format.name
         self.sample_bytes: int = first.format.bytes * self.channels
         start = self._first_moment(seconds(first) or Fraction(0))
         base = self._stream.time_base or Fraction(1, self.rate)
