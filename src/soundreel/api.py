@@ -45,6 +45,7 @@ from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
 from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
+from soundreel.video.exactness import require_copyable, verify_copy
 from soundreel.video.sound_format import stored_as
 from soundreel.work.job import Job
 from soundreel.work.sweep import remove_old_jobs
@@ -125,7 +126,10 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     clip = replace(clip, mix=choose_mix(clip, control))
     if clip.mix:
         control.emit(Notice(MIX_NOTICE))
-    return make_plan(request, geometry, clip, count, interpolation)
+    made = make_plan(request, geometry, clip, count, interpolation)
+    if request.encoding.audio_codec == "copy":
+        require_copyable(clip, made.output_fps, control)
+    return made
 
 
 def plan(
@@ -193,6 +197,8 @@ def _join(
     mux.verify(
         temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding.audio_codec
     )
+    if encoding.audio_codec == "copy":
+        verify_copy(temporary, plan.audio, control)
     require_same_inputs(plan.request, record["inputs"])  # the sound was read once more
 
 

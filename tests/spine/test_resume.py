@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import fakes
+from media_factory import sine, write_audio
 from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineUnavailable, InputError, WorkError
@@ -69,12 +70,15 @@ def test_resume_equals_one_run(
     assert digest(tmp_path / "broken.mp4") == digest(tmp_path / "whole.mp4")
 
 
-@pytest.mark.parametrize("codec", ["flac", "alac"])
+@pytest.mark.parametrize("codec", ["flac", "alac", "copy"])
 def test_a_resumed_job_keeps_its_codec_and_another_codec_is_another_job(
     tone: Path, tmp_path: Path, settings: Settings, codec: str
 ) -> None:
     chosen = Encoding(audio_codec=codec)
-    whole = request_for(tone, tmp_path / "whole.mp4", encoding=chosen)
+    audio = tone
+    if codec == "copy":
+        audio = write_audio(tmp_path / "tone.m4a", sine(5, rate=16000), rate=16000)
+    whole = request_for(audio, tmp_path / "whole.mp4", encoding=chosen)
     broken = replace(whole, output=tmp_path / "broken.mp4")
     generate(whole, settings)
     with pytest.raises(Cancelled):

@@ -33,7 +33,7 @@ Preset = Literal[
 ]  # fmt: skip
 """x264's speed presets, quick and large first."""
 
-AudioCodec = Literal["aac", "flac", "alac"]
+AudioCodec = Literal["aac", "copy", "flac", "alac"]
 """What the sound of the finished file can be stored as."""
 
 
@@ -155,7 +155,8 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         "encoding.audio_codec", names=("audio_codec",), panel=FILE,
         metavar="|".join(get_args(AudioCodec)), default="aac", kind=AudioCodec,
         rule=f"one of {', '.join(get_args(AudioCodec))}",
-        help="How the sound is stored; flac and alac lose nothing.",
+        help="How the sound is stored; flac and alac lose nothing, copy keeps the source's own "
+        "packets where that is exact.",
     ),
     Option(
         "encoding.audio_bitrate", names=("audio_bitrate",), panel=FILE, metavar="BITS|auto",

@@ -19,8 +19,8 @@ from soundreel.errors import WorkError
 from soundreel.events import RunControl
 from soundreel.media.container import decodable, open_media, url
 from soundreel.types import AudioClip, Encoding
-from soundreel.video import sound
-from soundreel.video.sound_format import stored_as
+from soundreel.video import copying, sound
+from soundreel.video.sound_format import SoundFormat, stored_as
 from soundreel.video.storage import discard, writing
 from soundreel.video.verify import verify as verify
 from soundreel.work.files import sync
@@ -62,14 +62,13 @@ def _join(
     encoding: Encoding,
 ) -> None:
     form = stored_as(audio, encoding)
-    container = av.open(url(output), "w", format="mp4", options=_options(fps, form.rate))
+    container = av.open(url(output), "w", format="mp4", options=mp4_options(fps, form.rate))
     try:
         container.metadata.update(tags)
         video = _add_video(container, segments[0])
-        track = sound.add_stream(container, form)
         tracks: list[Iterator[Packet[Any]]] = [
             _pictures(segments, video, fps),
-            sound.packets(track, audio, form, control),
+            _sound(container, audio, form, control),
         ]
         for packet in heapq.merge(*tracks, key=_decode_time):
             control.raise_if_cancelled()
@@ -82,7 +81,16 @@ def _join(
     container.close()
 
 
-def _options(fps: Fraction, rate: int) -> dict[str, str]:
+def _sound(
+    container: OutputContainer, audio: AudioClip, form: SoundFormat, control: RunControl
+) -> Iterator[Packet[Any]]:
+    """Adds the track at once, so that the file's header knows it, and gives its packets."""
+    if form.codec == "copy":
+        return copying.packets(copying.add_stream(container, audio), audio, control)
+    return sound.packets(sound.add_stream(container, form), audio, form, control)
+
+
+def mp4_options(fps: Fraction, rate: int) -> dict[str, str]:
     """Edit lists count in the movie timescale: one that holds frames and samples is exact."""
     timescale = math.lcm(fps.numerator, rate)
     return {

@@ -52,7 +52,8 @@ _MOST_PER_SAMPLE = 6
 
 @dataclass(frozen=True, slots=True)
 class SoundFormat:
-    """bits: of one stored sample, 16 or 24; 0 where the codec holds none (aac).
+    """codec: FFmpeg's name, or "copy" for the source's own.
+    bits: of one stored sample, 16 or 24; 0 where that is not ours to choose.
     bit_rate: bits a second; 0 where the codec takes what it needs."""
 
     codec: str
@@ -66,6 +67,8 @@ def stored_as(clip: AudioClip, encoding: Encoding) -> SoundFormat:
     """How the clip's sound is stored. Raises InputError where the chosen codec cannot hold it."""
     if encoding.audio_codec == "aac":
         return _as_aac(clip, encoding.audio_bitrate)
+    if encoding.audio_codec == "copy":
+        return SoundFormat("copy", clip.rate, clip.layout)
     return _as_lossless(clip, encoding.audio_codec)
 
 

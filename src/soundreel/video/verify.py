@@ -27,8 +27,8 @@ def verify(
     audio_codec: str = "aac",
 ) -> None:
     """Raise WorkError unless `path` holds exactly these pictures, picture i at i/fps, and sound
-    of that codec from 0 to `duration`, AAC to a frame, all else to a sample. Every packet is
-    read; the first and the last picture are decoded."""
+    of that codec ("copy" is any) from 0 to `duration`, AAC to a frame, all else to a sample. Every
+    packet is read; the first and the last picture are decoded."""
     with open_media(path, WorkError, _HINT) as container:
         pictures = decodable(container.streams.video)
         sounds = decodable(container.streams.audio)
@@ -71,7 +71,7 @@ def _check_packets(
 def _check_sound(
     path: Path, audio: AudioStream, stored: Fraction, duration: Fraction, codec: str
 ) -> None:
-    if audio.codec_context.name != codec:
+    if codec not in ("copy", audio.codec_context.name):
         raise _wrong(path, f"{audio.codec_context.name} sound, not {codec}")
     if audio.duration is None or audio.time_base is None:
         raise _wrong(path, "a sound track without length")
