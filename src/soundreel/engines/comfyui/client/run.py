@@ -90,17 +90,9 @@ class Run:
         """
         try:
             for _ in range(1 + MOST_LOSSES):
-                graph = prompt() if callable(prompt) else prompt
-                try:
-                    with self.transport.attended(self.control):
-                        prompt_id = self._submit(graph, wanted)
-                        entry = self._watch(prompt_id, streamed)
-                except InputsGone:
-                    if not callable(prompt):
-                        raise
-                    entry = None
-                if entry is not None:
-                    return self._checked(entry, prompt_id, wanted, streamed)
+                done = self._attempt(prompt, wanted, streamed)
+                if done is not None:
+                    return done
                 self._say("lost our job (it restarted, or the queue was cleared): submitted again")
         except BaseException:
             if self._posted:
@@ -110,6 +102,25 @@ class Run:
             f"{self.transport.address} lost the same job {1 + MOST_LOSSES} times",
             hint=f"see its log: out of memory? {RESUME_HINT}",
         )
+
+    def _attempt(
+        self,
+        prompt: PromptJson | Callable[[], PromptJson],
+        wanted: Sequence[str],
+        streamed: Streamed | None,
+    ) -> PromptResult | None:
+        """The result of one submission; None if the server lost it, or the files that it names
+        and that `prompt` can send again."""
+        graph = prompt() if callable(prompt) else prompt
+        try:
+            with self.transport.attended(self.control):
+                prompt_id = self._submit(graph, wanted)
+                entry = self._watch(prompt_id, streamed)
+        except InputsGone:
+            if callable(prompt):
+                return None
+            raise
+        return None if entry is None else self._checked(entry, prompt_id, wanted, streamed)
 
     def _submit(self, prompt: PromptJson, wanted: Sequence[str]) -> str:
         """Post the prompt once, even if answers are lost; its id. Where none came it is looked for
