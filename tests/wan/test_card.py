@@ -23,7 +23,7 @@ from soundreel.engines.wan import pulse
 from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.pictures import PoseVideo
-from soundreel.engines.wan.encoders.vae import TILE
+from soundreel.engines.wan.encoders.tiles import TILE
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.files.lookup import given
 from soundreel.engines.wan.files.selection import Selection

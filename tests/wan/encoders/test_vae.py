@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soundreel.engines.wan.encoders.vae import SPACE, TILE, WanVae
+from soundreel.engines.wan.encoders.tiles import TILE
+from soundreel.engines.wan.encoders.vae import SPACE, WanVae
 from soundreel.errors import Cancelled
 from soundreel.events import RunControl
 

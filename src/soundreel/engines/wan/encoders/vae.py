@@ -15,13 +15,11 @@ from diffusers import AutoencoderKLWan
 from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 from torch import Tensor, nn
 
+from soundreel.engines.wan.encoders.tiles import Tile, tiles_of
 from soundreel.timeline.grid import FRAMES_PER_LATENT, pictures_of, whole_latents
 
 SPACE = 8
 """Pixels of a picture per latent, in height and in width."""
-
-TILE, TILE_STEP = 32, 24
-"""Latents along a tile's side (256 pixels), and from one tile to the next (192 pixels)."""
 
 _CACHED = "WanCausalConv3d"
 
@@ -131,11 +129,9 @@ class WanVae:
         parameter = next(self.model.parameters())
         return tensor.to(parameter.device, parameter.dtype)
 
-    def _tiles(self, height: int, width: int) -> list[tuple[slice, slice]]:
+    def _tiles(self, height: int, width: int) -> list[Tile]:
         """Tiles of a latent picture; none if it is worked on as a whole."""
-        if not self.tiled or (height <= TILE and width <= TILE):
-            return []
-        return [(rows, columns) for rows in _cuts(height) for columns in _cuts(width)]
+        return tiles_of(height, width) if self.tiled else []
 
 
 class _Mosaic:
@@ -166,12 +162,6 @@ def _tent(length: int) -> Tensor:
     """Weights 1, 2, ... rising to the middle and falling again, of the given length."""
     position = torch.arange(1, length + 1, dtype=torch.float32)
     return torch.minimum(position, position.flip(0))
-
-
-def _cuts(length: int) -> list[slice]:
-    """Tiles along one side; the last one ends at the border and is as long as the others."""
-    starts = [*range(0, max(length - TILE, 0), TILE_STEP), max(length - TILE, 0)]
-    return [slice(start, min(start + TILE, length)) for start in starts]
 
 
 def _scaled(part: slice, factor: int) -> slice:

@@ -17,7 +17,8 @@ from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from soundreel.engines.wan.encoders.text import text_model
-from soundreel.engines.wan.encoders.vae import TILE, WanVae
+from soundreel.engines.wan.encoders.tiles import TILE, tiles_of
+from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.mapped import empty_model
 from soundreel.engines.wan.memory.counting import Count, count
@@ -201,7 +202,7 @@ def _meta_vae() -> WanVae:
 def _field(workload: Workload, tiled: bool) -> tuple[int, int, int]:
     """Latents that the VAE works on at once, in height and width, and how often."""
     _, height, width = workload.latents
-    tiles = len(WanVae(empty_model(_vae), tiled=tiled)._tiles(height, width))
+    tiles = len(tiles_of(height, width)) if tiled else 0
     return (min(height, TILE), min(width, TILE), tiles) if tiles else (height, width, 1)
 
 
