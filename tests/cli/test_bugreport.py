@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from soundreel.cli import bugreport
 from soundreel.cli.app import run
+from soundreel.cli.commands import bugreport
 from soundreel.safe import secrets
 
 SECRET = "s3cr3tValue"

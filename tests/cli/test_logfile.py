@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from soundreel.cli import logfile
 from soundreel.cli.app import run
-from soundreel.cli.logfile import LogFile
+from soundreel.cli.terminal import logfile
+from soundreel.cli.terminal.logfile import LogFile
 from soundreel.errors import InputError, RemoteError
 from soundreel.events import Event, FrameDone, Notice, StageStarted, StepPreview
 from soundreel.safe import secrets

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
-from soundreel.cli import progress
-from soundreel.cli.progress import Live, Plain, Reporter
+from soundreel.cli.terminal import progress
+from soundreel.cli.terminal.progress import Live, Plain, Reporter
 from soundreel.events import (
     ChunkSealed,
     ChunkStarted,
@@ -65,7 +65,9 @@ def test_the_time_left_of_sampling_is_told_from_parts_of_a_step(
 ) -> None:
     """The first of four steps is a quarter done after 10 s, of which loading took 4."""
     clock = iter(range(0, 10_000, 2))
-    monkeypatch.setattr("soundreel.cli.progress.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(
+        "soundreel.cli.terminal.progress.time.monotonic", lambda: float(next(clock))
+    )
     monkeypatch.setattr(progress, "_PLAIN_SECONDS", 0.0)
     reporter = Plain()
     for event in (ChunkStarted(0, 1, 80), *(SamplingProgress(0, n, 400) for n in (10, 20, 30))):

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import soundreel
-from soundreel.cli.engine_options import engine_parameters
-from soundreel.cli.spelling import spell
+from soundreel.cli.flags.engine_options import engine_parameters
+from soundreel.cli.terminal.spelling import spell
 from soundreel.config import Settings
 from soundreel.errors import mention
 from soundreel.options.table import REQUEST_OPTIONS

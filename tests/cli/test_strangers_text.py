@@ -114,7 +114,7 @@ def test_a_fault_of_ours_shows_no_secret(
         except ValueError as err:
             raise ZeroDivisionError(EVIL) from err
 
-    monkeypatch.setattr("soundreel.cli.inspect._probe_facts", fail)
+    monkeypatch.setattr("soundreel.cli.commands.probe._probe_facts", fail)
     assert run(["probe", "x"]) == 1
     shown = capsys.readouterr().err
     assert "unexpected ZeroDivisionError" in shown
@@ -127,7 +127,7 @@ def test_a_fault_of_ours_shows_no_secret(
 def test_only_one_module_prints() -> None:
     folder = Path(soundreel.cli.__file__).parent
     printing = set()
-    for path in folder.glob("*.py"):
+    for path in folder.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Attribute) and node.attr in ("echo", "secho"):
                 printing.add(path.name)

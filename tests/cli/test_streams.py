@@ -18,7 +18,7 @@ from soundreel.video.reader import read_frames
 PROGRAM = """
 import sys
 sys.path.insert(0, sys.argv.pop(1))
-from soundreel.cli.streams import make_steady
+from soundreel.cli.terminal.streams import make_steady
 make_steady()
 import fakes
 fakes.register()

@@ -4,43 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import TextIOWrapper
-from types import FrameType
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
-from soundreel.cli.arguments import (
-    Audio,
-    ConfigFile,
-    Gpu,
-    JsonFlag,
-    LogPath,
-    QuietFlag,
-    Replay,
-    make_request,
-    make_settings,
-    request_command,
-)
-from soundreel.cli.inspect import doctor, engines, probe
-from soundreel.cli.logfile import LogFile
-from soundreel.cli.models import app as models_app
-from soundreel.cli.report import (
-    error_json,
-    plan_json,
-    plan_report,
-    result_json,
-    result_summary,
-)
-from soundreel.cli.say import name, say, say_error, say_json
+from soundreel.cli.commands.doctor import doctor, engines
+from soundreel.cli.commands.make import generate, plan
+from soundreel.cli.commands.models import app as models_app
+from soundreel.cli.commands.probe import probe
+from soundreel.cli.terminal.report import error_json
+from soundreel.cli.terminal.say import say, say_error, say_json
 from soundreel.errors import Cancelled, InputError, SoundreelError, WorkError
-from soundreel.events import RunControl
 from soundreel.safe.secrets import keep_environment_secret
 from soundreel.safe.text import harmless
 
@@ -87,78 +65,13 @@ def _root(
     pass
 
 
-@app.command()
-@request_command
-def generate(
-    audio: Audio = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output.")
-    ] = False,
-    keep_job: Annotated[
-        bool, typer.Option("--keep-job", help="Keep the work folder of the finished job.")
-    ] = False,
-    config: ConfigFile = None,
-    as_json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    replay: Replay = None,
-    log_file: LogPath = None,
-    **given: Any,
-) -> None:
-    """Make a video of a sound. Run the same command again after a stop: it goes on where it was."""
-    from soundreel import api
-    from soundreel.cli.progress import make_reporter
-
-    silent = quiet or as_json
-    with make_reporter(quiet=silent) as reporter, LogFile(log_file, reporter.handle) as log:
-        control = RunControl(log.handle)
-        with _stop_on_signals(control):
-            settings = make_settings(given, config)
-            log.write("settings", repr(settings))
-            result = api.generate(
-                make_request(audio, given, config, replay),
-                settings,
-                control=control,
-                overwrite=overwrite,
-                keep_job=keep_job,
-            )
-    if as_json:
-        say_json(result_json(result))
-    else:
-        say(name(result.path) if quiet else result_summary(result))
-
-
-@app.command()
-@request_command
-def plan(
-    audio: Audio = None,
-    gpu: Gpu = None,
-    config: ConfigFile = None,
-    as_json: JsonFlag = False,
-    quiet: QuietFlag = False,
-    replay: Replay = None,
-    **given: Any,
-) -> None:
-    """Show shots, chunks, what is generated and trimmed, expected time and memory."""
-    from soundreel import api
-    from soundreel.cli.progress import make_reporter
-
-    with make_reporter(quiet=quiet or as_json) as reporter:
-        made, estimate = api.plan(
-            make_request(audio, given, config, replay),
-            make_settings(given, config, gpu=gpu),
-            RunControl(reporter.handle),
-        )
-    if as_json:
-        say_json(plan_json(made, estimate))
-    else:
-        say(plan_report(made, estimate))
-
-
 _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 """Click's UsageError: Typer brings Click along in some versions, and imports it in others."""
 _HELP_HINT = "see soundreel --help"
 _LONGEST_TRACE = 10_000
 
+app.command()(generate)
+app.command()(plan)
 app.command()(probe)
 app.command()(doctor)
 app.command()(engines)
@@ -225,27 +138,3 @@ def _show_error(error: SoundreelError, *, as_json: bool) -> None:
     say_error(f"error: {error.message}")
     if error.hint:
         say_error(f"  hint: {error.hint}")
-
-
-_STOPS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
-]
-
-
-@contextmanager
-def _stop_on_signals(control: RunControl) -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a terminal that is closed stop the job at the next frame or step; a
-    second Ctrl-C at once. Who started us deaf to one of them (nohup) meant it."""
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
-        if control.cancelled:
-            raise Cancelled("stopped at once")
-        control.cancel()
-
-    heard = [number for number in _STOPS if signal.getsignal(number) is not signal.SIG_IGN]
-    before = {number: signal.signal(number, stop) for number in heard}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

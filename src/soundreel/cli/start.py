@@ -11,7 +11,7 @@ STOPPED = 130
 def main() -> None:
     """Load the program, which takes a moment, and run it."""
     try:
-        from soundreel.cli.streams import make_steady
+        from soundreel.cli.terminal.streams import make_steady
 
         make_steady()
         from soundreel.cli.app import main as run

@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("torch")
 
 from soundreel.api import generate
-from soundreel.cli.report import plan_report
+from soundreel.cli.terminal.report import plan_report
 from soundreel.config import Settings
 from soundreel.engines.wan import job as job_module
 from soundreel.engines.wan.engine import _memory_check

@@ -14,8 +14,8 @@ from typing import Annotated, Any
 
 import typer
 
-from soundreel.cli.engine_options import ENGINE_PANEL, engine_parameters
-from soundreel.cli.spelling import dashed, spell
+from soundreel.cli.flags.engine_options import ENGINE_PANEL, engine_parameters
+from soundreel.cli.terminal.spelling import dashed, spell
 from soundreel.config import (
     OPTIONS_TABLE,
     SETTINGS_OPTIONS,

@@ -1,9 +1,9 @@
-"""Commands that look and change nothing: probe, doctor, engines."""
+"""`soundreel doctor` and `soundreel engines`: what can run here."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,11 +11,18 @@ from rich.markup import escape
 from rich.table import Table
 
 from soundreel import registry
-from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, QuietFlag, Url, make_settings
-from soundreel.cli.say import name, say, say_json
-from soundreel.cli.spelling import spell
+from soundreel.cli.flags.arguments import (
+    ConfigFile,
+    JsonFlag,
+    ModelsDir,
+    QuietFlag,
+    Url,
+    make_settings,
+)
+from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.cli.terminal.spelling import spell
 from soundreel.config import Settings
-from soundreel.errors import EngineUnavailable, InputError, SoundreelError
+from soundreel.errors import EngineUnavailable, SoundreelError
 from soundreel.safe.text import shown
 from soundreel.types import Check
 
@@ -24,28 +31,6 @@ SUMMARIES = {
     "comfyui": "Wan 2.2 S2V on your own ComfyUI server (needs its address: --url)",
     "preview": "audio-reactive pictures on the CPU, in seconds (needs nothing)",
 }
-
-
-def probe(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound or a video.")],
-    as_json: JsonFlag = False,
-    quiet: QuietFlag = False,  # noqa: ARG001  (all commands take it; this one prints its answer)
-) -> None:
-    """Show what a sound or video file holds, and what soundreel wrote into it."""
-    facts = _probe_facts(file)
-    if as_json:
-        say_json(facts)
-        return
-    for kind, values in facts.items():
-        if isinstance(values, dict):
-            told = ", ".join(f"{key} {value}" for key, value in values.items() if value != "")
-            say(f"{kind}: {name(told)}")
-        elif isinstance(values, list):
-            say(f"{kind}:")
-            for value in values:
-                say(f"  {name(value)}")
-        else:
-            say(f"{kind}: {name(values)}")
 
 
 def doctor(
@@ -65,7 +50,7 @@ def doctor(
     settings = make_settings({"url": url, "models_dir": models_dir}, config)
     found = {engine: _diagnose(engine, settings) for engine in registry.engine_names()}
     if report is not None:
-        from soundreel.cli.bugreport import write_report
+        from soundreel.cli.commands.bugreport import write_report
 
         write_report(report, settings, config, found)
     if as_json:
@@ -96,52 +81,6 @@ def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
     for engine in names:
         about = SUMMARIES.get(engine, "from another package")
         say(name(engine) if quiet else f"{name(engine):10} {about}")
-
-
-def _probe_facts(file: Path) -> dict[str, Any]:
-    from soundreel.audio.load import probe as probe_audio
-    from soundreel.audio.reading.tracks import list_tracks
-    from soundreel.record import TAG, to_json
-    from soundreel.video.reader import probe_video
-
-    facts: dict[str, Any] = {"file": file.name}
-    failures: list[SoundreelError] = []
-    try:
-        info = probe_audio(file)
-        facts["sound"] = {
-            "seconds": float(info.duration),
-            "samples": info.num_samples,
-            "rate": info.rate,
-            "channels": info.channels,
-            "layout": info.layout,
-            "codec": info.codec,
-            "container": info.container,
-        }
-        tracks = list_tracks(file)
-        if len(tracks) > 1:
-            facts["sound tracks"] = [track.description for track in tracks]
-    except SoundreelError as err:
-        failures.append(err)
-    try:
-        video = to_json(probe_video(file))
-        tags = video.pop("tags", {})
-        facts["picture"] = {name: value for name, value in video.items() if name != "path"}
-        if TAG in tags:
-            facts["made by soundreel"] = _record_facts(tags[TAG], file)
-    except SoundreelError as err:
-        failures.append(err)
-    if len(failures) == 2:
-        raise failures[0]
-    return facts
-
-
-def _record_facts(text: str, file: Path) -> object:
-    from soundreel.record import read_record
-
-    try:
-        return read_record(text, file)
-    except InputError as err:
-        return err.message
 
 
 def _diagnose(name: str, settings: Settings) -> list[Check]:

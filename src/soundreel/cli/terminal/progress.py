@@ -10,7 +10,7 @@ from typing import Protocol, Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from soundreel.cli.spelling import spell
+from soundreel.cli.terminal.spelling import spell
 from soundreel.events import (
     ChunkSealed,
     ChunkStarted,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundreel.cli.arguments import ConfigFile, JsonFlag, ModelsDir, make_settings
-from soundreel.cli.say import name, say, say_json
+from soundreel.cli.flags.arguments import ConfigFile, JsonFlag, ModelsDir, make_settings
+from soundreel.cli.terminal.say import name, say, say_json
 from soundreel.errors import InputError, WorkError
 from soundreel.safe.text import shown
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Optional, Union, get_args, get_origi
 import typer
 from pydantic.fields import FieldInfo
 
-from soundreel.cli.spelling import dashed, spell
+from soundreel.cli.terminal.spelling import dashed, spell
 from soundreel.errors import EngineUnavailable
 from soundreel.registry import engine_names, options_model
 

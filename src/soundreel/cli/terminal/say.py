@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from soundreel.cli.spelling import spell
+from soundreel.cli.terminal.spelling import spell
 from soundreel.safe.text import harmless, json_text, shown
 
 

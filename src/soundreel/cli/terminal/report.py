@@ -6,8 +6,8 @@ import json
 from fractions import Fraction
 from typing import Any
 
-from soundreel.cli.say import name
-from soundreel.cli.spelling import spell
+from soundreel.cli.terminal.say import name
+from soundreel.cli.terminal.spelling import spell
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
 from soundreel.timeline.grid import format_seconds, frame_time

@@ -1,0 +1,1 @@
+"""The terminal: what is said there, how options are spelled, progress, stopping."""
