@@ -67,11 +67,11 @@ def _bench_joining(folder: Path, encoding: float) -> None:
 def _bench_interpolation() -> None:
     for factor in (2, 4):
         pictures = [_scene(0.5 + index / 16, 1.5) for index in range(4)]
-        interpolator, shown = Interpolator(factor), []
+        interpolator, shown = Interpolator(Fraction(factor), len(pictures) * factor), []
         spent = 0.0
-        for picture in pictures:
+        for index, picture in enumerate(pictures):
             start = time.process_time()
-            shown += interpolator.push(picture)
+            shown += interpolator.push(picture, index)
             spent += time.process_time() - start
         truth = [_scene(0.5 + index / 16 / factor, 1.5) for index in range(len(shown))]
         new = [index for index in range(len(shown)) if index % factor]

@@ -30,6 +30,7 @@ from soundreel.output import (
     placed,
     write_sidecar,
 )
+from soundreel.post.describe import describe
 from soundreel.post.interpolate import LOCAL_METHODS
 from soundreel.record import (
     TAG,
@@ -42,6 +43,7 @@ from soundreel.record import (
 from soundreel.registry import choose, create, fit_options
 from soundreel.render import render_chunks
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
+from soundreel.timeline.rates import outputs_of
 from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
@@ -118,7 +120,8 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     interpolation = choose_interpolation(
         request, geometry.fps, engine.interpolations, LOCAL_METHODS
     )
-    clip, count, notices = fit_sound(request, info.clip, geometry.fps)
+    factor = interpolation.factor
+    clip, count, notices = fit_sound(request, info.clip, geometry.fps, factor)
     for notice in notices:
         control.emit(Notice(notice))
     if info.shortfall:
@@ -127,6 +130,8 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     if clip.mix:
         control.emit(Notice(MIX_NOTICE))
     made = make_plan(request, geometry, clip, count, interpolation)
+    for notice in describe(made):
+        control.emit(Notice(notice))
     if request.encoding.audio_codec == "copy":
         require_copyable(clip, made.output_fps, control)
     return made
@@ -189,7 +194,7 @@ def _join(
 ) -> None:
     require_same_inputs(plan.request, record["inputs"])
     job.check_pieces()
-    pieces = [job.piece(chunk.index) for chunk in plan.chunks]
+    pieces = [job.piece(chunk.index) for chunk in plan.chunks if outputs_of(plan, chunk)]
     fps, encoding = plan.output_fps, plan.request.encoding
     tags = {TAG: record_text(record)}
     mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 
 from soundreel.engines.base import Ready, Session
 from soundreel.errors import EngineError, WorkError
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, RunControl
 from soundreel.post.chain import PostFilter, make_post_filter
+from soundreel.timeline.rates import outputs_of
 from soundreel.types import Chunk, Plan, Rgb
 from soundreel.video.writer import SegmentWriter
+from soundreel.work.files import create
 from soundreel.work.job import Job
 
 
@@ -34,7 +37,7 @@ def render_chunks(
         control.emit(ChunkSealed(index, count, resumed=True))
     if resumed == count:
         return resumed
-    post = make_post_filter(plan.interpolation)
+    post = make_post_filter(plan)
     with ready.open(plan, control) as session:
         if resumed:
             session_state, post_state = job.state(resumed - 1)
@@ -53,14 +56,19 @@ def render_chunks(
 def _write_piece(
     plan: Plan, chunk: Chunk, session: Session, post: PostFilter, job: Job, control: RunControl
 ) -> None:
-    request, first = plan.request, chunk.start_frame * plan.interpolation.factor
+    request, outputs = plan.request, outputs_of(plan, chunk)
+    pictures = _pictures(plan, chunk, session, post, control)
+    if not outputs:  # a rate so low that none of the file's pictures falls into this chunk
+        deque(pictures, maxlen=0)
+        create(job.piece(chunk.index))
+        return
     writer = SegmentWriter(
         job.piece(chunk.index), request.width, request.height, plan.output_fps, request.encoding
     )
     with writer:
-        for done, picture in enumerate(_pictures(plan, chunk, session, post, control), 1):
+        for done, picture in enumerate(pictures, outputs.start + 1):
             writer.write(picture)
-            control.emit(FrameDone(first + done, plan.output_frames))
+            control.emit(FrameDone(done, plan.output_frames))
 
 
 def _pictures(
@@ -78,7 +86,7 @@ def _pictures(
                 f"{frame.rgb.dtype}; asked for {expected}, uint8"
             )
         if plan.interpolation.by_engine or seen < chunk.num_frames:
-            yield from post.push(frame.rgb)
+            yield from post.push(frame.rgb, chunk.start_frame + seen)
         else:
             following = frame.rgb
         seen += 1

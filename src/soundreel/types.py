@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
@@ -64,7 +65,8 @@ class Request:
     num_frames: pictures that the engine makes (before interpolation); None follows duration.
     fps: of the output; None is the engine's own rate.
     seed: -1 draws one when the job starts.
-    interpolate: "none", "flow" (optical flow, here) or "film" (where the engine has it).
+    interpolate: "none", "flow" (optical flow, here), "film" (where the engine has it), or "auto":
+        flow where `fps` is not the engine's own rate.
     options: options of the engine, by name; None values are left out.
     tag: short word in the file name.
     output: the file to write; None makes a name in the output folder.
@@ -82,7 +84,7 @@ class Request:
     width: int = 832
     height: int = 1216
     fps: Fraction | None = None
-    interpolate: str = "none"
+    interpolate: str = "auto"
     seed: int = -1
     engine: str = "auto"
     options: Mapping[str, object] = field(default_factory=dict)
@@ -128,7 +130,7 @@ def with_values(request: Request, values: Mapping[str, Any]) -> Request:
 class AudioClip:
     """The sound that a clip shows: `duration` seconds of the file from `start`.
 
-    duration is exact and always num_frames / fps of the picture. From `start + sound_duration` on
+    duration is exact: always the file's pictures / their rate. From `start + sound_duration` on
     there is silence, as there is where the file has no sound. `rate` and `channels` are the
     file's own; layout: FFmpeg's name for where the channels stand. track: which of the file's sound
     tracks, from 1. mix: the channels' weights in a mono sound, () for their average.
@@ -217,10 +219,11 @@ class Shot:
 
 @dataclass(frozen=True, slots=True)
 class Interpolation:
-    """`factor` output pictures for every generated one; done by the engine if `by_engine`."""
+    """`factor` times as many pictures a second as are generated: 2, 15/8, 3/4. Done by the engine
+    if `by_engine`, in whole multiples."""
 
     method: str = "none"
-    factor: int = 1
+    factor: Fraction = Fraction(1)
     by_engine: bool = False
 
 
@@ -251,7 +254,7 @@ class Plan:
 
     @property
     def output_frames(self) -> int:
-        return self.num_frames * self.interpolation.factor
+        return math.ceil(self.audio.duration * self.output_fps)
 
     def following(self, chunk: Chunk) -> Chunk | None:
         """The next chunk of the same shot; None where `chunk` ends its shot."""

@@ -50,7 +50,7 @@ class ShadeSession(fakes.FakeSession):
         assert self.options.shade == 7
     def render(self, chunk, control):
         for frame in super().render(chunk, control):
-            yield from [frame] * self.plan.interpolation.factor
+            yield from [frame] * int(self.plan.interpolation.factor)
 '''
 OLD = """
 class OldEngine:

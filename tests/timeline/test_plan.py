@@ -49,7 +49,9 @@ def planned(geometry: ChunkGeometry, count: int, factor: int = 1, start: int = 0
     shown = count / geometry.fps
     clip = AudioClip(SOUND, Fraction(start), shown, shown, 44100, 2)
     method = "flow" if factor > 1 else "none"
-    return make_plan(Request(audio=SOUND), geometry, clip, count, Interpolation(method, factor))
+    return make_plan(
+        Request(audio=SOUND), geometry, clip, count, Interpolation(method, Fraction(factor))
+    )
 
 
 @settings(deadline=None)
@@ -229,22 +231,31 @@ def test_more_than_a_day_of_video_is_refused() -> None:
     engine_fps=st.sampled_from([Fraction(16), Fraction(25), Fraction(30000, 1001)]),
     factor=st.integers(2, 6),
 )
-def test_interpolation_reaches_whole_multiples_only(engine_fps: Fraction, factor: int) -> None:
-    local, nothing = frozenset({"flow"}), frozenset[str]()
+def test_an_engine_interpolates_in_whole_multiples_and_flow_at_any_rate(
+    engine_fps: Fraction, factor: int
+) -> None:
+    film, flow = frozenset({"film"}), frozenset({"flow"})
 
-    def choose(target: Fraction | None) -> Interpolation:
-        request = Request(audio=SOUND, fps=target, interpolate="flow", engine="wan")
-        return choose_interpolation(request, engine_fps, nothing, local)
+    def choose(method: str, target: Fraction | None) -> Interpolation:
+        request = Request(audio=SOUND, fps=target, interpolate=method, engine="wan")
+        return choose_interpolation(request, engine_fps, film, flow)
 
-    assert choose(engine_fps * factor) == Interpolation("flow", factor)
-    assert choose(None).factor == 2
-    for wrong in (engine_fps, engine_fps / 2, engine_fps * factor + 1):
+    for method in ("film", "flow"):
+        multiple = choose(method, engine_fps * factor)
+        assert multiple == Interpolation(method, Fraction(factor), by_engine=method == "film")
+        assert choose(method, None).factor == 2
         with pytest.raises(InputError, match="cannot turn"):
-            choose(wrong)
+            choose(method, engine_fps)
+    for other in (engine_fps / 2, engine_fps * factor + 1):
+        with pytest.raises(InputError, match="cannot turn"):
+            choose("film", other)
+        assert choose("flow", other) == Interpolation("flow", other / engine_fps)
+        assert choose("auto", other) == Interpolation("flow", other / engine_fps)
+    assert choose("auto", engine_fps) == choose("auto", None) == Interpolation()
 
 
 def test_another_rate_needs_interpolation_and_the_method_must_exist() -> None:
-    none = Request(audio=SOUND, fps=Fraction(30), engine="wan")
+    none = Request(audio=SOUND, fps=Fraction(30), interpolate="none", engine="wan")
     film = Request(audio=SOUND, interpolate="film", engine="wan")
     by_engine, local = frozenset({"film"}), frozenset({"flow"})
     with pytest.raises(InputError, match="16 pictures a second"):

@@ -132,9 +132,9 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Pictures a second of the output.",
     ),
     Option(
-        "interpolate", names=("interpolate",), panel=PICTURE, metavar="none|flow|film",
-        default="none", kind=_Word, rule="name a method, such as flow",
-        help=f"Make pictures in between, for a higher {mention('fps')}.",
+        "interpolate", names=("interpolate",), panel=PICTURE, metavar="METHOD",
+        default="auto", kind=_Word, rule="name a method, such as flow",
+        help=f"How a model's rate becomes {mention('fps')}: auto, none, flow (any rate), film.",
     ),
     Option(
         "engine", names=("engine", "e"), panel=RUN, metavar="auto|wan|comfyui|preview",

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from soundreel.types import Interpolation, Rgb
+from soundreel.types import Plan, Rgb
 
 
 class PostFilter(Protocol):
     """Takes generated pictures in order and gives output pictures in order."""
 
-    def push(self, rgb: Rgb) -> list[Rgb]:
-        """The output pictures that are ready once `rgb` is known."""
+    def push(self, rgb: Rgb, index: int) -> list[Rgb]:
+        """The output pictures that are ready once `rgb`, picture `index` of those that the engine
+        makes, is known."""
         ...
 
     def finish(self, following: Rgb | None) -> list[Rgb]:
@@ -26,7 +27,7 @@ class PostFilter(Protocol):
 class PassThrough:
     """Every picture goes out as it came in."""
 
-    def push(self, rgb: Rgb) -> list[Rgb]:
+    def push(self, rgb: Rgb, index: int) -> list[Rgb]:  # noqa: ARG002
         return [rgb]
 
     def finish(self, following: Rgb | None) -> list[Rgb]:  # noqa: ARG002
@@ -39,10 +40,11 @@ class PassThrough:
         pass
 
 
-def make_post_filter(interpolation: Interpolation) -> PostFilter:
+def make_post_filter(plan: Plan) -> PostFilter:
     """The filter that a plan asks for; nothing is left to do where the engine interpolates."""
+    interpolation = plan.interpolation
     if interpolation.method == "none" or interpolation.by_engine:
         return PassThrough()
     from soundreel.post.interpolate import Interpolator
 
-    return Interpolator(interpolation.factor, interpolation.method)
+    return Interpolator(interpolation.factor, plan.output_frames, interpolation.method)

@@ -8,7 +8,9 @@ taken from that one. Deterministic, also across thread counts.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import cast
 
 import cv2
@@ -43,14 +45,15 @@ _NO_FLOW = cast(Map, None)
 """To begin with. OpenCV takes None, which its types forbid; on an empty array its remap hangs."""
 
 
-def between(first: Rgb, second: Rgb, count: int) -> list[Rgb]:
-    """`count` pictures evenly between the two. Across a cut there is nothing between: the nearer
-    picture is shown, the first one at equal distance."""
+def between(first: Rgb, second: Rgb, times: Sequence[Fraction]) -> list[Rgb]:
+    """A picture for each time from 0 (the first one) to 1 (the second). Across a cut there is
+    nothing between: the nearer picture is shown, the first one at equal distance."""
+    if not times:
+        return []
     forward, backward = _estimate(first, second)
-    times = [(i + 1) / (count + 1) for i in range(count)]
     if (forward.trust.mean() + backward.trust.mean()) / 2 < _CUT_TRUST:
-        return [first if t <= 0.5 else second for t in times]
-    return [_picture_at(first, second, forward, backward, t) for t in times]
+        return [first if 2 * t <= 1 else second for t in times]
+    return [_picture_at(first, second, forward, backward, float(t)) for t in times]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,10 @@
-"""More pictures in the same time: `factor` for every one, streamed, holding one picture."""
+"""Pictures at another rate, streamed, holding one picture."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 from typing import cast
 
 import cv2
@@ -10,64 +12,79 @@ import numpy as np
 
 from soundreel.errors import WorkError
 from soundreel.post.flow import between
-from soundreel.types import Rgb
+from soundreel.timeline.rates import outputs_after, outputs_at, outputs_up_to
+from soundreel.types import Frame, Rgb
 
-Between = Callable[[Rgb, Rgb, int], list[Rgb]]
-"""(first, second, count): `count` pictures evenly between the two."""
+Between = Callable[[Rgb, Rgb, Sequence[Fraction]], list[Rgb]]
+"""(first, second, times): a picture for each time between the two, 0 to 1."""
 
 _METHODS: Mapping[str, Between] = {"flow": between}
 
 LOCAL_METHODS = frozenset(_METHODS)
 """What `Request.interpolate` may name without the engine's help."""
 
+_INDEX = struct.Struct(">Q")
+
 
 class Interpolator:
-    """Turns N pictures of a shot into exactly N * factor.
+    """Gives the pictures of a file with `factor` times as many a second as are pushed.
 
-    `push` the shot's pictures in order, then `finish`. The first picture passes at once; each one
-    after it comes with the `factor - 1` pictures before it. Between chunks, `snapshot` is what
-    `restore` needs to go on as if nothing had happened: the last picture, lossless.
+    Picture j stands at the time of generated picture j / factor: it is that one, or is made of the
+    two around it. `push` a shot's pictures in order, then `finish`; the next shot begins. A whole
+    factor m makes exactly N * m of N. end: the number of the file's pictures, which may end before
+    the last generated one does. Between chunks, `snapshot` is what `restore` needs to go on as if
+    nothing had happened: the last picture, lossless, and its number.
     """
 
-    def __init__(self, factor: int, method: str = "flow") -> None:
-        self.factor = factor
+    def __init__(self, factor: Fraction, end: int, method: str = "flow") -> None:
+        self._factor = factor
+        self._end = end
         self._between = _METHODS[method]
-        self._last: Rgb | None = None
+        self._last: Frame | None = None
 
-    def push(self, rgb: Rgb) -> list[Rgb]:
-        """The pictures that can be shown now that `rgb` is known: `factor` of them, or only
-        `rgb` itself if it is the first of the shot."""
-        last, self._last = self._last, rgb
+    def push(self, rgb: Rgb, index: int) -> list[Rgb]:
+        """The pictures that can be shown now that picture `index` is known."""
+        last, self._last = self._last, Frame(index, rgb)
         if last is None:
-            return [rgb]
-        return [*self._between(last, rgb, self.factor - 1), rgb]
+            return [rgb] * len(outputs_at(index, self._factor))
+        return self._towards(last, rgb, outputs_up_to(index, self._factor))
 
     def finish(self, following: Rgb | None) -> list[Rgb]:
-        """The `factor - 1` pictures after the shot's last one: on the way to `following`, a
-        picture that is not shown itself, or else the last one repeated."""
+        """The pictures after the shot's last one: on the way to `following`, a picture that is not
+        shown itself, or else the last one repeated."""
         last, self._last = self._last, None
         if last is None:
             return []
+        outputs = outputs_after(last.index, self._factor, self._end)
         if following is None:
-            return [last] * (self.factor - 1)
-        return self._between(last, following, self.factor - 1)
+            return [last.rgb] * len(outputs)
+        return self._towards(last, following, outputs)
 
     def snapshot(self) -> bytes:
-        """The last picture, lossless; empty before the first picture of a shot."""
+        """The last picture, lossless, after its number; empty before the first one of a shot."""
         if self._last is None:
             return b""
-        _, data = cv2.imencode(".png", cv2.cvtColor(self._last, cv2.COLOR_RGB2BGR))
-        return data.tobytes()
+        _, data = cv2.imencode(".png", cv2.cvtColor(self._last.rgb, cv2.COLOR_RGB2BGR))
+        return _INDEX.pack(self._last.index) + data.tobytes()
 
     def restore(self, state: bytes) -> None:
         """Take up a snapshot. Raises WorkError if it is none."""
-        if not state:
-            self._last = None
-            return
-        picture = cv2.imdecode(np.frombuffer(state, np.uint8), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise WorkError(
-                "the saved picture between two chunks is damaged",
-                hint="remove the work folder of this job, then run the same command again",
-            )
-        self._last = cast(Rgb, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB))
+        self._last = _frame(state) if state else None
+
+    def _towards(self, last: Frame, rgb: Rgb, outputs: range) -> list[Rgb]:
+        """Pictures of the file after `last`, up to and with `rgb`, the one after it."""
+        times = [j / self._factor - last.index for j in outputs]
+        inside = [time for time in times if time < 1]
+        return self._between(last.rgb, rgb, inside) + [rgb] * (len(times) - len(inside))
+
+
+def _frame(state: bytes) -> Frame:
+    head, data = state[: _INDEX.size], np.frombuffer(state[_INDEX.size :], np.uint8)
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if picture is None:
+        raise WorkError(
+            "the saved picture between two chunks is damaged",
+            hint="remove the work folder of this job, then run the same command again",
+        )
+    (index,) = _INDEX.unpack(head)
+    return Frame(index, cast(Rgb, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)))

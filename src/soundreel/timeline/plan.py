@@ -8,18 +8,25 @@ from fractions import Fraction
 
 from soundreel.errors import InputError, mention
 from soundreel.timeline.grid import ceil_to, format_seconds, frames_for
+from soundreel.timeline.rates import shown_seconds
 from soundreel.types import AudioClip, Chunk, ChunkGeometry, Interpolation, Plan, Request, Shot
+
+AUTO, NONE, ANY_RATE = "auto", "none", "flow"
+"""Words for `Request.interpolate`; the last makes pictures at any time, here."""
 
 MAX_FRAMES = 24 * 3600 * 60
 """A day at 60 pictures a second: more is a slip of the keyboard."""
 
 
 def fit_sound(
-    request: Request, whole: AudioClip, fps: Fraction
+    request: Request,
+    whole: AudioClip,
+    fps: Fraction,
+    factor: Fraction = Fraction(1),
 ) -> tuple[AudioClip, int, list[str]]:
     """The clip's sound, its number of pictures, and what the user should know about them.
 
-    whole: all of the file's sound; fps: of the generated pictures.
+    whole: all of the file's sound; fps: of the generated pictures; factor: see `Interpolation`.
     Raises InputError if the segment lies outside the file.
     """
     available = whole.duration - request.start
@@ -36,6 +43,8 @@ def fit_sound(
             {"num_frames": count}, f"more than a day of video: at most {MAX_FRAMES} frames"
         )
     shown = count / fps
+    if factor.denominator > 1:
+        shown = shown_seconds(shown if request.num_frames else wanted, fps * factor)
     sound = wanted if request.num_frames is None else min(shown, available)
     clip = replace(whole, start=request.start, duration=shown, sound_duration=sound)
     return clip, count, _sound_notices(request, available, wanted, shown)
@@ -72,7 +81,7 @@ def make_plan(
 ) -> Plan:
     """One shot over the whole clip, cut into chunks. `audio` is the sound of `num_frames`."""
     shots = (Shot(0, 0, num_frames),)
-    lookahead = interpolation.factor > 1
+    lookahead = interpolation.factor != 1
     chunks: list[Chunk] = []
     for shot in shots:
         chunks += cut_shot(shot, geometry, len(chunks), lookahead=lookahead)
@@ -118,28 +127,34 @@ def choose_interpolation(
     request: Request, engine_fps: Fraction, by_engine: frozenset[str], local: frozenset[str]
 ) -> Interpolation:
     """How the engine's rate becomes the rate asked for. Raises InputError where it cannot."""
-    method = request.interpolate
-    target = request.fps if request.fps is not None else engine_fps * (1 if method == "none" else 2)
+    method, twice = request.interpolate, request.interpolate not in (AUTO, NONE)
+    target = request.fps if request.fps is not None else engine_fps * (2 if twice else 1)
     factor = target / engine_fps
-    if method == "none":
-        if factor != 1:
-            raise InputError.about(
-                {"fps": target},
-                f"this engine makes {engine_fps} pictures a second",
-                hint=f"leave {mention('fps')} out, or add {mention('interpolate')} and a multiple "
-                f"of {engine_fps}",
-            )
+    if method == AUTO:
+        method = NONE if factor == 1 else ANY_RATE
+    if method == NONE:
+        _require_own_rate(target, engine_fps)
         return Interpolation()
     if method not in by_engine | local:
         raise InputError.about(
             {"interpolate": method},
             f"engine {request.engine} cannot do that",
-            hint=f"choose one of: {', '.join(sorted({'none'} | by_engine | local))}",
+            hint=f"choose one of: {', '.join(sorted({AUTO, NONE} | by_engine | local))}",
         )
-    if factor.denominator != 1 or factor < 2:
+    if factor == 1 or (method in by_engine and (factor.denominator != 1 or factor < 1)):
         raise InputError.about(
             {"fps": target},
             f"{method} cannot turn {engine_fps} into {target} pictures a second",
-            hint=f"give a whole multiple: {engine_fps * 2}, {engine_fps * 3}, ...",
+            hint=f"give a whole multiple: {engine_fps * 2}, {engine_fps * 3}, ...; "
+            f"{mention(interpolate=ANY_RATE)} makes any other rate",
         )
-    return Interpolation(method, int(factor), by_engine=method in by_engine)
+    return Interpolation(method, factor, by_engine=method in by_engine)
+
+
+def _require_own_rate(target: Fraction, engine_fps: Fraction) -> None:
+    if target != engine_fps:
+        raise InputError.about(
+            {"fps": target},
+            f"this engine makes {engine_fps} pictures a second",
+            hint=f"leave {mention('fps')} out, or give {mention(interpolate=ANY_RATE)}",
+        )

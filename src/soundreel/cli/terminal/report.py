@@ -59,7 +59,7 @@ def result_summary(result: Result) -> str:
     plan = result.plan
     took = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in result.timings.items())
     made = sum(chunk.num_frames for chunk in plan.chunks[result.resumed_chunks :])
-    rate = made * plan.interpolation.factor / max(sum(result.timings.values()), 1e-9)
+    rate = float(made * plan.interpolation.factor) / max(sum(result.timings.values()), 1e-9)
     speed = f"({rate:.1f} frames/s)" if made else "(all frames are from an earlier run)"
     return (
         f"{name(result.path)}\n"
@@ -105,7 +105,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
         f"{format_seconds(plan.fps)} fps, {request.width}x{request.height}, "
         f"engine {request.engine}",
     ]
-    if plan.interpolation.factor > 1:
+    if plan.interpolation.factor != 1:
         lines.append(
             f"interpolation {plan.interpolation.method} x{plan.interpolation.factor}: "
             f"{plan.output_frames} frames at {format_seconds(plan.output_fps)} fps"

@@ -116,7 +116,7 @@ class ComfyUISession:
             seed=request.seed + chunk.index,
             keep_latents=self._plan.following(chunk) is not None,
             film=self._server.film if interpolation.by_engine else None,
-            factor=interpolation.factor,
+            factor=int(interpolation.factor) if interpolation.by_engine else 1,
         )
 
     def _prompt(self, inputs: ChunkInputs, wav: bytes, control: RunControl) -> ChunkPrompt:
@@ -147,7 +147,8 @@ class ComfyUISession:
                 hint="look into the server's log",
                 node_id=shape.pictures,
             )
-        factor = self._plan.interpolation.factor if self._plan.interpolation.by_engine else 1
+        interpolation = self._plan.interpolation
+        factor = int(interpolation.factor) if interpolation.by_engine else 1
         first = chunk.start_frame * factor
         if chunk.first_slot > 0:
             first -= factor - 1

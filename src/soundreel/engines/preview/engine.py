@@ -44,7 +44,8 @@ class PreviewEngine:
         del settings  # needs nothing of the machine
 
     def geometry(self, request: Request) -> ChunkGeometry:
-        fps = DEFAULT_FPS if request.interpolate != "none" else request.fps or DEFAULT_FPS
+        native = request.interpolate in ("auto", "none")
+        fps = (request.fps if native else None) or DEFAULT_FPS
         if not MIN_FPS <= fps <= MAX_FPS:
             raise InputError.about(
                 {"fps": fps}, f"the preview engine draws {MIN_FPS} to {MAX_FPS} pictures a second"
