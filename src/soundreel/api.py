@@ -47,6 +47,7 @@ from soundreel.timeline.rates import outputs_of
 from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
+from soundreel.video.encoders import settled
 from soundreel.video.exactness import require_copyable, verify_copy
 from soundreel.video.sound_format import stored_as
 from soundreel.work.job import Job
@@ -77,7 +78,7 @@ def generate(
     with Job(settings.work_dir, key, control) as job:
         plan, ready = _fixed_plan(request, info, settings, job, control)
         inputs = hash_inputs(plan.request)
-        record = make_record(plan, inputs, ready.identity, versions(plan.interpolation))
+        record = make_record(plan, inputs, ready.identity, versions(plan))
         target = _fixed_target(plan, settings, job, record)
         if not _is_finished(target.path, record, job, plan):
             check_target(target, plan.request, overwrite=overwrite)
@@ -115,6 +116,7 @@ def check_inputs(request: Request, control: RunControl | None = None) -> AudioIn
 
 def plan_request(request: Request, info: AudioInfo, engine: Engine, control: RunControl) -> Plan:
     """The plan of a request whose engine and seed are resolved. Renders nothing."""
+    request = replace(request, encoding=settled(request.encoding))
     geometry = engine.geometry(request)
     check_size(request, geometry)
     interpolation = choose_interpolation(
@@ -199,9 +201,7 @@ def _join(
     tags = {TAG: record_text(record)}
     mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding)
     width, height = plan.request.width, plan.request.height
-    mux.verify(
-        temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding.audio_codec
-    )
+    mux.verify(temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding)
     if encoding.audio_codec == "copy":
         verify_copy(temporary, plan.audio, control)
     require_same_inputs(plan.request, record["inputs"])  # the sound was read once more

@@ -34,16 +34,19 @@ DEFAULT_NEGATIVE_PROMPT = (
 
 @dataclass(frozen=True, slots=True)
 class Encoding:
-    """How pictures become H.264: `crf` 0 (lossless) to 51, 10-23 advised; an x264 `preset`.
+    """How pictures and sound are stored.
 
+    crf: quality on the codec's own scale, 0 (H.264: lossless) to 51; None is what looks like 18 of
+    H.264. preset: a speed, by x264's names. codec: of the pictures, "h264", "h265" or "av1".
     audio_codec: what the sound is stored as. audio_bitrate: bits a second, of AAC only; None
     follows the rate and the channels.
     """
 
-    crf: int = 18
+    crf: int | None = None
     preset: str = "veryfast"
     audio_codec: str = "aac"
     audio_bitrate: int | None = None
+    codec: str = "h264"
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
-from soundreel.types import Interpolation
+from soundreel.types import Plan
 from soundreel.video.writer import encoder_identity
 
 _PACKAGES = (
@@ -24,10 +24,10 @@ def soundreel_version() -> str:
         return "0+unknown"
 
 
-def versions(interpolation: Interpolation) -> dict[str, str]:
+def versions(plan: Plan) -> dict[str, str]:
     """Our own, the encoder's with its options, and OpenCV's where it makes pictures in between."""
-    found = {"soundreel": soundreel_version(), "encoder": encoder_identity()}
-    if interpolation.method != "none" and not interpolation.by_engine:
+    found = {"soundreel": soundreel_version(), "encoder": encoder_identity(plan.request.encoding)}
+    if plan.interpolation.method != "none" and not plan.interpolation.by_engine:
         found["opencv"] = version("opencv-python-headless")
     return found
 

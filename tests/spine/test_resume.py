@@ -89,6 +89,21 @@ def test_a_resumed_job_keeps_its_codec_and_another_codec_is_another_job(
     assert digest(tmp_path / "broken.mp4") == digest(tmp_path / "whole.mp4")
 
 
+@pytest.mark.parametrize("codec", ["h265", "av1"])
+def test_resume_equals_one_run_in_every_codec(
+    tone: Path, tmp_path: Path, settings: Settings, codec: str
+) -> None:
+    whole = request_for(tone, tmp_path / "whole.mp4", encoding=Encoding(codec=codec))
+    broken = replace(whole, output=tmp_path / "broken.mp4")
+    generate(whole, settings)
+    with pytest.raises(Cancelled):
+        generate(broken, settings, control=cancel_after(45))
+    assert generate(broken, settings).resumed_chunks > 0
+    assert digest(tmp_path / "broken.mp4") == digest(tmp_path / "whole.mp4")
+    encoding = fakes.sidecar_of(tmp_path / "whole.mp4")["request"]["encoding"]  # type: ignore[index]
+    assert (encoding["codec"], encoding["crf"]) == (codec, {"h265": 20, "av1": 26}[codec])
+
+
 def test_resumed_run_renders_only_what_is_missing(
     tone: Path, tmp_path: Path, settings: Settings
 ) -> None:

@@ -45,7 +45,7 @@ def copied(folder: Path, clip: AudioClip, fps: Fraction = FPS) -> Path:
     require_copyable(clip, fps, RunControl())
     pieces = write_pieces(folder, [frames], fps)
     mux.finish(pieces, clip, output, fps, {}, RunControl(), COPY)
-    mux.verify(output, frames, fps, 96, 64, clip.duration, "copy")
+    mux.verify(output, frames, fps, 96, 64, clip.duration, COPY)
     verify_copy(output, clip, RunControl())
     return output
 

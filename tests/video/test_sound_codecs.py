@@ -38,7 +38,7 @@ def finished(
     pieces = write_pieces(folder, [FRAMES], FPS)
     control = RunControl((said if said is not None else []).append)
     mux.finish(pieces, clip, output, FPS, {}, control, encoding)
-    mux.verify(output, FRAMES, FPS, 96, 64, shown, encoding.audio_codec)
+    mux.verify(output, FRAMES, FPS, 96, 64, shown, encoding)
     return output
 
 
@@ -216,7 +216,7 @@ def test_what_is_no_bit_rate_is_refused(text: object) -> None:
 def test_another_codec_than_asked_for_is_caught(tmp_path: Path) -> None:
     output = finished(tmp_path, write_audio(tmp_path / "s.wav", sine(2)), Encoding())
     with pytest.raises(WorkError, match="aac sound, not flac"):
-        mux.verify(output, FRAMES, FPS, 96, 64, FRAMES / FPS, "flac")
+        mux.verify(output, FRAMES, FPS, 96, 64, FRAMES / FPS, Encoding(audio_codec="flac"))
 
 
 @pytest.mark.parametrize("codec", LOSSLESS)
@@ -225,4 +225,4 @@ def test_two_samples_too_few_are_caught(tmp_path: Path, codec: str) -> None:
     output = finished(tmp_path, source, Encoding(audio_codec=codec))
     longer = FRAMES / FPS + Fraction(2, 44100)
     with pytest.raises(WorkError, match="of sound"):
-        mux.verify(output, FRAMES, FPS, 96, 64, longer, codec)
+        mux.verify(output, FRAMES, FPS, 96, 64, longer, Encoding(audio_codec=codec))

@@ -167,5 +167,5 @@ def test_pieces_of_any_length_share_their_header(tmp_path: Path) -> None:
 
 
 def test_identity_names_the_encoder_and_its_fixed_options() -> None:
-    assert "libavcodec" in encoder_identity()
-    assert "cpu-independent=1" in encoder_identity()
+    assert "libavcodec" in encoder_identity(Encoding())
+    assert "cpu-independent=1" in encoder_identity(Encoding())

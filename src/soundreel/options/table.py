@@ -31,7 +31,10 @@ MAX_WHOLE = 2**256
 Preset = Literal[
     "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
 ]  # fmt: skip
-"""x264's speed presets, quick and large first."""
+"""Speeds, by x264's names, quick and large first."""
+
+VideoCodec = Literal["h264", "h265", "av1"]
+"""What the pictures of the finished file can be stored as."""
 
 AudioCodec = Literal["aac", "copy", "flac", "alac"]
 """What the sound of the finished file can be stored as."""
@@ -142,14 +145,21 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="What makes the pictures.",
     ),
     Option(
-        "encoding.crf", names=("crf",), panel=FILE, metavar="N", default="18",
-        kind=Annotated[_Whole, Field(ge=0, le=51)], rule="0 (lossless) to 51, 10 to 23 advised",
-        help="x264 quality: 10 to 23 advised, up to 51; 0 is lossless, which few players show.",
+        "encoding.crf", names=("crf",), panel=FILE, metavar="N",
+        default="18; h265 20, av1 26",
+        kind=Annotated[_Whole, Field(ge=0, le=51)], optional=True,
+        rule="0 (lossless) to 51, 10 to 23 advised",
+        help="Quality: 10 to 23 advised, up to 51; 0 is lossless in h264, which few players show.",
+    ),
+    Option(
+        "encoding.codec", names=("codec",), panel=FILE, metavar="|".join(get_args(VideoCodec)),
+        default="h264", kind=VideoCodec, rule=f"one of {', '.join(get_args(VideoCodec))}",
+        help="How the pictures are stored; h264 plays everywhere, the others are a third smaller.",
     ),
     Option(
         "encoding.preset", names=("preset",), panel=FILE, metavar="NAME", default="veryfast",
         kind=Preset, rule=f"one of {', '.join(get_args(Preset))}",
-        help="x264 preset, ultrafast to veryslow.",
+        help="Speed of the encoder, ultrafast to veryslow.",
     ),
     Option(
         "encoding.audio_codec", names=("audio_codec",), panel=FILE,

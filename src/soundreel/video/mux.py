@@ -20,14 +20,14 @@ from soundreel.events import RunControl
 from soundreel.media.container import decodable, open_media, url
 from soundreel.types import AudioClip, Encoding
 from soundreel.video import copying, sound
+from soundreel.video.encoders import Encoder, encoder_for
 from soundreel.video.sound_format import SoundFormat, stored_as
 from soundreel.video.storage import discard, writing
 from soundreel.video.verify import verify as verify
 from soundreel.work.files import sync
 
-_DECODE_DELAY = 2
-"""x264 shows a picture at most two later than it decodes it (B-pyramid); pieces of one or two
-pictures say 0, so the decoding times are counted anew with this constant delay."""
+_TWINS = ("h264", "hevc")
+"""Decoders that have the name of an encoder."""
 
 _PIECE_HINT = "remove the work folder of this job, then run the same command again"
 
@@ -65,9 +65,9 @@ def _join(
     container = av.open(url(output), "w", format="mp4", options=mp4_options(fps, form.rate))
     try:
         container.metadata.update(tags)
-        video = _add_video(container, segments[0])
+        video = _add_video(container, segments[0], encoder_for(encoding))
         tracks: list[Iterator[Packet[Any]]] = [
-            _pictures(segments, video, fps),
+            _pictures(segments, video, fps, encoder_for(encoding).decode_delay),
             _sound(container, audio, form, control),
         ]
         for packet in heapq.merge(*tracks, key=_decode_time):
@@ -100,15 +100,22 @@ def mp4_options(fps: Fraction, rate: int) -> dict[str, str]:
     }
 
 
-def _add_video(container: OutputContainer, first: Path) -> VideoStream:
+def _add_video(container: OutputContainer, first: Path, encoder: Encoder) -> VideoStream:
     with open_media(first, WorkError, _PIECE_HINT) as piece:
-        return container.add_stream_from_template(_picture_track(piece, first))
+        track = _picture_track(piece, first)
+        # Without `opaque` PyAV looks for an encoder of the name of the decoder: dav1d has none.
+        opaque = track.codec_context.name not in _TWINS
+        stream = container.add_stream_from_template(track, opaque=opaque)
+        if encoder.tag:
+            stream.codec_context.codec_tag = encoder.tag
+        return stream
 
 
 def _pictures(
-    segments: Sequence[Path], stream: VideoStream, fps: Fraction
+    segments: Sequence[Path], stream: VideoStream, fps: Fraction, delay: int
 ) -> Iterator[Packet[VideoStream]]:
-    """The packets of all pieces, timed in frames of the whole clip."""
+    """The packets of all pieces, timed in frames of the whole clip. Pieces of one or two pictures
+    have no delay of their own, so the decoding times are counted anew with a constant one."""
     first_frame = decoded = 0
     extradata = stream.codec_context.extradata
     for path in segments:
@@ -125,7 +132,7 @@ def _pictures(
                     continue
                 frame = packet.pts * packet.time_base * fps
                 packet.pts = first_frame + int(frame)
-                packet.dts = decoded - _DECODE_DELAY
+                packet.dts = decoded - delay
                 packet.duration = 1
                 packet.time_base = 1 / fps
                 packet.stream = stream

@@ -12,6 +12,8 @@ from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
 from soundreel.media.container import decodable, open_media
+from soundreel.types import Encoding
+from soundreel.video.encoders import encoder_for
 from soundreel.video.sound_format import AAC_FRAME
 
 _HINT = "run the same command again: the finished chunks are kept and only joined anew"
@@ -24,11 +26,11 @@ def verify(
     width: int,
     height: int,
     duration: Fraction,
-    audio_codec: str = "aac",
+    encoding: Encoding = Encoding(),  # noqa: B008  (frozen)
 ) -> None:
     """Raise WorkError unless `path` holds exactly these pictures, picture i at i/fps, and sound
-    of that codec ("copy" is any) from 0 to `duration`, AAC to a frame, all else to a sample. Every
-    packet is read; the first and the last picture are decoded."""
+    from 0 to `duration`, AAC to a frame, all else to a sample, both stored as `encoding` says.
+    Every packet is read; the first and the last picture are decoded."""
     with open_media(path, WorkError, _HINT) as container:
         pictures = decodable(container.streams.video)
         sounds = decodable(container.streams.audio)
@@ -37,8 +39,11 @@ def verify(
         video, audio = pictures[0], sounds[0]
         if (video.width, video.height) != (width, height):
             raise _wrong(path, f"size {video.width}x{video.height}, not {width}x{height}")
+        stored = encoder_for(encoding).codec
+        if (codec := video.codec_context.codec.canonical_name) != stored:
+            raise _wrong(path, f"{codec} pictures, not {stored}")
         sound_end = _check_packets(path, container, video, audio, num_frames, fps)
-        _check_sound(path, audio, sound_end, duration, audio_codec)
+        _check_sound(path, audio, sound_end, duration, encoding.audio_codec)
         _check_pictures(path, container, video, (num_frames - 1) / fps)
 
 

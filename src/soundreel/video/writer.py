@@ -1,7 +1,8 @@
-"""Pictures into H.264: one closed-GOP piece of the final encoding at a time."""
+"""Pictures into video: one closed-GOP piece of the final encoding at a time."""
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -11,20 +12,19 @@ from typing import Self
 import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
 from soundreel.media.container import url
 from soundreel.types import Encoding, Rgb
+from soundreel.video.encoders import Encoder, encoder_for
 from soundreel.video.storage import discard, writing
 from soundreel.work.files import create, sync
 
-_THREADS = 4
-"""Fixed, since x264's bytes follow the thread count: they must not follow the machine's cores."""
-
-_X264_PARAMS = "cpu-independent=1"
-"""Without it x264 gives other bytes from run to run, even on one thread."""
+_SVT_ERRORS = "1"
+"""SVT-AV1 writes to stderr by itself, past FFmpeg's log; this variable is all that it heeds."""
 
 _BT709 = 1
 """BT.709 in FFmpeg's enumerations of primaries, transfer and matrix (ITU-T H.273), and in
@@ -34,12 +34,10 @@ _LIMITED_RANGE = 1
 """16..235, AVCOL_RANGE_MPEG."""
 
 
-def encoder_identity() -> str:
+def encoder_identity(encoding: Encoding) -> str:
     """What decides the bytes besides pictures and Encoding: for the digest of a job."""
     versions = (f"{name} {'.'.join(map(str, number))}" for name, number in _libraries())
-    return (
-        f"PyAV {av.__version__}, {', '.join(versions)}, libx264 {_X264_PARAMS} threads={_THREADS}"
-    )
+    return f"PyAV {av.__version__}, {', '.join(versions)}, {encoder_for(encoding).identity}"
 
 
 class SegmentWriter:
@@ -56,12 +54,19 @@ class SegmentWriter:
         self.num_frames = 0
         self._size = (height, width, 3)
         self._time_base = 1 / fps
+        self._encoder = encoder_for(encoding)
+        self._num_packets = 0
         self._converter = VideoReformatter()
+        os.environ.setdefault("SVT_LOG", _SVT_ERRORS)
         with writing(path):
             create(path)
             self._container = av.open(url(path), "w", format="mp4", options=_container(fps))
-            self._stream = self._container.add_stream("libx264", rate=fps, options=_x264(encoding))
-            _configure(self._stream, width, height, fps)
+            stream = self._container.add_stream(
+                self._encoder.name, rate=fps, options=self._encoder.options(encoding)
+            )
+            assert isinstance(stream, VideoStream)
+            self._stream = stream
+            _configure(self._stream, self._encoder, width, height, fps)
 
     def __enter__(self) -> Self:
         return self
@@ -93,8 +98,17 @@ class SegmentWriter:
         )
         frame.pts, frame.time_base = self.num_frames, self._time_base
         with writing(self.path):
-            self._container.mux(self._stream.encode(frame))
+            self._encode(frame)
         self.num_frames += 1
+
+    def _encode(self, frame: VideoFrame | None) -> None:
+        """Decoding times are counted here: of pieces of one or two pictures x264 says others, and
+        x265 whatever lies in memory."""
+        for packet in self._stream.encode(frame):
+            packet.dts = self._num_packets - self._encoder.decode_delay
+            packet.time_base = self._time_base
+            self._num_packets += 1
+            self._container.mux(packet)
 
     def _close(self) -> None:
         if self.num_frames == 0:
@@ -102,7 +116,7 @@ class SegmentWriter:
                 f"no picture was made for {self.path.name}", hint="report this: an engine gave none"
             )
         with writing(self.path):
-            self._container.mux(self._stream.encode(None))
+            self._encode(None)
             self._container.close()
             sync(self.path)
 
@@ -117,19 +131,16 @@ def _container(fps: Fraction) -> dict[str, str]:
     return {"fflags": "+bitexact", "movie_timescale": str(fps.numerator)}
 
 
-def _x264(encoding: Encoding) -> dict[str, str]:
-    return {
-        "preset": encoding.preset,
-        "crf": str(encoding.crf),
-        "x264-params": _X264_PARAMS,
-    }
-
-
-def _configure(stream: VideoStream, width: int, height: int, fps: Fraction) -> None:
+def _configure(
+    stream: VideoStream, encoder: Encoder, width: int, height: int, fps: Fraction
+) -> None:
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     context: VideoCodecContext = stream.codec_context
     context.time_base = 1 / fps
-    context.thread_type, context.thread_count = "FRAME", _THREADS
+    if encoder.threads:
+        context.thread_type, context.thread_count = "FRAME", encoder.threads
+    if encoder.tag:
+        context.codec_tag = encoder.tag
     context.color_range = _LIMITED_RANGE
     context.colorspace = context.color_primaries = context.color_trc = _BT709
 

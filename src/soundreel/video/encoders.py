@@ -1,0 +1,84 @@
+"""The encoders of pictures: which there are, and what each is told.
+
+Those that compute on the CPU give the same bytes for the same pictures, run for run: their
+settings here are what decides it, and go into the record. Every GOP is closed, so that pieces join
+without encoding again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from soundreel.types import Encoding
+
+_SVT_PRESETS: Mapping[str, str] = {
+    "ultrafast": "9", "superfast": "9", "veryfast": "8", "faster": "7", "fast": "6",
+    "medium": "5", "slow": "4", "slower": "3", "veryslow": "2",
+}  # fmt: skip
+"""SVT-AV1 counts its presets, 0 slow to 13 quick; from 10 on it warns of visible faults."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """One of FFmpeg's encoders.
+
+    name: FFmpeg's name of it; codec: FFmpeg's name of what it writes.
+    crf: the value of its quality scale that looks like x264's 18 (docs/delivery.md).
+    settings: options beside quality and preset; presets: its own words for x264's.
+    decode_delay: a picture is shown at most so many pictures later than it is decoded.
+    tag: the four letters of the sample description, "" for FFmpeg's own choice.
+    """
+
+    name: str
+    codec: str
+    crf: int
+    settings: Mapping[str, str]
+    threads: int = 0
+    decode_delay: int = 0
+    tag: str = ""
+    presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    @property
+    def identity(self) -> str:
+        """What decides the bytes besides its version, the pictures and the Encoding."""
+        said = [value for value in self.settings.values() if value]
+        return " ".join([self.name, *said, *([f"threads={self.threads}"] if self.threads else [])])
+
+    def options(self, encoding: Encoding) -> dict[str, str]:
+        """As FFmpeg takes them."""
+        preset = self.presets.get(encoding.preset, encoding.preset)
+        return {"preset": preset, "crf": str(settled(encoding).crf), **self.settings}
+
+
+_ENCODERS: Mapping[str, Encoder] = {
+    # cpu-independent: without it x264 gives other bytes from run to run, even on one thread. Its
+    # bytes follow the thread count, which must not follow the machine's cores. B-pyramid: 2.
+    "h264": Encoder(
+        "libx264", "h264", 18, {"x264-params": "cpu-independent=1"}, threads=4, decode_delay=2
+    ),
+    # A pool of threads, since without one x265 gives other bytes; of how many, and how many frames
+    # at once, changes none (measured). hvc1 is the only tag that Apple's players take.
+    "h265": Encoder(
+        "libx265",
+        "hevc",
+        20,
+        {"x265-params": "pools=4:frame-threads=2:open-gop=0:info=0:log-level=error"},
+        decode_delay=2,
+        tag="hvc1",
+    ),
+    # lp: its level of parallelism, which changes no byte (measured) but the memory it takes.
+    "av1": Encoder("libsvtav1", "av1", 26, {"svtav1-params": "lp=2"}, presets=_SVT_PRESETS),
+}
+
+
+def encoder_for(encoding: Encoding) -> Encoder:
+    """What makes the pieces of this encoding."""
+    return _ENCODERS[encoding.codec]
+
+
+def settled(encoding: Encoding) -> Encoding:
+    """The encoding with the values of this version where none were asked for, for the record."""
+    crf = encoder_for(encoding).crf if encoding.crf is None else encoding.crf
+    return replace(encoding, crf=crf)

@@ -1,0 +1,130 @@
+"""Pictures as H.265 and AV1: exact times, right colours, the same bytes, pieces that join."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+import oracle
+from media_factory import sine
+from soundreel.errors import InputError, WorkError
+from soundreel.events import RunControl
+from soundreel.types import Encoding
+from soundreel.video import mux
+from soundreel.video.encoders import settled
+from soundreel.video.writer import SegmentWriter, encoder_identity
+from video_factory import moving_scene, number_of, sound_clip, write_pieces
+
+CODECS = ("h265", "av1")
+LENGTHS = (1, 2, 3, 17, 1, 9, 2)
+COUNT = sum(LENGTHS)
+
+
+def finished(folder: Path, codec: str, fps: Fraction = Fraction(16)) -> Path:
+    encoding = Encoding(codec=codec)
+    pieces = write_pieces(folder, LENGTHS, fps, encoding)
+    samples = sine(float(COUNT / fps) + 0.1, rate=44100, channels=2)
+    clip = sound_clip(folder, samples, 44100, COUNT, fps)
+    mux.finish(pieces, clip, folder / "out.mp4", fps, {"a": "b"}, RunControl(), encoding)
+    mux.verify(folder / "out.mp4", COUNT, fps, 96, 64, COUNT / fps, encoding)
+    return folder / "out.mp4"
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("fps", [Fraction(16), Fraction(30000, 1001)], ids=str)
+def test_pieces_of_any_length_join_on_the_exact_frame_grid(
+    tmp_path: Path, codec: str, fps: Fraction
+) -> None:
+    path = finished(tmp_path, codec, fps)
+    seen = oracle.pictures(path, 96, 64)
+    assert [number_of(picture) for picture in seen] == list(range(COUNT))
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert stream.time_base is not None
+        stamps = [packet.pts for packet in container.demux(stream) if packet.pts is not None]
+        assert sorted(pts * stream.time_base for pts in stamps) == [
+            index / fps for index in range(COUNT)
+        ]
+
+
+@pytest.mark.parametrize(("codec", "tag"), [("h265", "hvc1"), ("av1", "av01")])
+def test_players_are_told_codec_and_colours(tmp_path: Path, codec: str, tag: str) -> None:
+    with av.open(str(finished(tmp_path, codec))) as container:
+        context = container.streams.video[0].codec_context
+        assert context.codec_tag == tag
+        colours = (context.color_primaries, context.color_trc, context.colorspace)
+        assert (*colours, context.color_range, context.pix_fmt) == (1, 1, 1, 1, "yuv420p")
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_flat_colours_come_back_from_another_decoder(tmp_path: Path, codec: str) -> None:
+    colours = [(200, 60, 30), (20, 220, 90), (128, 128, 128), (0, 0, 0), (255, 255, 255)]
+    picture = np.repeat(np.array(colours, np.uint8), 32, axis=0)[None].repeat(64, axis=0)
+    with SegmentWriter(tmp_path / "c.mp4", 160, 64, Fraction(16), Encoding(codec=codec)) as writer:
+        for _ in range(3):
+            writer.write(picture)
+    seen = oracle.pictures(writer.path, 160, 64)
+    assert len(seen) == 3
+    for index, colour in enumerate(colours):
+        assert np.allclose(seen[-1][8, index * 32 + 16], colour, atol=4)
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_same_pictures_give_same_bytes_on_one_core_and_on_many(tmp_path: Path, codec: str) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from fractions import Fraction;"
+        "from test_codecs import write_scene; os.sched_setaffinity(0, {int(sys.argv[3])})"
+        "if sys.argv[3] else None; write_scene(Path(sys.argv[1]), sys.argv[2])"
+    )
+    cores = ["", "", str(min(os.sched_getaffinity(0)))] if hasattr(os, "sched_setaffinity") else []
+    digests = set()
+    for run, core in enumerate(["", *cores]):
+        path = tmp_path / f"{run}.mp4"
+        subprocess.run([sys.executable, "-c", code, path, codec, core], check=True, env=_paths())
+        digests.add(hashlib.sha256(path.read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def write_scene(path: Path, codec: str) -> None:
+    with SegmentWriter(path, 208, 304, Fraction(16), Encoding(codec=codec)) as writer:
+        for index in range(40):
+            writer.write(moving_scene(index / 16))
+
+
+def _paths() -> dict[str, str]:
+    here = Path(__file__).parent
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(here), str(here.parent), *sys.path])}
+
+
+@pytest.mark.parametrize("codec", CODECS)
+def test_a_file_of_another_codec_is_not_passed(tmp_path: Path, codec: str) -> None:
+    path = finished(tmp_path, codec)
+    with pytest.raises(WorkError, match=r"pictures, not h264"):
+        mux.verify(path, COUNT, Fraction(16), 96, 64, COUNT / Fraction(16))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("crf", [0, 51])
+def test_both_ends_of_the_scale_can_be_had(tmp_path: Path, codec: str, crf: int) -> None:
+    [piece] = write_pieces(tmp_path, [5], Fraction(16), Encoding(crf, "ultrafast", codec=codec))
+    assert len(oracle.pictures(piece, 96, 64)) == 5
+
+
+def test_quality_that_is_not_given_is_settled_by_the_codec() -> None:
+    assert [settled(Encoding(codec=codec)).crf for codec in ("h264", "h265", "av1")] == [18, 20, 26]
+    assert settled(Encoding(30, codec="av1")).crf == 30
+
+
+def test_the_identity_names_the_encoder_and_what_it_is_told() -> None:
+    assert "libx265 pools=4" in encoder_identity(Encoding(codec="h265"))
+    assert "libsvtav1 lp=2" in encoder_identity(Encoding(codec="av1"))
+    with pytest.raises(InputError, match="codec='vp9'"):
+        Encoding(codec="vp9")
