@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from soundreel.engines.wan.encoders.text import TextEncoder, text_model
-from soundreel.engines.wan.encoders.vae import WanVae, vae_model
+from soundreel.engines.wan.encoders.vae import WanVae, decoding_on, vae_model
 from soundreel.engines.wan.load.mapped import empty_model, fill
+from soundreel.engines.wan.memory.device import default_dtype
 from soundreel.engines.wan.memory.needs import UMT5_XXL
 from soundreel.engines.wan.model.names import kept_in_float32
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -43,7 +44,7 @@ def vae(maker: torch.device, *, tiny: bool) -> WanVae:
     small = {"base_dim": 4, "num_res_blocks": 1} if tiny else {}
     model = empty_model(lambda: vae_model(small))
     _fill(model, "float32", maker, lambda _: True)
-    return WanVae(model)
+    return WanVae(model, decoding=decoding_on(maker, default_dtype(maker)))
 
 
 def _fill(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from soundreel.engines.wan.encoders.sound import AudioEncoder
-    from soundreel.engines.wan.encoders.vae import WanVae
+    from soundreel.engines.wan.encoders.vae import Decoding, WanVae
     from soundreel.engines.wan.model.conditioning import WanS2VConditioning
     from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 
@@ -69,13 +69,13 @@ def run_case(
     return sample[0]
 
 
-def vae(reference: Reference) -> WanVae:
+def vae(reference: Reference, decoding: Decoding | None = None) -> WanVae:
     """The set's VAE."""
-    from soundreel.engines.wan.encoders.vae import build_vae
+    from soundreel.engines.wan.encoders.vae import EXACT, build_vae
 
     stored = reference.file("vae_state")
     config = {_VAE_NAMES.get(name, name): value for name, value in stored.config.items()}
-    return build_vae(stored.tensors(), config)
+    return build_vae(stored.tensors(), config, decoding=decoding or EXACT)
 
 
 _VAE_NAMES = {"dim": "base_dim"}

@@ -21,6 +21,10 @@ from soundreel.events import RunControl
 class Shrink(nn.Module):
     """One latent frame of 3 channels, doubled (mu, variance), for a group of pictures."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.place = nn.Parameter(torch.zeros(1))
+
     def forward(self, x: Tensor, feat_cache: list[Any], feat_idx: list[int]) -> Tensor:
         small = F.avg_pool2d(x[:, :, -1], SPACE)[:, :, None]
         return torch.cat([small, small], dim=1)
@@ -32,6 +36,7 @@ class Enlarge(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.calls = 0
+        self.place = nn.Parameter(torch.zeros(1))
 
     def forward(
         self, x: Tensor, feat_cache: list[Any], feat_idx: list[int], first_chunk: bool
@@ -47,7 +52,6 @@ class Model(nn.Module):
         self.config = SimpleNamespace(latents_mean=[0.0] * 3, latents_std=[1.0] * 3, z_dim=3)
         self.encoder, self.decoder = Shrink(), Enlarge()
         self.quant_conv = self.post_quant_conv = nn.Identity()
-        self.placeholder = nn.Parameter(torch.zeros(1))
 
 
 def smooth(*shape: int) -> Tensor:

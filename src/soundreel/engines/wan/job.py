@@ -11,7 +11,7 @@ import torch
 
 from soundreel.engines.base import Session
 from soundreel.engines.wan.components import Components
-from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.encoders.vae import WanVae, decoding_on
 from soundreel.engines.wan.files.catalog import PUBLISHED
 from soundreel.engines.wan.files.lookup import Found, WeightSet
 from soundreel.engines.wan.files.selection import Selection
@@ -105,7 +105,8 @@ def make_components(
     loras = [LoraSpec(found.path, strength) for found, strength in files.loras]
 
     def load_tileable_vae() -> WanVae:
-        residence.vae = loaded = load_vae(vae, device=_CPU, tiled=tiled)
+        decoding = decoding_on(residence.device, dtype)
+        residence.vae = loaded = load_vae(vae, device=_CPU, decoding=decoding, tiled=tiled)
         return loaded
 
     def load_with_kernel() -> WanS2VTransformer3DModel:

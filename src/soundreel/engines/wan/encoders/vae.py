@@ -2,12 +2,14 @@
 
 A latent frame is 4 pictures, the first one 1 picture: T latents are 1 + 4 (T - 1) pictures. Height
 and width shrink by 8. Pictures are -1..1, latents are normalised: (mu - mean) / std.
-Source: Wan-Video/Wan2.2, wan/modules/vae2_1.py; float32 throughout, as there.
+Source: Wan-Video/Wan2.2, wan/modules/vae2_1.py, which is float32 throughout. The encoder is so here
+too, since what it gives goes round from chunk to chunk; the decoder may be in bfloat16.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Protocol, cast
 
 import torch
@@ -36,15 +38,53 @@ def _no_check() -> None:
     return None
 
 
-class WanVae:
-    """Encoder and decoder around diffusers' model, on the model's device and in its dtype.
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """Numbers and layout of the decoder.
 
+    channels_last: the channels of a place lie together, as cuDNN's 16-bit convolutions want it.
+        What goes through them then lies so too.
+    """
+
+    dtype: torch.dtype = torch.float32
+    channels_last: bool = False
+
+    def prepare(self, module: nn.Module) -> None:
+        module.to(self.dtype)
+        for layer in module.modules() if self.channels_last else ():
+            if isinstance(layer, nn.Conv3d):
+                layer.weight.data = layer.weight.data.to(memory_format=torch.channels_last_3d)
+            elif isinstance(layer, nn.Conv2d):
+                layer.weight.data = layer.weight.data.to(memory_format=torch.channels_last)
+
+
+EXACT = Decoding()
+"""As the official code."""
+
+
+def decoding_on(device: torch.device, dtype: torch.dtype) -> Decoding:
+    """Where the transformer works in `dtype`."""
+    return Decoding(dtype, channels_last=device.type == "cuda")
+
+
+class WanVae:
+    """Encoder and decoder around diffusers' model, on the model's device.
+
+    decoding: how the decoder computes; the encoder stays as it is.
     tiled: work on overlapping tiles, blended linearly, for devices without room for a picture;
         pictures then come out after the last tile and are held in main memory.
     """
 
-    def __init__(self, model: nn.Module, *, tiled: bool = False) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        decoding: Decoding = EXACT,
+        tiled: bool = False,
+    ) -> None:
         self.model = model.eval().requires_grad_(False)
+        for name in ("post_quant_conv", "decoder"):
+            decoding.prepare(model.get_submodule(name))
         self.tiled = tiled
         self._config = cast(_Config, model.config)
         shape = (1, -1, 1, 1, 1)
@@ -109,7 +149,7 @@ class WanVae:
         ):
             check()
             group = pictures[:, :, start : start + (FRAMES_PER_LATENT if start else 1)]
-            hidden = encoder(self._placed(group), feat_cache=cache, feat_idx=[0])
+            hidden = encoder(_placed(group, encoder), feat_cache=cache, feat_idx=[0])
             mu = quant_conv(hidden)[:, : self.latent_channels].float()
             yield (mu - mean.to(mu.device)) * (1.0 / deviation).to(mu.device)
 
@@ -121,17 +161,19 @@ class WanVae:
         for index in range(latents.shape[2]):
             check()
             latent = latents[:, :, index : index + 1] / (1.0 / deviation) + mean
-            hidden = post_quant_conv(self._placed(latent))
+            hidden = post_quant_conv(_placed(latent, decoder))
             pictures = decoder(hidden, feat_cache=cache, feat_idx=[0], first_chunk=index == 0)
             yield pictures.float().clamp(-1.0, 1.0)
-
-    def _placed(self, tensor: Tensor) -> Tensor:
-        parameter = next(self.model.parameters())
-        return tensor.to(parameter.device, parameter.dtype)
 
     def _tiles(self, height: int, width: int) -> list[Tile]:
         """Tiles of a latent picture; none if it is worked on as a whole."""
         return tiles_of(height, width) if self.tiled else []
+
+
+def _placed(tensor: Tensor, module: nn.Module) -> Tensor:
+    """Where the module is, and as it computes."""
+    parameter = next(module.parameters())
+    return tensor.to(parameter.device, parameter.dtype)
 
 
 class _Mosaic:
@@ -206,9 +248,10 @@ def build_vae(
     state: Mapping[str, Tensor],
     config: Mapping[str, object] | None = None,
     *,
+    decoding: Decoding = EXACT,
     tiled: bool = False,
 ) -> WanVae:
-    """The VAE, in float32, from a checkpoint's tensors.
+    """The VAE from a checkpoint's tensors: the encoder in float32, the decoder as `decoding` says.
 
     config: fields of AutoencoderKLWan that differ from those of the tensors and the Wan 2.1 VAE.
     Raises KeyError naming missing and unknown tensors.
@@ -220,4 +263,4 @@ def build_vae(
         raise KeyError(
             f"VAE file: missing {result.missing_keys[:8]}, unknown {result.unexpected_keys[:8]}"
         )
-    return WanVae(model, tiled=tiled)
+    return WanVae(model, decoding=decoding, tiled=tiled)

@@ -29,7 +29,15 @@ from soundreel.engines.wan.encoders.text import (
     text_keys,
     text_model,
 )
-from soundreel.engines.wan.encoders.vae import WanVae, build_vae, vae_config, vae_keys, vae_model
+from soundreel.engines.wan.encoders.vae import (
+    EXACT,
+    Decoding,
+    WanVae,
+    build_vae,
+    vae_config,
+    vae_keys,
+    vae_model,
+)
 from soundreel.engines.wan.files.headers import FETCH_AGAIN
 from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.files.lookup import Found
@@ -97,14 +105,20 @@ def load_text_encoder(found: Found, *, device: torch.device, dtype: torch.dtype)
     return TextEncoder(model, tokenizer)
 
 
-def load_vae(found: Found, *, device: torch.device, tiled: bool = False) -> WanVae:
-    """The VAE in float32, as the official code runs it. Raises InputError."""
+def load_vae(
+    found: Found,
+    *,
+    device: torch.device,
+    decoding: Decoding = EXACT,
+    tiled: bool = False,
+) -> WanVae:
+    """The VAE in float32, as the official code runs it, but for the decoder. Raises InputError."""
     state, fields = read_state(found.files), vae_fields(found.path)
     with _faults_of(found):
         keys = vae_keys(state)
         model = empty_model(lambda: vae_model({**vae_config(keys), **fields}))
         require_fit(model, keys)
-        vae = build_vae(state, fields, tiled=tiled)
+        vae = build_vae(state, fields, decoding=decoding, tiled=tiled)
     vae.model.to(device)
     return vae
 

@@ -137,7 +137,7 @@ def _stage_needs(
     beside = transformer.all if stays else 0
     latents = workload.latents[0] + (MOTION_LATENTS if workload.motion else 1)
     counted = needs.decode_count(workload, latents, tiled)
-    yield StageNeeds("decode", vae + beside, counted.peak_bytes, counted.flops, False)
+    yield StageNeeds("decode", vae + beside, counted.peak_bytes, counted.flops, True)
     if workload.motion:
         counted = needs.encode_count(workload, MOTION_LATENTS, tiled)
         yield StageNeeds("motion", vae + beside, counted.peak_bytes, counted.flops, False)

@@ -18,7 +18,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from soundreel.engines.wan.encoders.text import text_model
 from soundreel.engines.wan.encoders.tiles import TILE, tiles_of
-from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.encoders.vae import Decoding, WanVae
 from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.mapped import empty_model
 from soundreel.engines.wan.memory.counting import Count, count
@@ -99,7 +99,8 @@ def text_weights(number_format: str) -> Weights:
 
 @cache
 def vae_weights() -> Weights:
-    return _weights(empty_model(_vae), False, lambda _: True)
+    """The decoder in 16 bits, the encoder in 32."""
+    return _weights(empty_model(_vae), False, lambda name: name.startswith(("encoder", "quant")))
 
 
 @cache
@@ -135,8 +136,8 @@ def encode_count(workload: Workload, latents: int, tiled: bool) -> Count:
 
 @cache
 def _decode(height: int, width: int) -> tuple[Count, ...]:
-    """Of 1, 2, 3 and 4 latent frames."""
-    vae = _meta_vae()
+    """Of 1, 2, 3 and 4 latent frames, as on a card: in bfloat16."""
+    vae = WanVae(empty_model(_vae), decoding=Decoding(torch.bfloat16))
     z = torch.empty(1, 16, 4, height, width, device="meta")
     return tuple(count(partial(_drain, vae, z[:, :, :n])) for n in (1, 2, 3, 4))
 
@@ -144,7 +145,7 @@ def _decode(height: int, width: int) -> tuple[Count, ...]:
 @cache
 def _encode(height: int, width: int) -> tuple[Count, ...]:
     """To 1, 2, 3 and 4 latent frames."""
-    vae = _meta_vae()
+    vae = WanVae(empty_model(_vae))
     size = (1, 3, pictures_of(4), height * _SPACE, width * _SPACE)
     x = torch.empty(size, device="meta")
     group = x[:, :, :FRAMES_PER_LATENT].numel() * x.itemsize  # moved to the device
@@ -193,10 +194,6 @@ def _vae() -> nn.Module:
 
 def _wav2vec2() -> Wav2Vec2Model:
     return Wav2Vec2Model(Wav2Vec2Config.from_dict(WAV2VEC2_LARGE))
-
-
-def _meta_vae() -> WanVae:
-    return WanVae(empty_model(_vae))
 
 
 def _field(workload: Workload, tiled: bool) -> tuple[int, int, int]:
