@@ -98,6 +98,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     },
 }
 BESIDE = (
+    "passes",
     "options",
     "allocator",
     "components",

@@ -64,6 +64,22 @@ def test_guidance_goes_beyond_the_conditional_prediction() -> None:
     assert guide(only, None, 4.5) is only
 
 
+def test_outside_the_interval_only_the_conditional_pass_is_made() -> None:
+    asked: list[str] = []
+
+    def constant(name: str, value: float) -> Any:
+        def answer(*_: object) -> torch.Tensor:
+            asked.append(name)
+            return torch.full((1,), value)
+
+        return answer
+
+    predict = guide(constant("c", 3.0), constant("u", 1.0), 4.5, (False, True, False))
+    said = [predict(torch.zeros(1), torch.zeros(1)).item() for _ in range(3)]
+    assert said == [3, 10, 3]
+    assert asked == ["c", "c", "u", "c"]
+
+
 def test_cancelling_stops_before_the_next_step() -> None:
     control, latents = RunControl(), torch.randn(1, 1, 1, 2, 2)
     solver = make_solver(PRESETS["official"])

@@ -335,23 +335,24 @@ def test_the_prediction_names_every_stage_and_its_sources() -> None:
     stages = ("text", "reference", "sound", "sampling", "decode", "motion")
     assert all("weights" in details[name] for name in stages)
     assert "white paper" in details["rates"]
+    assert details["passes of the model"] == "80 a chunk"
     assert "predicted" in estimate.source
     assert estimate.memory_bytes == fit(SMALL, Precision(), 24 * GIB).peak + RESERVE
     assert "fits" in details
 
 
-def test_time_is_steps_and_passes_times_the_pass() -> None:
-    def seconds(steps: int, guided: bool = True) -> float:
-        value = predict(_plan(), target_named("RTX 4090"), steps=steps, guided=guided).seconds
+def test_time_is_passes_times_the_pass() -> None:
+    def seconds(passes: int, guided: bool = True) -> float:
+        value = predict(_plan(), target_named("RTX 4090"), passes=passes, guided=guided).seconds
         assert value is not None
         return value
 
-    step = (seconds(20) - seconds(10)) / 10
-    assert step == pytest.approx((seconds(40) - seconds(20)) / 20)
-    assert step == pytest.approx(2 * (seconds(20, False) - seconds(10, False)) / 10, rel=1e-6)
+    each = (seconds(20) - seconds(10)) / 10
+    assert each == pytest.approx((seconds(80) - seconds(20)) / 60)
+    assert each == pytest.approx((seconds(20, False) - seconds(10, False)) / 10, rel=1e-6)
     workloads = count_workloads(_plan(), guided=True)
     flops = [needs.step_count(load, "fp8_scaled").flops * n for load, n in workloads.items()]
-    assert step == pytest.approx(2 * sum(flops) / 165.2e12)
+    assert each == pytest.approx(sum(flops) / 165.2e12)
 
 
 def test_memory_alone_gives_no_time() -> None:

@@ -143,8 +143,8 @@ def estimate(
         target,
         precision=_published(options) if files is None else _precision(files),
         level=_given(options),
-        steps=options.sampling.steps,
-        guided=options.sampling.guidance_scale > 1,
+        passes=options.passes,
+        guided=any(options.guided_steps),
     )
 
 
@@ -222,7 +222,7 @@ def _fit(plan: Plan, options: WanOptions, files: Selection, free: int) -> Fit:
         max(chunk.generated_frames for chunk in plan.chunks),
         reference=request.image is not None,
         motion=len(plan.chunks) > 1 or options.init_first_frame,
-        guided=options.sampling.guidance_scale > 1,
+        guided=any(options.guided_steps),
     )
     return require(workload, _precision(files), free, _given(options))
 

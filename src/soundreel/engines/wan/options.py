@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from soundreel.engines.base import parse_options as parse
+from soundreel.engines.wan.passes import Interval, parse_interval
 from soundreel.engines.wan22 import (
     CHUNK_FRAMES,
     FEW_STEP_LORA,
@@ -19,6 +20,7 @@ from soundreel.engines.wan22 import (
     Sampling,
 )
 from soundreel.engines.wan22_options import SamplingOptions
+from soundreel.errors import InputError, mention
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 
 
@@ -32,6 +34,11 @@ class WanOptions(SamplingOptions):
     }
     DEFAULT_0_1: ClassVar[PresetName] = "official"
 
+    guidance_interval: str | None = Field(
+        default=None,
+        description="guidance in a part of the steps only, START:END as shares of all (e.g. "
+        "0:0.5): a step outside takes one pass instead of two",
+    )
     init_first_frame: bool = Field(
         default=False, description="begin the video with the reference image itself"
     )
@@ -72,7 +79,56 @@ class WanOptions(SamplingOptions):
             raise PydanticCustomError("sampler", "choose one of: {known}", {"known": known})
         return value
 
+    @field_validator("guidance_interval")
+    @classmethod
+    def _two_shares(cls, value: str | None) -> str | None:
+        try:
+            return value if value is None else (parse_interval(value), value)[1]
+        except ValueError:
+            raise PydanticCustomError(
+                "interval", "give two rising shares of the steps as START:END, e.g. 0.1:0.6"
+            ) from None
+
+    @property
+    def guided_steps(self) -> tuple[bool, ...]:
+        """Of each sampling step, whether it is guided: whether it takes two passes."""
+        sampling = self.sampling
+        if sampling.guidance_scale <= 1:
+            return (False,) * sampling.steps
+        return self._interval.guided(sampling.steps)
+
+    @property
+    def passes(self) -> int:
+        """Of the transformer, for a chunk."""
+        return self.sampling.steps + sum(self.guided_steps)
+
+    @property
+    def _interval(self) -> Interval:
+        return (
+            Interval() if self.guidance_interval is None else parse_interval(self.guidance_interval)
+        )
+
 
 def parse_options(values: Mapping[str, object]) -> WanOptions:
     """The options of a request. Raises InputError naming the first bad one."""
-    return parse(WanOptions, values)
+    options = parse(WanOptions, values)
+    _check_interval(options)
+    return options
+
+
+def _check_interval(options: WanOptions) -> None:
+    """Raises InputError for an interval in which nothing is guided."""
+    sampling, interval = options.sampling, options.guidance_interval
+    if options._interval == Interval() or any(options.guided_steps):
+        return
+    if sampling.guidance_scale <= 1:
+        raise InputError.about(
+            {"options.guidance_interval": interval},
+            f"there is no guidance to limit: {mention(guidance_scale=sampling.guidance_scale)}",
+            hint=f"give a greater {mention('guidance_scale')}, or leave the interval out",
+        )
+    raise InputError.about(
+        {"options.guidance_interval": interval},
+        f"no step of {sampling.steps} lies inside: step n begins at (n - 1)/{sampling.steps}",
+        hint=f"widen it, or take {mention(guidance_scale=1)} for no guidance at all",
+    )

@@ -7,8 +7,9 @@ wan/utils/fm_solvers{,_unipc}.py; the solvers are diffusers' (arXiv 2302.04867, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import repeat
 from typing import Literal, Protocol
 
 import numpy as np
@@ -89,13 +90,24 @@ def make_solver(sampling: Sampling) -> Solver:
     return Solver(sigmas, timesteps, scheduler)
 
 
-def guide(conditional: Predict, unconditional: Predict | None, scale: float) -> Predict:
-    """u + scale (c - u); only c, in one pass, if there is no unconditional prediction."""
+def guide(
+    conditional: Predict,
+    unconditional: Predict | None,
+    scale: float,
+    guided: Iterable[bool] = repeat(True),
+) -> Predict:
+    """u + scale (c - u); only c, in one pass, if there is no unconditional prediction.
+
+    guided: of each step, in their order, whether it is; else it takes only c.
+    """
     if unconditional is None:
         return conditional
+    steps = iter(guided)
 
     def predict(latents: Tensor, timestep: Tensor) -> Tensor:
         with_prompt = conditional(latents, timestep)
+        if not next(steps):
+            return with_prompt
         without = unconditional(latents, timestep)
         return without + scale * (with_prompt - without)
 

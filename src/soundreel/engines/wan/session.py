@@ -164,7 +164,7 @@ class WanSession:
             text = encoder.encode(request.prompt).to(parts.device)
             if text.shape[1] == TEXT_TOKENS:
                 control.emit(Notice(f"the prompt fills {TEXT_TOKENS} tokens: the rest is not used"))
-            if self._options.sampling.guidance_scale <= 1:
+            if not any(self._options.guided_steps):
                 return text, None
             return text, encoder.encode(request.negative_prompt).to(parts.device)
 
@@ -215,13 +215,8 @@ class WanSession:
                 for step in denoise(predict, noise, solver, control.raise_if_cancelled):
                     self._report(chunk, step, control)
             seconds = time.monotonic() - start
-        self.sampled.append(Sampled(chunk.generated_frames, self._passes, seconds))
+        self.sampled.append(Sampled(chunk.generated_frames, options.passes, seconds))
         return step.latents
-
-    @property
-    def _passes(self) -> int:
-        """Of the transformer, for a chunk."""
-        return self._options.sampling.steps * (1 if self._ready.null_text is None else 2)
 
     def _pulse(
         self, model: WanS2VTransformer3DModel, chunk: Chunk, control: RunControl
@@ -232,7 +227,7 @@ class WanSession:
             control.emit(SamplingProgress(chunk.index, done, total))
             control.raise_if_cancelled()
 
-        return Pulse(model, model.blocks, self._passes, self._parts.device, beat)
+        return Pulse(model, model.blocks, self._options.passes, self._parts.device, beat)
 
     def _predictor(
         self,
@@ -262,7 +257,8 @@ class WanSession:
         if inputs.null_text is None:
             return conditional
         silent = conditioned(inputs.null_text, torch.zeros_like(sound))
-        return guide(conditional, silent, self._options.sampling.guidance_scale)
+        scale = self._options.sampling.guidance_scale
+        return guide(conditional, silent, scale, self._options.guided_steps)
 
     def _pose_latents(self, chunk: Chunk, control: RunControl) -> Tensor | None:
         """(1, C, T, h, w): the first picture is put once more in front, its latent is dropped."""

@@ -71,15 +71,17 @@ def predict(
     *,
     precision: Precision = Precision(),  # noqa: B008  (frozen)
     level: OffloadLevel | None = None,
-    steps: int = 40,
+    passes: int = 80,
     guided: bool = True,
 ) -> Estimate:
-    """The plan on a card. level: None is auto. Without the card's rates there are no times."""
+    """The plan on a card. level: None is auto. passes: of the transformer, for a chunk; guided: in
+    some steps there are two. Without the card's rates there are no times."""
     workloads = count_workloads(plan, guided=guided)
     greatest = max(workloads, key=lambda workload: workload.frames)
     way = fit(greatest, precision, target.free, level)
     card = target.card
-    details = [("card", target.name), *_stage_lines(way, card)]
+    details = [("card", target.name), ("passes of the model", f"{passes} a chunk")]
+    details += _stage_lines(way, card)
     details += _verdict(greatest, precision, way, target.free)
     details.append(main_memory(precision, way.level).told(target.main_memory))
     if card is not None:
@@ -87,7 +89,7 @@ def predict(
         details.append(("rates", f"{rates}; {card.source}"))
 
     def seconds(speed: Speed) -> float:
-        return _seconds(workloads, precision, way, speed, steps)
+        return _seconds(workloads, precision, way, speed, passes)
 
     least = None if card is None else seconds(_speed(card, 1.0))
     speeds, source = _likely(target, way.level)
@@ -162,11 +164,10 @@ _PER_CHUNK = ("sampling", "decode", "motion")
 
 
 def _seconds(
-    workloads: Counter[Workload], precision: Precision, way: Fit, speed: Speed, steps: int
+    workloads: Counter[Workload], precision: Precision, way: Fit, speed: Speed, passes: int
 ) -> float:
     total = 0.0
     for index, (workload, chunks) in enumerate(workloads.items()):
-        passes = steps * (2 if workload.guided else 1)
         for stage in stage_needs(workload, precision, way.level, way.tiled):
             if stage.name in _PER_CHUNK:
                 runs = chunks * (passes if stage.name == "sampling" else 1)
