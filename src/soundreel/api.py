@@ -47,6 +47,7 @@ from soundreel.timeline.rates import outputs_of
 from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
+from soundreel.video.containers import container_of, require_rate, with_container
 from soundreel.video.encoders import settled
 from soundreel.video.exactness import require_copyable, verify_copy
 from soundreel.video.sound_format import stored_as
@@ -68,6 +69,7 @@ def generate(
     Raises a SoundreelError (see errors.py), or Cancelled.
     """
     settings, control = settings or load_settings({}), control or RunControl()
+    request = with_container(request)
     if settings.timeout is not None:
         control.stop_after(settings.timeout)
     seconds: dict[str, float] = {}
@@ -132,6 +134,9 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     if clip.mix:
         control.emit(Notice(MIX_NOTICE))
     made = make_plan(request, geometry, clip, count, interpolation)
+    require_rate(request.encoding, made.output_fps)
+    if remark := container_of(request.encoding).remark:
+        control.emit(Notice(remark))
     for notice in describe(made):
         control.emit(Notice(notice))
     if request.encoding.audio_codec == "copy":
@@ -145,6 +150,7 @@ def plan(
     """The plan that `generate` would follow, and what it would cost. Renders and writes nothing;
     of a named engine's weights or server none need be there."""
     settings, control = settings or load_settings({}), control or RunControl()
+    request = with_container(request)
     info = check_inputs(request, control)
     if request.engine == "auto":
         choice = choose(request, settings, control)

@@ -16,6 +16,7 @@ from soundreel.errors import InputError, WorkError, mention
 from soundreel.safe.text import json_text
 from soundreel.timeline.grid import format_seconds
 from soundreel.types import Plan, Request
+from soundreel.video.containers import container_of
 from soundreel.work.files import create, disk_errors, read_regular, sync_folder, write_atomic
 from soundreel.work.job import Job
 from soundreel.work.lock import Lock
@@ -55,13 +56,13 @@ class Target:
 
 def output_name(plan: Plan, timestamp: str) -> str:
     """`{source}_{width}x{height}_{frames}f_{seconds}s_{with_ref|no_ref}_{tag}_seed{seed}_{time}`,
-    and ".mp4"."""
+    and the ending of its container."""
     request = plan.request
     seconds = format_seconds(plan.audio.duration)
     reference = "no_ref" if request.image is None else "with_ref"
     facts = (
         f"_{request.width}x{request.height}_{plan.num_frames}f_{seconds}s_"
-        f"{reference}_{request.tag}_seed{request.seed}_{timestamp}.mp4"
+        f"{reference}_{request.tag}_seed{request.seed}_{timestamp}.{container_of(request.encoding).name}"
     )
     source, room = request.audio.stem, _MAX_NAME_BYTES - len(os.fsencode(facts))
     while len(os.fsencode(source)) > max(0, min(room, _MAX_STEM_BYTES)):
@@ -141,11 +142,6 @@ def write_sidecar(
 
 
 def _check_name(path: Path) -> None:
-    if path.suffix.lower() != ".mp4":
-        raise InputError(
-            f"output {path.name!r} does not end in .mp4",
-            hint=f"write e.g. {mention(output=path.with_suffix('.mp4').name)}",
-        )
     if path.is_dir():
         raise InputError(
             f"output {path} is a folder", hint=f"name a file, or use {mention('output_dir')}"

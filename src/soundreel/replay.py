@@ -14,7 +14,7 @@ from soundreel.record import TAG, read_record, request_from_record
 from soundreel.types import Request
 from soundreel.video.reader import read_tags
 
-_HINT = "give a .mp4 or .json that soundreel wrote"
+_HINT = "give a video or a .json that soundreel wrote"
 
 
 def replay_request(
@@ -31,6 +31,21 @@ def replay_request(
     request = request_from_record(record, files)
     options = registry.recall_options(request.engine, request.options, record["engine"], given)
     return replace(request, options=options)
+
+
+def with_form(base: Request, changes: Mapping[str, object]) -> dict[str, object]:
+    """`changes` of a replayed request, and what must change with them: a new name or container
+    lets its own codec be chosen, another codec its own quality."""
+    old, output = base.encoding, changes.get("output")
+    named = "" if output is None else Path(str(output)).suffix.lower().removeprefix(".")
+    container = changes.get("encoding.container", named or old.container)
+    implied: dict[str, object] = {}
+    if container != old.container:
+        implied |= {"encoding.container": container if not named else None, "encoding.codec": None}
+    codec = changes.get("encoding.codec", implied.get("encoding.codec", old.codec))
+    if codec != old.codec:
+        implied["encoding.crf"] = None
+    return {**implied, **changes}
 
 
 def _read(source: Path) -> dict[str, Any]:

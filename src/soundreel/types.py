@@ -37,7 +37,9 @@ class Encoding:
     """How pictures and sound are stored.
 
     crf: quality on the codec's own scale, 0 (H.264: lossless) to 51; None is what looks like 18 of
-    H.264. preset: a speed, by x264's names. codec: of the pictures, "h264", "h265" or "av1".
+    H.264. preset: a speed, by x264's names. codec: of the pictures, "h264", "h265" or "av1"; None
+    follows the container. container: "mp4", "mov", "webm", "gif" or "webp"; None follows the name
+    of the output.
     audio_codec: what the sound is stored as. audio_bitrate: bits a second, of AAC only; None
     follows the rate and the channels.
     """
@@ -46,7 +48,8 @@ class Encoding:
     preset: str = "veryfast"
     audio_codec: str = "aac"
     audio_bitrate: int | None = None
-    codec: str = "h264"
+    codec: str | None = None
+    container: str | None = None
 
     def __post_init__(self) -> None:
         for each in fields(self):

@@ -36,6 +36,9 @@ Preset = Literal[
 VideoCodec = Literal["h264", "h265", "av1"]
 """What the pictures of the finished file can be stored as."""
 
+ContainerName = Literal["mp4", "mov", "webm", "gif", "webp"]
+"""The kinds of files that a video can be (see video/containers.py)."""
+
 AudioCodec = Literal["aac", "copy", "flac", "alac"]
 """What the sound of the finished file can be stored as."""
 
@@ -153,8 +156,15 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "encoding.codec", names=("codec",), panel=FILE, metavar="|".join(get_args(VideoCodec)),
-        default="h264", kind=VideoCodec, rule=f"one of {', '.join(get_args(VideoCodec))}",
+        default="h264", kind=VideoCodec, optional=True,
+        rule=f"one of {', '.join(get_args(VideoCodec))}",
         help="How the pictures are stored; h264 plays everywhere, the others are a third smaller.",
+    ),
+    Option(
+        "encoding.container", names=("container",), panel=FILE,
+        metavar="|".join(get_args(ContainerName)), default="by the output's name, else mp4",
+        kind=ContainerName, optional=True, rule=f"one of {', '.join(get_args(ContainerName))}",
+        help="Kind of file; gif and webp are silent, webm holds AV1 and Opus.",
     ),
     Option(
         "encoding.preset", names=("preset",), panel=FILE, metavar="NAME", default="veryfast",

@@ -32,6 +32,12 @@ def samples_between(start: Fraction, end: Fraction, rate: int) -> int:
     return first_sample(end, rate) - first_sample(start, rate)
 
 
+def nearest_tick(time: Fraction, tick: Fraction) -> int:
+    """The whole multiple of `tick` nearest to `time`, the later one of two: for formats whose times
+    are coarse."""
+    return math.floor(time / tick + Fraction(1, 2))
+
+
 def ceil_to(count: int, grid: int) -> int:
     """The smallest multiple of `grid` that is at least `count`."""
     return -(-count // grid) * grid

@@ -75,7 +75,7 @@ _ENCODERS: Mapping[str, Encoder] = {
 
 def encoder_for(encoding: Encoding) -> Encoder:
     """What makes the pieces of this encoding."""
-    return _ENCODERS[encoding.codec]
+    return _ENCODERS[encoding.codec or "h264"]
 
 
 def settled(encoding: Encoding) -> Encoding:

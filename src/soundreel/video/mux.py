@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,11 @@ from soundreel.events import RunControl
 from soundreel.media.container import decodable, open_media, url
 from soundreel.types import AudioClip, Encoding
 from soundreel.video import copying, sound
+from soundreel.video.animated import gif, webp
+from soundreel.video.animated.strip import Strip
+from soundreel.video.containers import container_of
 from soundreel.video.encoders import Encoder, encoder_for
+from soundreel.video.reader import probe_video, read_frames
 from soundreel.video.sound_format import SoundFormat, stored_as
 from soundreel.video.storage import discard, writing
 from soundreel.video.verify import verify as verify
@@ -28,6 +33,9 @@ from soundreel.work.files import sync
 
 _TWINS = ("h264", "hevc")
 """Decoders that have the name of an encoder."""
+
+_WEBM_OPTIONS = {"fflags": "+bitexact", "cues_to_front": "1"}
+"""bitexact: no random number names the file."""
 
 _PIECE_HINT = "remove the work folder of this job, then run the same command again"
 
@@ -42,10 +50,12 @@ def finish(
     encoding: Encoding = Encoding(),  # noqa: B008  (frozen)
 ) -> None:
     """Join the pieces as they are, add the clip's sound as `encoding` says and the tags, in one
-    MP4 that starts to play before it is loaded. Raises WorkError; a file cut short is removed."""
+    file that starts to play before it is loaded; GIF and WebP are drawn anew from the pieces, and
+    have no sound. Raises WorkError; a file cut short is removed."""
+    make = _draw if container_of(encoding).silent else _join
     try:
         with writing(output):
-            _join(segments, audio, output, fps, tags, control, encoding)
+            make(segments, audio, output, fps, tags, control, encoding)
             sync(output)
     except BaseException:
         discard(output)
@@ -62,7 +72,9 @@ def _join(
     encoding: Encoding,
 ) -> None:
     form = stored_as(audio, encoding)
-    container = av.open(url(output), "w", format="mp4", options=mp4_options(fps, form.rate))
+    kind = container_of(encoding).name
+    options = _WEBM_OPTIONS if kind == "webm" else mp4_options(fps, form.rate)
+    container = av.open(url(output), "w", format=kind, options=options)
     try:
         container.metadata.update(tags)
         video = _add_video(container, segments[0], encoder_for(encoding))
@@ -79,6 +91,23 @@ def _join(
             container.close()
         raise
     container.close()
+
+
+def _draw(
+    segments: Sequence[Path],
+    audio: AudioClip,  # noqa: ARG001  (silent)
+    output: Path,
+    fps: Fraction,
+    tags: Mapping[str, str],
+    control: RunControl,
+    encoding: Encoding,
+) -> None:
+    write = gif.write if container_of(encoding).name == "gif" else webp.write
+    first = probe_video(segments[0])
+    strip = Strip(
+        lambda: chain.from_iterable(map(read_frames, segments)), (first.width, first.height), fps
+    )
+    write(output, strip, tags, control)
 
 
 def _sound(

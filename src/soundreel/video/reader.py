@@ -14,8 +14,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from soundreel.errors import InputError
-from soundreel.media.container import decodable, open_media, read_metadata
+from soundreel.media.container import check_file, decodable, open_media, read_metadata
 from soundreel.types import Rgb
+from soundreel.video.animated import gif, webp
 
 _HINT = "give a video that plays, e.g. an MP4 or a WebM"
 
@@ -62,7 +63,7 @@ def probe_video(path: Path) -> VideoInfo:
         return VideoInfo(
             path=path,
             container=container.format.name,
-            codec=stream.codec_context.name,
+            codec=stream.codec_context.codec.canonical_name,
             width=first.height if turned else first.width,
             height=first.width if turned else first.height,
             fps=_average_rate(stream) or num_frames / duration,
@@ -71,7 +72,7 @@ def probe_video(path: Path) -> VideoInfo:
             audio_codec=sound.codec_context.name if sound else None,
             audio_rate=sound.rate if sound else 0,
             audio_channels=sound.channels if sound else 0,
-            tags=read_metadata(container),
+            tags=read_tags(path),
         )
 
 
@@ -84,9 +85,13 @@ def read_frames(path: Path) -> Iterator[Rgb]:
 
 
 def read_tags(path: Path) -> dict[str, str]:
-    """The container's tags. Raises InputError if it is not a media file."""
+    """The file's tags, named in small letters: those of its container, the comments of a GIF, the
+    XMP of a WebP. Raises InputError if it is not a media file."""
+    check_file(path, InputError, _HINT)
+    if ours := gif.read_comments(path) or webp.read_xmp(path):
+        return ours
     with open_media(path, InputError, _HINT) as container:
-        return read_metadata(container)
+        return {key.lower(): value for key, value in read_metadata(container).items()}
 
 
 def _video_stream(container: InputContainer, path: Path) -> VideoStream:

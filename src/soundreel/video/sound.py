@@ -88,7 +88,7 @@ def _whole_frame(block: Samples, form: SoundFormat) -> AudioFrame:
 
 
 def _say_changes(clip: AudioClip, form: SoundFormat, control: RunControl) -> None:
-    name = form.codec.upper()
+    name = "Opus" if form.codec == "libopus" else form.codec.upper()
     if form.rate != clip.rate:
         control.emit(
             Notice(f"{name} has no rate of {clip.rate} Hz: the sound is stored at {form.rate} Hz")

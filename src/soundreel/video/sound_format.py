@@ -63,8 +63,19 @@ class SoundFormat:
     bit_rate: int = 0
 
 
+_OPUS_LAYOUTS = frozenset({"mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"})
+"""Those of RFC 7845, mapping families 0 and 1."""
+
+_OPUS_HOLDS = {**_HOLDS, "2.1": "5.1", "4.0": "6.1", "3.0(back)": "6.1"}
+_OPUS_RATE = 48000
+_OPUS_MOST = 256_000
+"""Bits a second and channel (RFC 6716 allows 510 000 for two)."""
+
+
 def stored_as(clip: AudioClip, encoding: Encoding) -> SoundFormat:
     """How the clip's sound is stored. Raises InputError where the chosen codec cannot hold it."""
+    if encoding.container == "webm":
+        return _as_opus(clip, encoding.audio_bitrate)
     if encoding.audio_codec == "aac":
         return _as_aac(clip, encoding.audio_bitrate)
     if encoding.audio_codec == "copy":
@@ -104,6 +115,26 @@ def _as_aac(clip: AudioClip, bit_rate: int | None) -> SoundFormat:
     return SoundFormat(
         "aac", rate, layout, 0, bit_rate or channels * min(_BITS_PER_CHANNEL, 4 * rate)
     )
+
+
+def _as_opus(clip: AudioClip, bit_rate: int | None) -> SoundFormat:
+    layout = opus_layout(clip)
+    channels = AudioLayout(layout).nb_channels
+    if bit_rate is not None and bit_rate > channels * _OPUS_MOST:
+        raise InputError.about(
+            {"encoding.audio_bitrate": bit_rate},
+            f"Opus takes at most {channels * _OPUS_MOST} bits a second of {layout} sound",
+            hint="give less",
+        )
+    return SoundFormat("libopus", _OPUS_RATE, layout, 0, bit_rate or channels * _BITS_PER_CHANNEL)
+
+
+def opus_layout(clip: AudioClip) -> str:
+    """As `aac_layout`."""
+    if not is_placed(clip):
+        return _BY_COUNT.get(clip.channels, "mono")
+    known = clip.layout in _OPUS_LAYOUTS
+    return clip.layout if known else _OPUS_HOLDS.get(clip.layout, "7.1")
 
 
 def _as_lossless(clip: AudioClip, codec: str) -> SoundFormat:

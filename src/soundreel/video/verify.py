@@ -12,7 +12,10 @@ from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
 from soundreel.media.container import decodable, open_media
+from soundreel.timeline.grid import frame_time, nearest_tick
 from soundreel.types import Encoding
+from soundreel.video.animated import check as animated
+from soundreel.video.containers import container_of
 from soundreel.video.encoders import encoder_for
 from soundreel.video.sound_format import AAC_FRAME
 
@@ -28,9 +31,14 @@ def verify(
     duration: Fraction,
     encoding: Encoding = Encoding(),  # noqa: B008  (frozen)
 ) -> None:
-    """Raise WorkError unless `path` holds exactly these pictures, picture i at i/fps, and sound
-    from 0 to `duration`, AAC to a frame, all else to a sample, both stored as `encoding` says.
-    Every packet is read; the first and the last picture are decoded."""
+    """Raise WorkError unless `path` holds exactly these pictures, picture i at i/fps or on the tick
+    of its container next to that, and sound from 0 to `duration`, AAC to a frame, all else to a
+    sample, both stored as `encoding` says. Every packet is read; the first and the last picture are
+    decoded."""
+    if container_of(encoding).silent:
+        if fault := animated.fault(path, num_frames, fps, width, height):
+            raise _wrong(path, fault)
+        return
     with open_media(path, WorkError, _HINT) as container:
         pictures = decodable(container.streams.video)
         sounds = decodable(container.streams.audio)
@@ -42,9 +50,13 @@ def verify(
         stored = encoder_for(encoding).codec
         if (codec := video.codec_context.codec.canonical_name) != stored:
             raise _wrong(path, f"{codec} pictures, not {stored}")
-        sound_end = _check_packets(path, container, video, audio, num_frames, fps)
-        _check_sound(path, audio, sound_end, duration, encoding.audio_codec)
-        _check_pictures(path, container, video, (num_frames - 1) / fps)
+        tick = container_of(encoding).tick
+        sound_end = _check_packets(path, container, video, audio, num_frames, fps, tick)
+        if container_of(encoding).name == "webm":
+            _check_opus(path, duration)
+        else:
+            _check_sound(path, audio, sound_end, duration, encoding.audio_codec)
+        _check_pictures(path, container, video, _shown_at(num_frames - 1, fps, tick))
 
 
 def _check_packets(
@@ -54,6 +66,7 @@ def _check_packets(
     audio: AudioStream,
     num_frames: int,
     fps: Fraction,
+    tick: Fraction,
 ) -> Fraction:
     """Each picture once, on its time; returns the second at which the stored sound ends."""
     seen = np.zeros(num_frames, dtype=bool)
@@ -64,13 +77,30 @@ def _check_packets(
         if packet.stream_index == audio.index:
             sound_end = (packet.pts + (packet.duration or 0)) * packet.time_base
             continue
-        frame = packet.pts * packet.time_base * fps
-        if frame.denominator != 1 or not 0 <= frame < num_frames or seen[int(frame)]:
-            raise _wrong(path, f"a picture at frame {frame} of {num_frames}")
-        seen[int(frame)] = True
+        time = packet.pts * packet.time_base
+        frame = round(time * fps)
+        if time != _shown_at(frame, fps, tick) or not 0 <= frame < num_frames or seen[frame]:
+            raise _wrong(path, f"a picture at frame {time * fps} of {num_frames}")
+        seen[frame] = True
     if not seen.all():
         raise _wrong(path, f"{int(seen.sum())} pictures, not {num_frames}")
     return sound_end
+
+
+def _shown_at(frame: int, fps: Fraction, tick: Fraction) -> Fraction:
+    exact = frame_time(frame, fps)
+    return nearest_tick(exact, tick) * tick if tick else exact
+
+
+def _check_opus(path: Path, duration: Fraction) -> None:
+    """WebM says no exact length of its sound: what decodes is counted."""
+    with open_media(path, WorkError, _HINT) as container:
+        audio = decodable(container.streams.audio)[0]
+        if (codec := audio.codec_context.codec.canonical_name) != "opus":
+            raise _wrong(path, f"{codec} sound, not opus")
+        count = sum(frame.samples for frame in container.decode(audio))
+        if abs(count - duration * audio.rate) > 1:
+            raise _wrong(path, f"{count} samples of sound, not {float(duration * audio.rate):.1f}")
 
 
 def _check_sound(

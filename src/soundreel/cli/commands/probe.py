@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,7 +39,7 @@ def _probe_facts(file: Path) -> dict[str, Any]:
     from soundreel.audio.load import probe as probe_audio
     from soundreel.audio.reading.tracks import list_tracks
     from soundreel.record import TAG, to_json
-    from soundreel.video.reader import probe_video
+    from soundreel.video.reader import probe_video, read_tags
 
     facts: dict[str, Any] = {"file": file.name}
     failures: list[SoundreelError] = []
@@ -60,13 +61,15 @@ def _probe_facts(file: Path) -> dict[str, Any]:
         failures.append(err)
     try:
         video = to_json(probe_video(file))
-        tags = video.pop("tags", {})
-        facts["picture"] = {name: value for name, value in video.items() if name != "path"}
-        if TAG in tags:
-            facts["made by soundreel"] = _record_facts(tags[TAG], file)
+        facts["picture"] = {
+            name: value for name, value in video.items() if name not in ("path", "tags")
+        }
     except SoundreelError as err:
         failures.append(err)
-    if len(failures) == 2:
+    with suppress(SoundreelError):  # of an animated WebP FFmpeg before 8.2 shows no picture
+        if record := read_tags(file).get(TAG):
+            facts["made by soundreel"] = _record_facts(record, file)
+    if len(failures) == 2 and len(facts) == 1:
         raise failures[0]
     return facts
 

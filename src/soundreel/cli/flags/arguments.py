@@ -63,7 +63,7 @@ Replay = Annotated[
     typer.Option(
         "--from",
         metavar="FILE",
-        help="Make a video again from its .mp4 or .json; other options change it.",
+        help="Make a video again from it or its .json; other options change it.",
         rich_help_panel=FILE,
     ),
 ]
@@ -131,6 +131,10 @@ def make_request(
             changes |= _by_field(row, value)
     options = {name: value for name, value in values.items() if value is not None}
     base = _base_request(audio, replay, changes, options)
+    if replay is not None:
+        from soundreel.replay import with_form
+
+        changes = with_form(base, changes)
     return with_values(base, {**changes, "options": {**base.options, **options}})
 
 
