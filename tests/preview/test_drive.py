@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from preview.features import features, steady
 from soundreel.engines.preview.drive.curves import hold_and_fall, smooth
+from soundreel.engines.preview.drive.fades import END_S, MOST_START_S, faded
 from soundreel.engines.preview.drive.sections import find_sections, openness_curve
 from soundreel.engines.preview.drive.signals import make_drive
 from soundreel.engines.preview.look.composition import nature_of
@@ -62,12 +63,27 @@ def test_motion_covers_more_ground_where_it_is_louder() -> None:
     assert steps[30:58].mean() > 5 * steps[:28].mean()
 
 
+def lit(levels: np.ndarray, seconds: float) -> np.ndarray:
+    return faded(make_drive(features(levels), FPS), seconds).light
+
+
 def test_short_clips_keep_their_light() -> None:
-    assert make_drive(features(np.full(1, 0.4)), FPS).light[0] == pytest.approx(1, abs=0.1)
-    light = make_drive(features(np.zeros(320)), FPS).light
-    assert light[0] < 0.7
+    assert lit(np.full(1, 0.4), END_S)[0] == pytest.approx(1, abs=0.1)
+    light = lit(np.zeros(320), END_S)
+    assert 0.8 < light[0] < 0.9
     assert light[-1] < 0.2
     assert light[160] == 1
+
+
+@pytest.mark.parametrize("seconds", [0.25, END_S, 10.0])
+def test_the_start_is_lit_within_half_a_second(seconds: float) -> None:
+    light = lit(np.zeros(320), seconds)
+    assert light[int(FPS * MOST_START_S) - 1 : 200].min() == 1
+    assert (light[int(-FPS * seconds) :][1:] < 1).all() or seconds == 10.0
+
+
+def test_without_a_fade_every_picture_is_lit() -> None:
+    assert lit(np.zeros(320), 0).min() == 1
 
 
 def verse_and_chorus() -> np.ndarray:

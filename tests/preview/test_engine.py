@@ -221,3 +221,17 @@ def test_interpolation_starts_from_the_usual_rate() -> None:
 def test_wrong_options_are_named(options: dict[str, object]) -> None:
     with pytest.raises(InputError, match=next(iter(options))):
         PreviewEngine(Settings()).find(Request(audio=Path("a.wav"), options=options))
+
+
+def test_speech_has_no_fades_and_any_can_be_switched_off(tmp_path: Path, speech: Path) -> None:
+    drums = write_audio(tmp_path / "drums.wav", click_track(4, 120, rate=RATE), rate=RATE)
+
+    def ends(sound: Path, **options: object) -> tuple[float, float]:
+        plan = plan_of(sound, width=64, height=64, duration=Fraction(4), options=options)
+        seen = [float(picture.mean()) for picture in frames(plan)]
+        return seen[0], seen[-1]
+
+    assert ends(speech) == ends(speech, fade=0.0)
+    assert ends(speech)[1] > 1.3 * ends(speech, fade=2.0)[1]
+    assert ends(drums, fade=0.0)[1] > 1.3 * ends(drums)[1]
+    assert ends(drums)[0] > 0.8 * ends(drums, fade=0.0)[0]

@@ -23,7 +23,7 @@ from soundreel.events import Notice, RunControl
 from soundreel.media.image import load_image
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 
-RENDERER = "1"
+RENDERER = "2"
 """Raised whenever the same request would give another picture."""
 
 DEFAULT_FPS = Fraction(16)

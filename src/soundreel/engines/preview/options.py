@@ -22,6 +22,14 @@ class PreviewOptions(BaseModel):
         "x,y,w,h in pixels of the image",
     )
 
+    fade: float | None = Field(
+        default=None,
+        ge=0,
+        le=60,
+        description="seconds that the light takes to go down at the end and, half a second at most, "
+        "to come up at the start; 0 is none; if not given: none for speech, 1.6 for all else",
+    )
+
     @field_validator("mouth")
     @classmethod
     def _known_mouth(cls, value: str) -> str:

@@ -6,8 +6,9 @@ from soundreel.audio.features import analyse
 from soundreel.engines.preview.draw.abstract import AbstractScene
 from soundreel.engines.preview.draw.imagescene import ImageScene
 from soundreel.engines.preview.draw.pictures import make_source
-from soundreel.engines.preview.drive.signals import make_drive
-from soundreel.engines.preview.look.composition import compose
+from soundreel.engines.preview.drive.fades import END_S, faded
+from soundreel.engines.preview.drive.signals import Drive, make_drive
+from soundreel.engines.preview.look.composition import compose, nature_of
 from soundreel.engines.preview.look.vocabulary import describe, read_style
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.engines.preview.portrait.speaking import make_portrait
@@ -24,6 +25,7 @@ def make_scene(
     request = plan.request
     features = analyse(plan.audio, plan.fps, plan.num_frames, control)
     drive = make_drive(features, float(plan.fps))
+    drive = faded(drive, _fade_seconds(drive, options))
     style = read_style(request.prompt, request.negative_prompt)
     notices = [text] if (text := describe(style)) else []
     if request.image is None:
@@ -36,3 +38,10 @@ def make_scene(
     notices += [said] if said else []
     warps = [portrait] if portrait is not None else []
     return ImageScene(request.width, request.height, source, drive, look, warps), notices
+
+
+def _fade_seconds(drive: Drive, options: PreviewOptions) -> float:
+    """Somebody who speaks begins and ends by himself: the light follows him."""
+    if options.fade is not None:
+        return options.fade
+    return 0.0 if nature_of(drive) == "voice" else END_S

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.audio.features import FLOOR_DB, Features
-from soundreel.engines.preview.drive.curves import Curve, hold_and_fall, ramp_in, relative, smooth
+from soundreel.engines.preview.drive.curves import Curve, hold_and_fall, relative, smooth
 from soundreel.engines.preview.drive.sections import Section, find_sections, openness_curve
 
 SILENCE_RMS = 0.004
@@ -36,7 +36,7 @@ class Drive:
     flash: onsets. pulse: beats, weighted by loudness.
     openness: calm (0) or full (1) section. tone: spectral balance, low 0 to high 1.
     travel: (N,) float64, distance covered, about one unit in a loud second.
-    light: fade-in and ending. progress: place in the clip.
+    light: how far the picture is lit, 1 but for the fades that `fades` draws. progress: place in the clip.
     hits, strengths: frames and strengths of the strong onsets.
     """
 
@@ -99,7 +99,7 @@ def make_drive(features: Features, fps: float) -> Drive:
         openness=openness,
         tone=_tone(bands),
         travel=np.cumsum(step.astype(np.float64)),
-        light=_light(glow, fps),
+        light=np.ones(num_frames, dtype=np.float32),
         progress=np.linspace(0, 1, num_frames, dtype=np.float32),
         hits=hits,
         strengths=strengths,
@@ -182,14 +182,3 @@ def _rhythm(features: Features, onset: Curve, energy: Curve) -> float:
     lift = float(onset[beats].mean()) / (float(onset.mean()) + 1e-6)
     loud = float((energy[beats] > 0.2).mean())
     return float(np.clip((lift - 1.2) / 1.2, 0, 1) * loud)
-
-
-def _light(glow: Curve, fps: float) -> Curve:
-    """Fade-in of at most 1.2 s and ending of at most 1.6 s, shorter in a short clip; what sounds
-    meanwhile still shines."""
-    num_frames = len(glow)
-    seconds = num_frames / fps
-    begin = ramp_in(num_frames, fps, min(1.2, seconds * 0.2))
-    end = ramp_in(num_frames, fps, min(1.6, seconds * 0.12))[::-1]
-    fade = (0.6 + 0.4 * begin) * (0.12 + 0.88 * end)
-    return np.asarray(fade + (1 - fade) * 0.6 * np.minimum(glow, 1), dtype=np.float32)
