@@ -26,8 +26,8 @@ class PreviewOptions(BaseModel):
         default=None,
         ge=0,
         le=60,
-        description="seconds that the light takes to go down at the end and, half a second at most, "
-        "to come up at the start; 0 is none; if not given: none for speech, 1.6 for all else",
+        description="seconds that the light takes to go down at the end and, half a second at "
+        "most, to come up at the start; 0 is none; if not given: none for speech, else 1.6",
     )
 
     @field_validator("mouth")

@@ -36,7 +36,7 @@ class Drive:
     flash: onsets. pulse: beats, weighted by loudness.
     openness: calm (0) or full (1) section. tone: spectral balance, low 0 to high 1.
     travel: (N,) float64, distance covered, about one unit in a loud second.
-    light: how far the picture is lit, 1 but for the fades that `fades` draws. progress: place in the clip.
+    light: how far the picture is lit, 1 but for the fades of `fades`. progress: place in the clip.
     hits, strengths: frames and strengths of the strong onsets.
     """
 
