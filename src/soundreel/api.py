@@ -15,7 +15,7 @@ from typing import Any
 
 from soundreel.audio.load import AudioInfo, probe
 from soundreel.audio.mix import MIX_NOTICE, choose_mix
-from soundreel.check import check_request, check_size
+from soundreel.check import check_request
 from soundreel.config import Settings, load_settings
 from soundreel.engines.base import Engine, Ready
 from soundreel.errors import InputError
@@ -120,7 +120,6 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     """The plan of a request whose engine and seed are resolved. Renders nothing."""
     request = replace(request, encoding=settled(request.encoding))
     geometry = engine.geometry(request)
-    check_size(request, geometry)
     interpolation = choose_interpolation(
         request, geometry.fps, engine.interpolations, LOCAL_METHODS
     )
@@ -155,10 +154,10 @@ def plan(
     if request.engine == "auto":
         choice = choose(request, settings, control)
         made = plan_request(choice.request, info, choice.engine, control)
-        return made, choice.ready.estimate(made)
+        return made, choice.ready.estimate(made.for_engine)
     engine = create(request.engine, settings)
     made = plan_request(fit_options(request, control), info, engine, control)
-    return made, engine.estimate(made)
+    return made, engine.estimate(made.for_engine)
 
 
 def _fixed_plan(
@@ -206,7 +205,7 @@ def _join(
     fps, encoding = plan.output_fps, plan.request.encoding
     tags = {TAG: record_text(record)}
     mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding)
-    width, height = plan.request.width, plan.request.height
+    width, height = plan.request.output_size
     mux.verify(temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding)
     if encoding.audio_codec == "copy":
         verify_copy(temporary, plan.audio, control)

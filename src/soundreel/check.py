@@ -1,12 +1,12 @@
-"""What a request must satisfy beyond its own values: files that open, sizes an engine makes."""
+"""What a request must satisfy beyond its own values: files that open."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
 
-from soundreel.errors import InputError, mention
-from soundreel.types import ChunkGeometry, Request
+from soundreel.errors import InputError
+from soundreel.types import Request
 
 
 def check_request(request: Request) -> None:
@@ -20,18 +20,6 @@ def check_request(request: Request) -> None:
             )
 
 
-def check_size(request: Request, geometry: ChunkGeometry) -> None:
-    """Raises InputError if the engine cannot make that size."""
-    step, sides = geometry.size_multiple, {"width": request.width, "height": request.height}
-    if any(side % step for side in sides.values()):
-        near = {name: _nearest(side, step) for name, side in sides.items()}
-        raise InputError.about(
-            sides,
-            f"engine {request.engine} needs multiples of {step}",
-            hint=f"try {mention(**near)}",
-        )
-
-
 def _can_be_read(path: Path) -> bool:
     """A pipe is not: whoever opens one waits for its other end."""
     try:
@@ -41,7 +29,3 @@ def _can_be_read(path: Path) -> bool:
             return file is not None
     except (OSError, ValueError):
         return False
-
-
-def _nearest(side: int, step: int) -> int:
-    return max(step, round(side / step) * step)

@@ -60,9 +60,10 @@ def output_name(plan: Plan, timestamp: str) -> str:
     request = plan.request
     seconds = format_seconds(plan.audio.duration)
     reference = "no_ref" if request.image is None else "with_ref"
+    tag = f"{request.tag}_draft" if request.draft else request.tag
     facts = (
-        f"_{request.width}x{request.height}_{plan.num_frames}f_{seconds}s_"
-        f"{reference}_{request.tag}_seed{request.seed}_{timestamp}.{container_of(request.encoding).name}"
+        f"_{request.output_size}_{plan.num_frames}f_{seconds}s_"
+        f"{reference}_{tag}_seed{request.seed}_{timestamp}.{container_of(request.encoding).name}"
     )
     source, room = request.audio.stem, _MAX_NAME_BYTES - len(os.fsencode(facts))
     while len(os.fsencode(source)) > max(0, min(room, _MAX_STEM_BYTES)):

@@ -123,6 +123,8 @@ def make_record(
             "frames": plan.output_frames,
             "geometry": to_json(plan.geometry),
             "interpolation": to_json(plan.interpolation),
+            "size": to_json(plan.request.output_size),
+            "drawn_size": to_json(plan.drawn_size),
             "sound_duration": str(plan.audio.sound_duration),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
         },

@@ -20,6 +20,7 @@ from soundreel.config import Settings
 from soundreel.engines.base import Engine, Ready, Recalling, parse_options
 from soundreel.errors import Cancelled, EngineUnavailable, InputError, SoundreelError, mention
 from soundreel.events import Notice, RunControl
+from soundreel.timeline.sizes import for_engine
 from soundreel.types import Check, Request
 
 ENTRY_POINT_GROUP = "soundreel.engines"
@@ -90,7 +91,7 @@ def choose(
     engine = create(named.engine, settings)
     fitted = fit_options(named, control, chosen=auto)
     with _blamed(named.engine, "cannot look for what it needs"):
-        ready = engine.find(fitted)
+        ready = _find(engine, fitted)
         _ = ready.identity, ready.estimate, ready.open
     return Choice(engine, fitted, ready)
 
@@ -101,7 +102,7 @@ def _best(request: Request, settings: Settings, control: RunControl) -> Choice:
         candidate = replace(request, engine=name)
         try:
             engine = create(name, settings)
-            ready = engine.find(_drop_options(candidate))
+            ready = _find(engine, _drop_options(candidate))
         except SoundreelError as err:
             reasons.append(f"{name}: {err.message}")
             continue
@@ -112,6 +113,10 @@ def _best(request: Request, settings: Settings, control: RunControl) -> Choice:
         control.emit(Notice(f"engine: {name}{why}"))
         return Choice(engine, fit_options(candidate, control, chosen=True), ready)
     raise EngineUnavailable(f"no engine can run here: {'; '.join(reasons)}", "see soundreel doctor")
+
+
+def _find(engine: Engine, request: Request) -> Ready:
+    return engine.find(for_engine(request, engine.geometry(request)))
 
 
 def fit_options(request: Request, control: RunControl, *, chosen: bool = False) -> Request:

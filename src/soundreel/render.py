@@ -9,6 +9,7 @@ from soundreel.engines.base import Ready, Session
 from soundreel.errors import EngineError, WorkError
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, RunControl
 from soundreel.post.chain import PostFilter, make_post_filter
+from soundreel.post.picture import make_finish
 from soundreel.timeline.rates import outputs_of
 from soundreel.types import Chunk, Plan, Rgb
 from soundreel.video.writer import SegmentWriter
@@ -38,7 +39,7 @@ def render_chunks(
     if resumed == count:
         return resumed
     post = make_post_filter(plan)
-    with ready.open(plan, control) as session:
+    with ready.open(plan.for_engine, control) as session:
         if resumed:
             session_state, post_state = job.state(resumed - 1)
             session.restore(session_state)
@@ -56,18 +57,16 @@ def render_chunks(
 def _write_piece(
     plan: Plan, chunk: Chunk, session: Session, post: PostFilter, job: Job, control: RunControl
 ) -> None:
-    request, outputs = plan.request, outputs_of(plan, chunk)
+    size, outputs, finish = plan.request.output_size, outputs_of(plan, chunk), make_finish(plan)
     pictures = _pictures(plan, chunk, session, post, control)
     if not outputs:  # a rate so low that none of the file's pictures falls into this chunk
         deque(pictures, maxlen=0)
         create(job.piece(chunk.index))
         return
-    writer = SegmentWriter(
-        job.piece(chunk.index), request.width, request.height, plan.output_fps, request.encoding
-    )
+    writer = SegmentWriter(job.piece(chunk.index), *size, plan.output_fps, plan.request.encoding)
     with writer:
         for done, picture in enumerate(pictures, outputs.start + 1):
-            writer.write(picture)
+            writer.write(finish(picture))
             control.emit(FrameDone(done, plan.output_frames))
 
 
@@ -76,7 +75,7 @@ def _pictures(
 ) -> Iterator[Rgb]:
     """Output pictures of one chunk. EngineError if the engine gives too few or misshapen ones."""
     following: Rgb | None = None
-    expected = (plan.request.height, plan.request.width, 3)
+    expected = (plan.drawn_size.height, plan.drawn_size.width, 3)
     seen = 0
     for frame in session.render(chunk, control):
         control.raise_if_cancelled()

@@ -4,19 +4,49 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import InitVar, dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from soundreel.errors import InputError, mention
-from soundreel.options.table import read_engine_options, read_field
+from soundreel.options.table import (
+    MIN_SIDE,
+    read_engine_options,
+    read_field,
+    read_size_option,
+)
 
 if TYPE_CHECKING:  # `soundreel --help` needs no arrays
     import numpy as np
 
 Rgb: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
 """One picture: (height, width, 3), uint8, RGB."""
+
+
+class Size(NamedTuple):
+    """Pixels across and down."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
+    def halved(self) -> Size:
+        """Half of each side, even: a quarter of the pixels."""
+        return Size(*(max(MIN_SIDE, side // 4 * 2) for side in self))
+
+    def inside(self, shape: Size) -> Size:
+        """The largest size of that shape that lies in this one, to the pixel."""
+        if self.width * shape.height > self.height * shape.width:
+            return Size(max(1, round(self.height * shape.width / shape.height)), self.height)
+        return Size(self.width, max(1, round(self.width * shape.height / shape.width)))
+
 
 DEFAULT_PROMPT = (
     "A lively, natural performance that follows the sound: expressive face, fluid body movement, "
@@ -71,6 +101,10 @@ class Request:
     num_frames: pictures that the engine makes (before interpolation); None follows duration.
     fps: of the output; None is the engine's own rate.
     seed: -1 draws one when the job starts.
+    size: width and height at once, also as a word: "1080p", "reel", "9:16". Not kept.
+    render_size: what the engine draws; None follows width and height.
+    fit_output: "crop", "pad" or "blur", where what is drawn has another shape than the file.
+    draft: half of each side, marked in the picture.
     interpolate: "none", "flow" (optical flow, here), "film" (where the engine has it), or "auto":
         flow where `fps` is not the engine's own rate.
     options: options of the engine, by name; None values are left out.
@@ -89,6 +123,10 @@ class Request:
     num_frames: int | None = None
     width: int = 832
     height: int = 1216
+    size: InitVar[object] = None
+    render_size: tuple[int, int] | None = None
+    fit_output: str = "crop"
+    draft: bool = False
     fps: Fraction | None = None
     interpolate: str = "auto"
     seed: int = -1
@@ -100,7 +138,11 @@ class Request:
     allow_truncated: bool = False
     track: int | None = None
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, size: object) -> None:
+        if size is not None:
+            width, height = read_size_option(size)
+            object.__setattr__(self, "width", width)
+            object.__setattr__(self, "height", height)
         object.__setattr__(self, "options", read_engine_options(self.options))
         if not isinstance(self.encoding, Encoding):
             raise InputError.about({"encoding": self.encoding}, "give an Encoding")
@@ -108,6 +150,12 @@ class Request:
             if each.name not in ("options", "encoding"):
                 value = read_field(each.name, getattr(self, each.name))
                 object.__setattr__(self, each.name, value)
+
+    @property
+    def output_size(self) -> Size:
+        """Of the file's pictures."""
+        size = Size(self.width, self.height)
+        return size.halved() if self.draft else size
 
     @property
     def files(self) -> dict[str, Path]:
@@ -169,7 +217,8 @@ class ChunkGeometry:
     grid: generated frames of a chunk are a multiple of this (a latent frame is 4 pictures in Wan).
     dropped_frames: slots at the head of a shot that give no kept picture.
     lead_in_frames: how much earlier than the shot its driving sound starts.
-    size_multiple: width and height are multiples of this.
+    size_multiple: width and height are multiples of this, and at least least_side.
+    best_area: pixels of the largest picture that the engine is good at; None for any.
     """
 
     fps: Fraction
@@ -178,6 +227,8 @@ class ChunkGeometry:
     dropped_frames: int = 0
     lead_in_frames: int = 0
     size_multiple: int = 2
+    least_side: int = MIN_SIDE
+    best_area: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +290,7 @@ class Plan:
 
     request.seed is resolved (>= 0) and request.engine names the engine.
     num_frames counts generated (kept) pictures; output_frames those of the file.
+    scaled_from: the size that the engine draws, where the file has another one.
     """
 
     request: Request
@@ -248,6 +300,18 @@ class Plan:
     shots: tuple[Shot, ...]
     chunks: tuple[Chunk, ...]
     interpolation: Interpolation = Interpolation()
+    scaled_from: Size | None = None
+
+    @property
+    def drawn_size(self) -> Size:
+        """Of the pictures that the engine gives."""
+        return self.scaled_from or self.request.output_size
+
+    @property
+    def for_engine(self) -> Plan:
+        """As an engine shall read it: the request's width and height are those that it draws."""
+        width, height = self.drawn_size
+        return replace(self, request=replace(self.request, width=width, height=height, draft=False))
 
     @property
     def fps(self) -> Fraction:

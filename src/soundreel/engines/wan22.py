@@ -34,6 +34,9 @@ MOTION_LATENTS = latents_for(MOTION_FRAMES)
 SIZE_MULTIPLE = 16
 """A token is 2x2 latents, a latent 8x8 pixels."""
 
+BEST_AREA = 1280 * 720
+"""Pixels of the largest pictures that it is published for (Wan-Video/Wan2.2, wan/configs)."""
+
 LEAST_SIDE = 64
 """Motion is packed in blocks of 8x8 latents."""
 

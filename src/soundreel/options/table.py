@@ -15,13 +15,14 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
 from soundreel.errors import InputError, mention
-from soundreel.options import texts
+from soundreel.options import sizes, texts
 from soundreel.options.option import Option
 
 SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "File", "Run"
 """Panels of the help text."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
+_SIDE_RULE = f"an even number from {MIN_SIDE} to {MAX_SIDE}"
 MAX_RATE_TERM = 1_000_000
 MAX_SECONDS = MAX_FRAMES = 10**9
 MAX_DENOMINATOR = 10**24
@@ -39,6 +40,8 @@ VideoCodec = Literal["h264", "h265", "av1"]
 ContainerName = Literal["mp4", "mov", "webm", "gif", "webp"]
 """The kinds of files that a video can be (see video/containers.py)."""
 
+FitOutput = Literal["crop", "pad", "blur"]
+
 AudioCodec = Literal["aac", "copy", "flac", "alac"]
 """What the sound of the finished file can be stored as."""
 
@@ -55,6 +58,12 @@ def _whole_ticks(value: Fraction) -> Fraction:
     return value
 
 
+def _within_bounds(value: tuple[int, int]) -> tuple[int, int]:
+    if any(side % 2 or not MIN_SIDE <= side <= MAX_SIDE for side in value):
+        raise ValueError(f"both sides are {_SIDE_RULE}")
+    return value
+
+
 _Seconds = Annotated[Fraction, PlainValidator(texts.read_time), AfterValidator(_few_digits)]
 _Rate = Annotated[
     Fraction, PlainValidator(texts.read_rate), Field(ge=1, le=240), AfterValidator(_whole_ticks)
@@ -62,14 +71,15 @@ _Rate = Annotated[
 _Whole = Annotated[int, BeforeValidator(texts.read_whole)]
 _Side = Annotated[_Whole, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=2)]
 _Bitrate = Annotated[int | None, PlainValidator(texts.read_bitrate)]
-_Size = Annotated[tuple[int, int], PlainValidator(texts.parse_size)]
+_Size = Annotated[tuple[int, int], PlainValidator(sizes.read_size)]
+_DrawnSize = Annotated[
+    tuple[int, int], PlainValidator(sizes.read_size), AfterValidator(_within_bounds)
+]
 _Text = Annotated[str, PlainValidator(texts.read_text)]
 _Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_length=1)]
 _Name = Annotated[Path, PlainValidator(texts.read_path)]
 _Flag = Annotated[bool, PlainValidator(texts.read_flag)]
 _Tag = Annotated[_Word, StringConstraints(pattern=r"^[^\s/\\:*?\"<>|\x00]{1,40}$")]
-
-_SIDE_RULE = f"an even number from {MIN_SIDE} to {MAX_SIDE}"
 
 REQUEST_OPTIONS: tuple[Option, ...] = (
     Option("audio", kind=_Name, rule="the name of a sound file"),
@@ -115,8 +125,9 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         metavar="TEXT", kind=_Text, rule="a text", help="What it must not show.",
     ),
     Option(
-        "width", "height", names=("size",), panel=PICTURE, metavar="WxH", default="832x1216",
-        kind=_Size, rule="write e.g. 832x1216", help="Width and height at once.",
+        "width", "height", names=("size",), panel=PICTURE, metavar="SIZE", default="832x1216",
+        kind=_Size, rule="write e.g. 832x1216",
+        help=f"832x1216, any even size, 9:16, 16:9@720, {', '.join(sizes.SIZE_WORDS)}.",
     ),
     Option(
         "width", names=("width",), panel=PICTURE, metavar="N", kind=_Side, rule=_SIDE_RULE,
@@ -125,6 +136,21 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     Option(
         "height", names=("height",), panel=PICTURE, metavar="N", kind=_Side, rule=_SIDE_RULE,
         help="Pixels.",
+    ),
+    Option(
+        "render_size", names=("render_size",), panel=PICTURE, metavar="SIZE", kind=_DrawnSize,
+        optional=True, rule="write e.g. 832x480", default="as the file, or the nearest",
+        help="What the engine draws, where the file shall be larger, or of another shape.",
+    ),
+    Option(
+        "fit_output", names=("fit_output",), panel=PICTURE, metavar="crop|pad|blur",
+        default="crop", kind=FitOutput, rule="crop, pad or blur",
+        help="How what is drawn comes into a file of another shape: cut, with black bars, or on "
+        "a blurred copy of itself.",
+    ),
+    Option(
+        "draft", names=("draft",), panel=PICTURE, kind=_Flag, rule="give true or false",
+        help="Half of each side, a quarter of the work; marked in the picture.",
     ),
     Option(
         "seed", names=("seed",), panel=PICTURE, metavar="N", default="-1",
@@ -203,6 +229,11 @@ _BY_FIELD: Mapping[str, Option] = {
 def read_field(path: str, value: object) -> object:
     """The value of one field of a request, e.g. "encoding.crf". Raises InputError."""
     return _BY_FIELD[path].read(value)
+
+
+def read_size_option(value: object) -> tuple[object, ...]:
+    """Width and height from what a person writes for both. Raises InputError."""
+    return next(row for row in REQUEST_OPTIONS if row.names == ("size",)).read_many(value)
 
 
 def read_engine_options(value: object) -> dict[str, object]:

@@ -16,7 +16,6 @@ from typing import SupportsIndex, cast
 _NUMBER = r"\d{1,9}(?:\.\d{0,12})?|\.\d{1,12}"
 _CLOCK = re.compile(rf"(?:(?:(\d{{1,9}}):)?(\d{{1,9}}):)?({_NUMBER})", re.ASCII)
 _RATE = re.compile(rf"(?:{_NUMBER})|\d{{1,9}}/\d{{1,9}}", re.ASCII)
-_SIZE = re.compile(r"(\d{1,9})\s*[x*]\s*(\d{1,9})", re.ASCII | re.IGNORECASE)
 _BITRATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([kM]?)", re.ASCII)
 _RATIO = re.compile(r"\d{1,30}/\d{1,30}", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
@@ -47,14 +46,6 @@ def parse_rate(text: str) -> Fraction:
     if rate <= 0:
         raise ValueError("not a frame rate: write e.g. 16, 25 or 30000/1001")
     return rate
-
-
-def parse_size(text: object) -> tuple[int, int]:
-    """Width and height from "832x1216"."""
-    match = _SIZE.fullmatch(text.strip()) if isinstance(text, str) else None
-    if match is None:
-        raise ValueError("not a size: write e.g. 832x1216")
-    return int(match[1]), int(match[2])
 
 
 def read_time(value: object) -> Fraction:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from soundreel.errors import mention
+from soundreel.post.picture import same_shape
 from soundreel.timeline.grid import format_seconds
 from soundreel.timeline.plan import AUTO
-from soundreel.types import Plan
+from soundreel.types import Plan, Size
 
 
 def describe(plan: Plan) -> list[str]:
     """What was chosen for the user, who asked for the result only."""
-    return [text for text in (_rate(plan),) if text]
+    return [text for text in (_rate(plan), _size(plan), _draft(plan)) if text]
 
 
 def _rate(plan: Plan) -> str:
@@ -19,4 +21,29 @@ def _rate(plan: Plan) -> str:
     return (
         f"engine {plan.request.engine} makes {made} pictures a second: those for {wanted} are made "
         f"between them by {plan.interpolation.method}"
+    )
+
+
+_FITS = {
+    "crop": "cropped",
+    "pad": "set between black bars",
+    "blur": "set on a blurred copy of itself",
+}
+
+
+def _size(plan: Plan) -> str:
+    drawn, wanted = plan.drawn_size, plan.request.output_size
+    if drawn == wanted:
+        return ""
+    how = "" if same_shape(drawn, wanted) else f" and {_FITS[plan.request.fit_output]}"
+    return f"engine {plan.request.engine} draws {drawn}: the pictures are scaled to {wanted}{how}"
+
+
+def _draft(plan: Plan) -> str:
+    if not plan.request.draft:
+        return ""
+    whole = Size(plan.request.width, plan.request.height)
+    return (
+        f"draft: {plan.request.output_size} with a mark in the picture; without "
+        f"{mention(draft=True)} it is {whole}"
     )

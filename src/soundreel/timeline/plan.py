@@ -9,6 +9,7 @@ from fractions import Fraction
 from soundreel.errors import InputError, mention
 from soundreel.timeline.grid import ceil_to, format_seconds, frames_for
 from soundreel.timeline.rates import shown_seconds
+from soundreel.timeline.sizes import drawn_size
 from soundreel.types import AudioClip, Chunk, ChunkGeometry, Interpolation, Plan, Request, Shot
 
 AUTO, NONE, ANY_RATE = "auto", "none", "flow"
@@ -85,7 +86,11 @@ def make_plan(
     chunks: list[Chunk] = []
     for shot in shots:
         chunks += cut_shot(shot, geometry, len(chunks), lookahead=lookahead)
-    return Plan(request, geometry, audio, num_frames, shots, tuple(chunks), interpolation)
+    drawn = drawn_size(request, geometry)
+    scaled_from = None if drawn == request.output_size else drawn
+    return Plan(
+        request, geometry, audio, num_frames, shots, tuple(chunks), interpolation, scaled_from
+    )
 
 
 def cut_shot(

@@ -123,13 +123,14 @@ def make_request(
     replay: Path | None = None,
 ) -> Request:
     """The request of a command line. Raises InputError for a value that cannot be read."""
-    values = _with_defaults(given, config)
     changes: dict[str, object] = {}
-    for row in _FLAG_ROWS:
-        value = values.pop(row.key, None)
-        if value is not None:
-            changes |= _by_field(row, value)
-    options = {name: value for name, value in values.items() if value is not None}
+    options: dict[str, object] = {}
+    for values in (_configured(config), _flags(given)):
+        for row in _FLAG_ROWS:
+            value = values.pop(row.key, None)
+            if value is not None:
+                changes |= _by_field(row, value)
+        options |= values
     base = _base_request(audio, replay, changes, options)
     if replay is not None:
         from soundreel.replay import with_form
@@ -145,12 +146,21 @@ def _by_field(row: Option, value: object) -> dict[str, object]:
     return dict(zip(row.fields, row.read_many(value), strict=True))
 
 
-def _with_defaults(given: Mapping[str, object], config: Path | None) -> dict[str, object]:
-    """What was given or stands in the config file, by option: the request's, and the engines'."""
-    engine_names = [p.name for p in _engine_parameters()]
+def _known() -> dict[str, str]:
+    """Every long name of an option of the request or of an engine, with its key."""
     known = {name: row.key for row in _FLAG_ROWS for name in row.names if len(name) > 1}
-    known |= {name: name for name in engine_names}
-    values: dict[str, object] = {}
+    return known | {p.name: p.name for p in _engine_parameters()}
+
+
+def _flags(given: Mapping[str, object]) -> dict[str, object]:
+    """What was given on the command line, by option: the request's, and the engines'."""
+    flags = {name: _plain(given.get(name)) for name in _known().values()}
+    return {name: value for name, value in flags.items() if value is not None}
+
+
+def _configured(config: Path | None) -> dict[str, object]:
+    """What stands in the config file, by option."""
+    known, values = _known(), dict[str, object]()
     for written, value in _defaults(config).items():
         name = known.get(written.replace("-", "_"))
         if name is None:
@@ -159,8 +169,7 @@ def _with_defaults(given: Mapping[str, object], config: Path | None) -> dict[str
                 hint="use the long option names, without the dashes in front",
             )
         values[name] = _plain(value)
-    flags = {name: _plain(given.get(name)) for name in known.values()}
-    return values | {name: value for name, value in flags.items() if value is not None}
+    return values
 
 
 def _defaults(config: Path | None) -> dict[str, object]:

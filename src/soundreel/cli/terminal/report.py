@@ -64,7 +64,7 @@ def result_summary(result: Result) -> str:
     return (
         f"{name(result.path)}\n"
         f"  {_count(plan.output_frames, 'frame')}, {format_seconds(plan.audio.duration)} s at "
-        f"{format_seconds(plan.output_fps)} fps, {plan.request.width}x{plan.request.height}, "
+        f"{format_seconds(plan.output_fps)} fps, {plan.request.output_size}, "
         f"engine {plan.request.engine}, seed {plan.request.seed}\n"
         f"  {took}  {speed}"
     )
@@ -73,7 +73,8 @@ def result_summary(result: Result) -> str:
 def plan_json(plan: Plan, estimate: Estimate) -> dict[str, object]:
     return {
         "engine": plan.request.engine,
-        "size": [plan.request.width, plan.request.height],
+        "size": to_json(plan.request.output_size),
+        "drawn_size": to_json(plan.drawn_size),
         "start": str(plan.audio.start),
         "seconds": float(plan.audio.duration),
         "sound_seconds": float(plan.audio.sound_duration),
@@ -102,13 +103,17 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
     lines = [
         f"{name(request.audio.name)}: {format_seconds(plan.audio.duration)} s from "
         f"{format_seconds(plan.audio.start)} s, {_count(plan.num_frames, 'frame')} at "
-        f"{format_seconds(plan.fps)} fps, {request.width}x{request.height}, "
+        f"{format_seconds(plan.fps)} fps, {request.output_size}, "
         f"engine {request.engine}",
     ]
+    if plan.scaled_from is not None:
+        lines.append(f"drawn at {plan.scaled_from}, scaled to {request.output_size}")
     if plan.interpolation.factor != 1:
+        factor = plan.interpolation.factor
+        times = f" x{factor}" if factor.denominator == 1 else ""
         lines.append(
-            f"interpolation {plan.interpolation.method} x{plan.interpolation.factor}: "
-            f"{plan.output_frames} frames at {format_seconds(plan.output_fps)} fps"
+            f"interpolation {plan.interpolation.method}{times}: {plan.output_frames} frames at "
+            f"{format_seconds(plan.output_fps)} fps"
         )
     lines += ["", "chunk  frames         kept  generated  dropped  trimmed  starts at"]
     lines += [_chunk_line(plan, index) for index in range(min(len(plan.chunks), _SHOWN_CHUNKS))]

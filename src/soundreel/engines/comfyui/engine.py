@@ -26,8 +26,10 @@ from soundreel.engines.comfyui.preflight import (
 from soundreel.engines.comfyui.session import ComfyUISession
 from soundreel.engines.comfyui.workflow import make_template
 from soundreel.engines.wan22 import (
+    BEST_AREA,
     CHUNK_FRAMES,
     DROPPED_FRAMES,
+    LEAST_SIDE,
     PICTURE_RATE,
     SIZE_MULTIPLE,
     check_size,
@@ -60,6 +62,8 @@ class ComfyUIEngine:
             dropped_frames=DROPPED_FRAMES,
             lead_in_frames=0,
             size_multiple=SIZE_MULTIPLE,
+            least_side=LEAST_SIDE,
+            best_area=BEST_AREA,
         )
 
     def find(self, request: Request) -> Ready:

@@ -19,7 +19,13 @@ from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import Selection, select, weight_checks
 from soundreel.engines.wan.memory.rates import FILE_NAME
 from soundreel.engines.wan.options import WanOptions, parse_options
-from soundreel.engines.wan22 import DROPPED_FRAMES, SIZE_MULTIPLE, check_size
+from soundreel.engines.wan22 import (
+    BEST_AREA,
+    DROPPED_FRAMES,
+    LEAST_SIDE,
+    SIZE_MULTIPLE,
+    check_size,
+)
 from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.events import RunControl
 from soundreel.timeline.grid import FRAMES_PER_LATENT
@@ -57,6 +63,8 @@ class WanEngine:
             dropped_frames=dropped,
             lead_in_frames=0 if official else dropped,
             size_multiple=SIZE_MULTIPLE,
+            least_side=LEAST_SIDE,
+            best_area=BEST_AREA,
         )
 
     def find(self, request: Request) -> Ready:

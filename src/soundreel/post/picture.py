@@ -1,0 +1,90 @@
+"""An output picture of the size of the file, out of one of the size that was drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from typing import cast
+
+import cv2
+import numpy as np
+
+from soundreel.types import Plan, Rgb, Size
+
+_SAME_SHAPE = Fraction(2, 100)
+"""Shapes that differ by less are cropped, whatever was asked for: the bars would be lines."""
+
+_BACKDROP_SHRINK = 8
+_BACKDROP_LIGHT = 0.6
+"""Behind the picture stands itself, seen through frosted glass, so dark that it stands back."""
+
+
+def make_finish(plan: Plan) -> Callable[[Rgb], Rgb]:
+    """What is done to every picture of the file before it is encoded."""
+    source, target = plan.drawn_size, plan.request.output_size
+    how = "crop" if same_shape(source, target) else plan.request.fit_output
+
+    def finish(picture: Rgb) -> Rgb:
+        fitted = picture if source == target else _FITS[how](picture, target)
+        return _marked(fitted) if plan.request.draft else fitted
+
+    return finish
+
+
+def same_shape(source: Size, target: Size) -> bool:
+    """Whether so little is cropped that nothing else is worth doing."""
+    one, other = source.width * target.height, source.height * target.width
+    return Fraction(max(one, other), min(one, other)) - 1 < _SAME_SHAPE
+
+
+def crop(picture: Rgb, target: Size) -> Rgb:
+    """Covers the target; what stands over at both sides is cut."""
+    height, width = picture.shape[:2]
+    covered = Size(width, height).inside(target)
+    left, top = (width - covered.width) // 2, (height - covered.height) // 2
+    return _scaled(picture[top : top + covered.height, left : left + covered.width], target)
+
+
+def pad(picture: Rgb, target: Size) -> Rgb:
+    """The whole picture, with black bars at two sides."""
+    return _on(np.zeros((target.height, target.width, 3), np.uint8), picture, target)
+
+
+def blur(picture: Rgb, target: Size) -> Rgb:
+    """The whole picture, on a blurred and darker one of itself."""
+    small = Size(*(max(2, side // _BACKDROP_SHRINK) for side in target))
+    soft = cv2.GaussianBlur(crop(picture, small), (0, 0), max(1.0, min(small) / 12))
+    dark = cv2.convertScaleAbs(soft, alpha=_BACKDROP_LIGHT)
+    return _on(cast(Rgb, cv2.resize(dark, tuple(target))), picture, target)
+
+
+Fit = Callable[[Rgb, Size], Rgb]
+_FITS: Mapping[str, Fit] = {"crop": crop, "pad": pad, "blur": blur}
+
+
+def _on(canvas: Rgb, picture: Rgb, target: Size) -> Rgb:
+    height, width = picture.shape[:2]
+    inner = target.inside(Size(width, height))
+    left, top = (target.width - inner.width) // 2, (target.height - inner.height) // 2
+    canvas[top : top + inner.height, left : left + inner.width] = _scaled(picture, inner)
+    return canvas
+
+
+def _scaled(picture: Rgb, target: Size) -> Rgb:
+    """Smaller by the mean of the pixels that fall together, larger by Lanczos' filter."""
+    larger = target.width > picture.shape[1] or target.height > picture.shape[0]
+    how = cv2.INTER_LANCZOS4 if larger else cv2.INTER_AREA
+    return cast(Rgb, cv2.resize(picture, tuple(target), interpolation=how))
+
+
+def _marked(picture: Rgb) -> Rgb:
+    """With the word DRAFT in the lower left corner, readable on any picture."""
+    picture = picture.copy()
+    side = min(picture.shape[:2])
+    scale, thick = max(0.35, side / 700), max(1, side // 300)
+    place = (max(2, side // 40), picture.shape[0] - max(3, side // 30))
+    for colour, width in (((0, 0, 0), 3 * thick), ((255, 255, 255), thick)):
+        cv2.putText(
+            picture, "DRAFT", place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, width, cv2.LINE_AA
+        )
+    return picture
