@@ -48,9 +48,10 @@ from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
 from soundreel.video.containers import container_of, require_rate, with_container
-from soundreel.video.encoders import settled
+from soundreel.video.encoders import is_exact, settled
 from soundreel.video.exactness import require_copyable, verify_copy
 from soundreel.video.sound_format import stored_as
+from soundreel.video.writer import require_encoder
 from soundreel.work.job import Job
 from soundreel.work.sweep import remove_old_jobs
 
@@ -76,6 +77,7 @@ def generate(
     remove_old_jobs(settings.work_dir)
     with control.stage("inputs", seconds):
         info = check_inputs(request, control)
+        require_encoder(request.encoding, request.width, request.height)
         key = _job_key(request, settings)
     with Job(settings.work_dir, key, control) as job:
         plan, ready = _fixed_plan(request, info, settings, job, control)
@@ -134,6 +136,8 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
         control.emit(Notice(MIX_NOTICE))
     made = make_plan(request, geometry, clip, count, interpolation)
     require_rate(request.encoding, made.output_fps)
+    if not is_exact(request.encoding):
+        control.emit(Notice("a card's encoder promises no same bytes: a second run may differ"))
     if remark := container_of(request.encoding).remark:
         control.emit(Notice(remark))
     for notice in describe(made):

@@ -69,7 +69,7 @@ class Encoding:
     crf: quality on the codec's own scale, 0 (H.264: lossless) to 51; None is what looks like 18 of
     H.264. preset: a speed, by x264's names. codec: of the pictures, "h264", "h265" or "av1"; None
     follows the container. container: "mp4", "mov", "webm", "gif" or "webp"; None follows the name
-    of the output.
+    of the output. encoder: "cpu", or "nvenc" of NVIDIA's cards.
     audio_codec: what the sound is stored as. audio_bitrate: bits a second, of AAC only; None
     follows the rate and the channels.
     """
@@ -80,6 +80,7 @@ class Encoding:
     audio_bitrate: int | None = None
     codec: str | None = None
     container: str | None = None
+    encoder: str = "cpu"
 
     def __post_init__(self) -> None:
         for each in fields(self):

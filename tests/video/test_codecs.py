@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,11 +16,14 @@ import numpy as np
 import pytest
 
 import oracle
+from fakes import sidecar_of
 from media_factory import sine
-from soundreel.errors import InputError, WorkError
-from soundreel.events import RunControl
-from soundreel.types import Encoding
-from soundreel.video import mux
+from soundreel.api import generate
+from soundreel.config import Settings
+from soundreel.errors import Cancelled, InputError, WorkError
+from soundreel.events import Event, FrameDone, Notice, RunControl
+from soundreel.types import Encoding, Request
+from soundreel.video import encoders, mux
 from soundreel.video.encoders import settled
 from soundreel.video.writer import SegmentWriter, encoder_identity
 from video_factory import moving_scene, number_of, sound_clip, write_pieces
@@ -128,3 +133,60 @@ def test_the_identity_names_the_encoder_and_what_it_is_told() -> None:
     assert "libsvtav1 lp=2" in encoder_identity(Encoding(codec="av1"))
     with pytest.raises(InputError, match="codec='vp9'"):
         Encoding(codec="vp9")
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """x264 in the place of a card's encoder: no machine of the tests has one."""
+    cpu = encoders._ENCODERS["cpu"]["h264"]
+    monkeypatch.setitem(encoders._ENCODERS["nvenc"], "h264", replace(cpu, settings={}))
+
+
+def test_a_cards_encoder_resumes_and_stands_in_the_record(
+    tone: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(monkeypatch)
+    encoding = Encoding(encoder="nvenc")
+    output = tmp_path / "a.mp4"
+    request = Request(
+        audio=tone, engine="fake", width=64, height=48, encoding=encoding, output=output
+    )
+    control = RunControl()
+    said: list[Event] = []
+
+    def stop_late(event: Event) -> None:
+        said.append(event)
+        if isinstance(event, FrameDone) and event.done == 45:
+            control.cancel()
+
+    control.on_event = stop_late
+    with pytest.raises(Cancelled):
+        generate(request, settings, control=control)
+    assert any(isinstance(one, Notice) and "same bytes" in one.message for one in said)
+    assert generate(request, settings).resumed_chunks > 0
+    record = sidecar_of(output)
+    assert record["request"]["encoding"]["encoder"] == "nvenc"  # type: ignore[index]
+
+
+def test_a_card_that_lacks_the_encoder_is_told_before_the_job(
+    tone: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = replace(encoders._ENCODERS["nvenc"]["h264"], name="h264_nobody")
+    monkeypatch.setitem(encoders._ENCODERS["nvenc"], "h264", nobody)
+    request = Request(audio=tone, engine="fake", encoding=Encoding(encoder="nvenc"))
+    with pytest.raises(InputError, match="h264_nobody does not work here at 832x1216"):
+        generate(request, settings)
+    assert not settings.work_dir.exists() or not list(settings.work_dir.glob("*/"))
+
+
+@pytest.mark.parametrize("codec", ["h264", "h265", "av1"])
+def test_what_a_card_is_told_are_options_that_ffmpeg_knows(codec: str) -> None:
+    encoding = Encoding(codec=codec, encoder="nvenc", crf=30)
+    encoder = encoders.encoder_for(encoding)
+    told = oracle.run_ffmpeg("-h", f"encoder={encoder.name}").decode()
+    if "AVOptions" not in told:
+        pytest.skip("this ffmpeg was built without it")
+    own = set(encoder.options(encoding)) - {"b", "bf"}  # those of every encoder
+    assert own == {"preset", "cq", "rc", "forced-idr"}
+    assert own <= set(re.findall(r"^  -([a-z-]+) ", told, re.MULTILINE))
+    for name in ("vbr", encoder.options(encoding)["preset"]):
+        assert re.search(rf"^     {name} ", told, re.MULTILINE)

@@ -37,6 +37,9 @@ Preset = Literal[
 VideoCodec = Literal["h264", "h265", "av1"]
 """What the pictures of the finished file can be stored as."""
 
+EncoderName = Literal["cpu", "nvenc"]
+"""What computes the pictures' code."""
+
 ContainerName = Literal["mp4", "mov", "webm", "gif", "webp"]
 """The kinds of files that a video can be (see video/containers.py)."""
 
@@ -185,6 +188,11 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         default="h264", kind=VideoCodec, optional=True,
         rule=f"one of {', '.join(get_args(VideoCodec))}",
         help="How the pictures are stored; h264 plays everywhere, the others are a third smaller.",
+    ),
+    Option(
+        "encoding.encoder", names=("encoder",), panel=FILE, metavar="|".join(get_args(EncoderName)),
+        default="cpu", kind=EncoderName, rule=f"one of {', '.join(get_args(EncoderName))}",
+        help="What encodes: cpu gives the same bytes every time, a card's nvenc is quick.",
     ),
     Option(
         "encoding.container", names=("container",), panel=FILE,

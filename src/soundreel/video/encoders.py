@@ -1,8 +1,8 @@
 """The encoders of pictures: which there are, and what each is told.
 
 Those that compute on the CPU give the same bytes for the same pictures, run for run: their
-settings here are what decides it, and go into the record. Every GOP is closed, so that pieces join
-without encoding again.
+settings here are what decides it, and go into the record. A card's promise no bytes. Every GOP is
+closed, so that pieces join without encoding again.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ class Encoder:
     settings: options beside quality and preset; presets: its own words for x264's.
     decode_delay: a picture is shown at most so many pictures later than it is decoded.
     tag: the four letters of the sample description, "" for FFmpeg's own choice.
+    quality: what it calls that scale.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Encoder:
     decode_delay: int = 0
     tag: str = ""
     presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    quality: str = "crf"
 
     @property
     def identity(self) -> str:
@@ -49,10 +51,10 @@ class Encoder:
     def options(self, encoding: Encoding) -> dict[str, str]:
         """As FFmpeg takes them."""
         preset = self.presets.get(encoding.preset, encoding.preset)
-        return {"preset": preset, "crf": str(settled(encoding).crf), **self.settings}
+        return {"preset": preset, self.quality: str(settled(encoding).crf), **self.settings}
 
 
-_ENCODERS: Mapping[str, Encoder] = {
+_CPU: Mapping[str, Encoder] = {
     # cpu-independent: without it x264 gives other bytes from run to run, even on one thread. Its
     # bytes follow the thread count, which must not follow the machine's cores. B-pyramid: 2.
     "h264": Encoder(
@@ -73,9 +75,43 @@ _ENCODERS: Mapping[str, Encoder] = {
 }
 
 
+_NVENC_PRESETS: Mapping[str, str] = {
+    "ultrafast": "p1", "superfast": "p2", "veryfast": "p3", "faster": "p4", "fast": "p4",
+    "medium": "p5", "slow": "p6", "slower": "p7", "veryslow": "p7",
+}  # fmt: skip
+# Without B-pictures no GOP is open, none is shown later than decoded; b=0: only quality decides.
+_NVENC_SETTINGS = {"rc": "vbr", "b": "0", "bf": "0", "forced-idr": "1"}
+
+
+def _nvenc(codec: str, crf: int, tag: str = "") -> Encoder:
+    return Encoder(
+        f"{codec}_nvenc",
+        codec,
+        crf,
+        _NVENC_SETTINGS,
+        tag=tag,
+        presets=_NVENC_PRESETS,
+        quality="cq",
+    )
+
+
+# Qualities by their makers' word (docs/delivery.md): none was measured here.
+_NVENC: Mapping[str, Encoder] = {
+    "h264": _nvenc("h264", 20),
+    "h265": _nvenc("hevc", 22, tag="hvc1"),
+    "av1": _nvenc("av1", 28),
+}
+_ENCODERS = {"cpu": _CPU, "nvenc": _NVENC}
+
+
 def encoder_for(encoding: Encoding) -> Encoder:
     """What makes the pieces of this encoding."""
-    return _ENCODERS[encoding.codec or "h264"]
+    return _ENCODERS[encoding.encoder][encoding.codec or "h264"]
+
+
+def is_exact(encoding: Encoding) -> bool:
+    """Whether the same pictures give the same bytes."""
+    return encoding.encoder == "cpu"
 
 
 def settled(encoding: Encoding) -> Encoding:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -16,10 +17,10 @@ from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
-from soundreel.errors import WorkError
+from soundreel.errors import InputError, WorkError, mention
 from soundreel.media.container import url
 from soundreel.types import Encoding, Rgb
-from soundreel.video.encoders import Encoder, encoder_for
+from soundreel.video.encoders import Encoder, encoder_for, is_exact
 from soundreel.video.storage import discard, writing
 from soundreel.work.files import create, sync
 
@@ -124,6 +125,26 @@ class SegmentWriter:
         with suppress(av.FFmpegError, OSError):
             self._container.close()
         discard(self.path)
+
+
+def require_encoder(encoding: Encoding, width: int, height: int) -> None:
+    """Raises InputError where the card, its driver or this FFmpeg cannot encode so: one picture is
+    tried. Those of the CPU are always there."""
+    if is_exact(encoding):
+        return
+    try:
+        with tempfile.TemporaryDirectory(prefix="soundreel-") as folder:
+            path = Path(folder) / "trial.mp4"
+            with SegmentWriter(path, width, height, Fraction(16), encoding) as writer:
+                writer.write(np.zeros((height, width, 3), np.uint8))
+    except (WorkError, ValueError, av.FFmpegError) as err:
+        name = encoder_for(encoding).name
+        raise InputError.about(
+            {"encoding.encoder": encoding.encoder},
+            f"{name} does not work here at {width}x{height}: the card, its driver or this FFmpeg "
+            "lacks it",
+            hint=f"leave it out: the CPU encodes everywhere; or another {mention('codec')}",
+        ) from err
 
 
 def _container(fps: Fraction) -> dict[str, str]:
