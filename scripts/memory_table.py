@@ -50,7 +50,7 @@ def row(card: Card, workload: Workload, number_format: str) -> tuple[str, ...]:
         f"{workload.width}x{workload.height}",
         number_format,
         way.level if fits else "does not fit",
-        "in tiles" if way.tiled else "whole",
+        "whole" if way.tiling.whole else "in tiles",
         way.worst.name,
         gib(way.peak + RESERVE),
         f"{_pass(way, card):.1f} s" if fits else "",

@@ -23,7 +23,7 @@ from soundreel.engines.wan import pulse
 from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.pictures import PoseVideo
-from soundreel.engines.wan.encoders.tiles import TILE
+from soundreel.engines.wan.encoders.tiles import FINEST, LEAST, WHOLE
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.files.lookup import given
 from soundreel.engines.wan.files.selection import Selection
@@ -43,7 +43,7 @@ SIDE = 64
 MOTION_FRAMES = 17
 """Fewer than in production, since each operation on a fake tensor takes its time."""
 
-WIDE = (TILE + 8) * 8
+WIDE = (LEAST + 8) * 8
 """Pixels of a picture that tiles cut in two."""
 
 
@@ -126,7 +126,9 @@ def run(
     """Pictures that the whole plan gives on the fake card."""
     loras = ((given(lora, "lora"), 1.0),) if lora else ()
     files = Selection(find_weights((models,)), loras)
-    parts = make_components(files, Residence(device, level), dtype=torch.bfloat16, tiled=tiled)
+    parts = make_components(
+        files, Residence(device, level), dtype=torch.bfloat16, tiling=FINEST if tiled else WHOLE
+    )
     parts, options = loaded(parts), parse_options(plan.request.options)
     with fake_card(device):
         session = WanSession(

@@ -14,6 +14,7 @@ from soundreel.api import generate
 from soundreel.cli.terminal.report import plan_report
 from soundreel.config import Settings
 from soundreel.engines.wan import job as job_module
+from soundreel.engines.wan.encoders.tiles import WHOLE
 from soundreel.engines.wan.engine import _memory_check
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named
 from soundreel.engines.wan.memory.device import LEAST_MAIN_MEMORY
@@ -117,7 +118,7 @@ def test_a_finished_job_keeps_its_rate(
     tone: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stage = StageNeeds("sampling", 0, 0, 10**12, True)
-    monkeypatch.setattr(job_module, "_way", lambda *_: Fit("model", False, (stage,)))
+    monkeypatch.setattr(job_module, "_way", lambda *_: Fit("model", WHOLE, (stage,)))
     clock = iter(range(1000))
     monkeypatch.setattr("soundreel.engines.wan.session.time.monotonic", lambda: float(next(clock)))
     request = Request(

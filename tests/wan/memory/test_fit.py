@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from soundreel.engines.wan.encoders.tiles import TileSize, tile_sizes
 from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan.files.lookup import given
 from soundreel.engines.wan.job import _published
@@ -262,11 +263,26 @@ def test_auto_takes_the_fastest_level_that_fits() -> None:
     assert not fit(SMALL, Precision(), 12 * GIB, "none").fits(12 * GIB)
 
 
-def test_the_vae_is_tiled_only_where_it_must_be() -> None:
+def test_the_vae_is_tiled_only_where_it_must_be_and_then_in_the_largest_tiles() -> None:
     free = 10 * GIB
-    assert not fit(SMALL, Precision(), free).tiled
+    assert fit(SMALL, Precision(), free).tiling.whole
     large = Workload(832, 1216, 16, motion=False)
-    assert fit(large, Precision(), free).tiled
+    way = fit(large, Precision(), free)
+    assert way.fits(free)
+    assert way.tiling.decode == tile_sizes(152, 104)[1], "two tiles"
+    assert way.tiling.encode == TileSize(152, 104), "one picture's encoder fits as it is"
+
+
+def test_encoder_and_decoder_are_tiled_each_on_its_own() -> None:
+    free = 12 * GIB
+    way = fit(Workload(832, 1216, 16), Precision(), free)
+    assert way.fits(free)
+    assert way.tiling.decode == TileSize(152, 104)
+    assert way.tiling.encode != way.tiling.decode
+    smaller = fit(Workload(832, 1216, 16), Precision(), free - 2 * GIB).tiling
+    sizes = tile_sizes(152, 104)
+    assert smaller.decode is not None
+    assert sizes.index(smaller.decode) > 0
 
 
 @pytest.mark.xdist_group("counts at full size")  # the table's: one process counts it once

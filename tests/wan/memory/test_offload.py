@@ -14,6 +14,7 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor, nn
 
+from soundreel.engines.wan.encoders.tiles import FINEST, WHOLE
 from soundreel.engines.wan.memory.offload import (
     OFFLOAD_LEVELS,
     OffloadLevel,
@@ -142,11 +143,11 @@ def test_lowering_goes_down_one_level_and_ends(level: OffloadLevel) -> None:
 
 def test_below_the_lowest_level_the_vae_works_on_tiles() -> None:
     residence = Residence(CPU, "block")
-    residence.vae = SimpleNamespace(tiled=False)
+    residence.vae = SimpleNamespace(tiling=WHOLE)
     assert residence.lower() == (
-        "`offload='block'` ran out of memory: going on with the VAE on tiles"
+        "`offload='block'` ran out of memory: going on with the VAE on small tiles"
     )
-    assert residence.vae.tiled
+    assert residence.vae.tiling == FINEST
     assert residence.lower() is None
 
 

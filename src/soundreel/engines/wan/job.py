@@ -11,6 +11,7 @@ import torch
 
 from soundreel.engines.base import Session
 from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.encoders.tiles import WHOLE, Tiling
 from soundreel.engines.wan.encoders.vae import WanVae, decoding_on
 from soundreel.engines.wan.files.catalog import PUBLISHED
 from soundreel.engines.wan.files.lookup import Found, WeightSet
@@ -59,13 +60,13 @@ def open_session(
     device = choose_device()
     check_kernel(options.attention, device, default_dtype(device))
     way = _way(plan, options, files, control)
-    level, tiled = (way.level, way.tiled) if way else (_given(options) or "none", False)
+    level, tiling = (way.level, way.tiling) if way else (_given(options) or "none", WHOLE)
     residence = Residence(device, level)
     parts = make_components(
         files,
         residence,
         dtype=default_dtype(device),
-        tiled=tiled,
+        tiling=tiling,
         attention=options.attention,
         report=lambda text: control.emit(Notice(text)),
     )
@@ -88,7 +89,7 @@ def make_components(
     residence: Residence,
     *,
     dtype: torch.dtype,
-    tiled: bool = False,
+    tiling: Tiling = WHOLE,
     attention: str = "auto",
     report: Callable[[str], None] = lambda _: None,
 ) -> Components:
@@ -106,7 +107,7 @@ def make_components(
 
     def load_tileable_vae() -> WanVae:
         decoding = decoding_on(residence.device, dtype)
-        residence.vae = loaded = load_vae(vae, device=_CPU, decoding=decoding, tiled=tiled)
+        residence.vae = loaded = load_vae(vae, device=_CPU, decoding=decoding, tiling=tiling)
         return loaded
 
     def load_with_kernel() -> WanS2VTransformer3DModel:
@@ -171,8 +172,8 @@ def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl)
         return None
     way = _fit(plan, options, files, free)
     _check_main_memory(_precision(files), way.level, total_memory(), control)
-    if options.offload == "auto" and (way.level != "none" or way.tiled):
-        tiles = ", VAE on tiles" if way.tiled else ""
+    if options.offload == "auto" and (way.level != "none" or not way.tiling.whole):
+        tiles = "" if way.tiling.whole else ", VAE on tiles"
         control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
     return way
 

@@ -17,7 +17,7 @@ from diffusers import AutoencoderKLWan
 from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 from torch import Tensor, nn
 
-from soundreel.engines.wan.encoders.tiles import Tile, tiles_of
+from soundreel.engines.wan.encoders.tiles import WHOLE, Tiling, tiles_of
 from soundreel.timeline.grid import FRAMES_PER_LATENT, pictures_of, whole_latents
 
 SPACE = 8
@@ -71,8 +71,8 @@ class WanVae:
     """Encoder and decoder around diffusers' model, on the model's device.
 
     decoding: how the decoder computes; the encoder stays as it is.
-    tiled: work on overlapping tiles, blended linearly, for devices without room for a picture;
-        pictures then come out after the last tile and are held in main memory.
+    tiling: tiles overlap and are blended linearly, for devices without room for a picture; decoded
+        pictures then come out after the last tile and are held in main memory. May be set anew.
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class WanVae:
         model: nn.Module,
         *,
         decoding: Decoding = EXACT,
-        tiled: bool = False,
+        tiling: Tiling = WHOLE,
     ) -> None:
         self.model = model.eval().requires_grad_(False)
         for name in ("post_quant_conv", "decoder"):
             decoding.prepare(model.get_submodule(name))
-        self.tiled = tiled
+        self.tiling = tiling
         self._config = cast(_Config, model.config)
         shape = (1, -1, 1, 1, 1)
         self._mean = torch.tensor(self._config.latents_mean).view(shape)
@@ -104,10 +104,11 @@ class WanVae:
         """
         groups = whole_latents(pictures.shape[2])
         height, width = pictures.shape[3] // SPACE, pictures.shape[4] // SPACE
-        if not self._tiles(height, width):
+        tiles = tiles_of(height, width, self.tiling.encode)
+        if len(tiles) == 1:
             return torch.cat(list(self._encode_groups(pictures, check)), dim=2)
         out = _Mosaic((1, self.latent_channels, groups, height, width), pictures.device)
-        for rows, columns in self._tiles(height, width):
+        for rows, columns in tiles:
             tile = pictures[..., _scaled(rows, SPACE), _scaled(columns, SPACE)]
             latents = torch.cat(list(self._encode_groups(tile, check)), dim=2)
             out.add(latents, slice(0, groups), rows, columns)
@@ -122,13 +123,14 @@ class WanVae:
 
         The first `skip` pictures are decoded but not given. `check` is called before every latent.
         """
-        if not self._tiles(*latents.shape[3:]):
+        tiles = tiles_of(latents.shape[3], latents.shape[4], self.tiling.decode)
+        if len(tiles) == 1:
             yield from _skipped(self._decode_latents(latents, check), skip)
             return
         count = pictures_of(latents.shape[2]) - skip
         height, width = latents.shape[3] * SPACE, latents.shape[4] * SPACE
         out = _Mosaic((1, 3, count, height, width), torch.device("cpu"))
-        for rows, columns in self._tiles(*latents.shape[3:]):
+        for rows, columns in tiles:
             tile = _scaled(rows, SPACE), _scaled(columns, SPACE)
             done = 0
             stream = self._decode_latents(latents[..., rows, columns], check)
@@ -164,10 +166,6 @@ class WanVae:
             hidden = post_quant_conv(_placed(latent, decoder))
             pictures = decoder(hidden, feat_cache=cache, feat_idx=[0], first_chunk=index == 0)
             yield pictures.float().clamp(-1.0, 1.0)
-
-    def _tiles(self, height: int, width: int) -> list[Tile]:
-        """Tiles of a latent picture; none if it is worked on as a whole."""
-        return tiles_of(height, width) if self.tiled else []
 
 
 def _placed(tensor: Tensor, module: nn.Module) -> Tensor:
@@ -249,7 +247,7 @@ def build_vae(
     config: Mapping[str, object] | None = None,
     *,
     decoding: Decoding = EXACT,
-    tiled: bool = False,
+    tiling: Tiling = WHOLE,
 ) -> WanVae:
     """The VAE from a checkpoint's tensors: the encoder in float32, the decoder as `decoding` says.
 
@@ -263,4 +261,4 @@ def build_vae(
         raise KeyError(
             f"VAE file: missing {result.missing_keys[:8]}, unknown {result.unexpected_keys[:8]}"
         )
-    return WanVae(model, decoding=decoding, tiled=tiled)
+    return WanVae(model, decoding=decoding, tiling=tiling)

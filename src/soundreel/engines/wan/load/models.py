@@ -29,6 +29,7 @@ from soundreel.engines.wan.encoders.text import (
     text_keys,
     text_model,
 )
+from soundreel.engines.wan.encoders.tiles import WHOLE, Tiling
 from soundreel.engines.wan.encoders.vae import (
     EXACT,
     Decoding,
@@ -110,7 +111,7 @@ def load_vae(
     *,
     device: torch.device,
     decoding: Decoding = EXACT,
-    tiled: bool = False,
+    tiling: Tiling = WHOLE,
 ) -> WanVae:
     """The VAE in float32, as the official code runs it, but for the decoder. Raises InputError."""
     state, fields = read_state(found.files), vae_fields(found.path)
@@ -118,7 +119,7 @@ def load_vae(
         keys = vae_keys(state)
         model = empty_model(lambda: vae_model({**vae_config(keys), **fields}))
         require_fit(model, keys)
-        vae = build_vae(state, fields, decoding=decoding, tiled=tiled)
+        vae = build_vae(state, fields, decoding=decoding, tiling=tiling)
     vae.model.to(device)
     return vae
 

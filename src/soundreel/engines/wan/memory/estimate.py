@@ -168,7 +168,7 @@ def _seconds(
 ) -> float:
     total = 0.0
     for index, (workload, chunks) in enumerate(workloads.items()):
-        for stage in stage_needs(workload, precision, way.level, way.tiled):
+        for stage in stage_needs(workload, precision, way.level, way.tiling):
             if stage.name in _PER_CHUNK:
                 runs = chunks * (passes if stage.name == "sampling" else 1)
             else:
@@ -178,7 +178,7 @@ def _seconds(
 
 
 def _stage_lines(way: Fit, card: Card | None) -> Sequence[tuple[str, str]]:
-    lines = [("offload", f"{way.level}{', VAE in tiles' if way.tiled else ''}")]
+    lines = [("offload", f"{way.level}{'' if way.tiling.whole else ', VAE in tiles'}")]
     for stage in way.stages:
         text = f"{gib(stage.weights)} weights + {gib(stage.activations)} activations"
         if card is not None:

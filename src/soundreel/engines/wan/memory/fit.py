@@ -13,8 +13,8 @@ and it fits where peak + RESERVE is at most the free memory. Stages, in the orde
     decode       the VAE's decoder, latent by latent; with level none, the transformer beside it
     motion       the VAE's encoder on the 73 last pictures, where a chunk follows
 
-The VAE works on tiles where it does not fit otherwise. Weights and activations are exact counts;
-RESERVE is an assumption.
+The VAE works on tiles where it does not fit otherwise, on the largest that fit: encoder and decoder
+each on its own. Weights and activations are exact counts; RESERVE is an assumption.
 """
 
 from __future__ import annotations
@@ -22,8 +22,18 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from soundreel.engines.wan.encoders.tiles import (
+    FINEST,
+    SMALLEST,
+    WHOLE,
+    TileSize,
+    Tiling,
+    tile_sizes,
+)
 from soundreel.engines.wan.memory import needs
+from soundreel.engines.wan.memory.counting import Count
 from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel
 from soundreel.engines.wan22 import MOTION_LATENTS, SIZE_MULTIPLE
@@ -65,10 +75,10 @@ class StageNeeds:
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a job runs: its level, whether the VAE is tiled, and every stage."""
+    """How a job runs: its level, the VAE's tiles, and every stage."""
 
     level: OffloadLevel
-    tiled: bool
+    tiling: Tiling
     stages: tuple[StageNeeds, ...]
 
     @property
@@ -92,25 +102,30 @@ def fit(
     Tiles blend at their seams, so they come last. The caller asks `fits(free)`.
     """
     levels = (level,) if level else OFFLOAD_LEVELS
-    way = None
-    for tiled in (False, True):
-        for each in levels:
-            way = Fit(each, tiled, stage_needs(workload, precision, each, tiled))
-            if way.fits(free):
-                return way
-    assert way is not None
+    ways = [_way(workload, precision, each, WHOLE) for each in levels]
+    for way in ways:
+        if way.fits(free):
+            return way
+    for way in ways:
+        way = _way(workload, precision, way.level, _largest_tiles(workload, way, free))
+        if way.fits(free):
+            return way
     return way
 
 
+def _way(workload: Workload, precision: Precision, level: OffloadLevel, tiling: Tiling) -> Fit:
+    return Fit(level, tiling, stage_needs(workload, precision, level, tiling))
+
+
 def stage_needs(
-    workload: Workload, precision: Precision, level: OffloadLevel, tiled: bool = False
+    workload: Workload, precision: Precision, level: OffloadLevel, tiling: Tiling = WHOLE
 ) -> tuple[StageNeeds, ...]:
     """Every stage of a job, for one chunk of the greatest length."""
-    return tuple(_stage_needs(workload, precision, level, tiled))
+    return tuple(_stage_needs(workload, precision, level, tiling))
 
 
 def _stage_needs(
-    workload: Workload, precision: Precision, level: OffloadLevel, tiled: bool
+    workload: Workload, precision: Precision, level: OffloadLevel, tiling: Tiling
 ) -> Iterator[StageNeeds]:
     stays = level == "none"
     transformer = needs.transformer_weights(precision.transformer)
@@ -126,7 +141,7 @@ def _stage_needs(
         "text", text.resident(level), counted.peak_bytes, counted.flops, True, text.all
     )
     if workload.reference:
-        counted = needs.encode_count(workload, 1, tiled)
+        counted = needs.encode_count(workload, 1, tiling.encode)
         yield StageNeeds("reference", vae, counted.peak_bytes, counted.flops, False, vae)
     counted = needs.sound_count(workload.sound_s)
     yield StageNeeds("sound", audio + beside_vae, counted.peak_bytes, counted.flops, False, audio)
@@ -136,11 +151,28 @@ def _stage_needs(
     yield StageNeeds("sampling", sampling, counted.peak_bytes, counted.flops, True, bus)
     beside = transformer.all if stays else 0
     latents = workload.latents[0] + (MOTION_LATENTS if workload.motion else 1)
-    counted = needs.decode_count(workload, latents, tiled)
+    counted = needs.decode_count(workload, latents, tiling.decode)
     yield StageNeeds("decode", vae + beside, counted.peak_bytes, counted.flops, True)
     if workload.motion:
-        counted = needs.encode_count(workload, MOTION_LATENTS, tiled)
+        counted = needs.encode_count(workload, MOTION_LATENTS, tiling.encode)
         yield StageNeeds("motion", vae + beside, counted.peak_bytes, counted.flops, False)
+
+
+def _largest_tiles(workload: Workload, whole: Fit, free: int) -> Tiling:
+    """Those with the least work of those that fit; the smallest where none does."""
+    _, height, width = workload.latents
+    sizes = tile_sizes(height, width)
+    weights = next(stage.weights for stage in whole.stages if stage.name == "decode")
+    room = free - RESERVE - weights
+    encoded = partial(needs.encode_count, workload, MOTION_LATENTS if workload.motion else 1)
+    decoded = partial(needs.decode_count, workload, workload.latents[0])
+    return Tiling(_first_within(room, sizes, encoded), _first_within(room, sizes, decoded))
+
+
+def _first_within(
+    room: int, sizes: Sequence[TileSize], counted: Callable[[TileSize], Count]
+) -> TileSize:
+    return next((size for size in sizes if counted(size).peak_bytes <= room), SMALLEST)
 
 
 def remedies(workload: Workload, precision: Precision, free: int) -> list[str]:
@@ -183,7 +215,7 @@ def _largest(
 
 
 def _frugal(workload: Workload, precision: Precision) -> Fit:
-    return Fit("block", True, stage_needs(workload, precision, "block", tiled=True))
+    return _way(workload, precision, "block", FINEST)
 
 
 def require(workload: Workload, precision: Precision, free: int, level: OffloadLevel | None) -> Fit:

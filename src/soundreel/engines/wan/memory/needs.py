@@ -17,7 +17,7 @@ from torch import nn
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from soundreel.engines.wan.encoders.text import text_model
-from soundreel.engines.wan.encoders.tiles import TILE, tiles_of
+from soundreel.engines.wan.encoders.tiles import TileSize, tiles_of
 from soundreel.engines.wan.encoders.vae import Decoding, WanVae
 from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.mapped import empty_model
@@ -122,15 +122,15 @@ def step_count(workload: Workload, number_format: str) -> Count:
     return Count(counted.peak_bytes + held, held, flops)
 
 
-def decode_count(workload: Workload, latents: int, tiled: bool) -> Count:
+def decode_count(workload: Workload, latents: int, tile: TileSize | None) -> Count:
     """`latents` latent frames to pictures."""
-    height, width, tiles = _field(workload, tiled)
+    height, width, tiles = _field(workload, tile)
     return _extended(_decode(height, width), latents, tiles)
 
 
-def encode_count(workload: Workload, latents: int, tiled: bool) -> Count:
+def encode_count(workload: Workload, latents: int, tile: TileSize | None) -> Count:
     """Pictures, four at a time from main memory, to `latents` latent frames."""
-    height, width, tiles = _field(workload, tiled)
+    height, width, tiles = _field(workload, tile)
     return _extended(_encode(height, width), latents, tiles)
 
 
@@ -196,11 +196,12 @@ def _wav2vec2() -> Wav2Vec2Model:
     return Wav2Vec2Model(Wav2Vec2Config.from_dict(WAV2VEC2_LARGE))
 
 
-def _field(workload: Workload, tiled: bool) -> tuple[int, int, int]:
+def _field(workload: Workload, tile: TileSize | None) -> tuple[int, int, int]:
     """Latents that the VAE works on at once, in height and width, and how often."""
     _, height, width = workload.latents
-    tiles = len(tiles_of(height, width)) if tiled else 0
-    return (min(height, TILE), min(width, TILE), tiles) if tiles else (height, width, 1)
+    tiles = tiles_of(height, width, tile)
+    rows, columns = tiles[0]
+    return rows.stop, columns.stop, len(tiles)
 
 
 def _pass(workload: Workload, quantised: bool) -> Count:

@@ -8,7 +8,7 @@ go of them costs nothing: nothing is ever copied back. Levels, from fast to frug
     block   as model, but of the transformer's and the text encoder's blocks only one is on the
             device while it is used, and the next one on its way (`stream`)
 
-Below that there is one more step: the VAE on tiles.
+Below that there is one more step: the VAE on its smallest tiles.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from weakref import WeakKeyDictionary
 import torch
 from torch import Tensor, nn
 
+from soundreel.engines.wan.encoders.tiles import FINEST, Tiling
 from soundreel.engines.wan.memory.stream import BlockStream, Store, has_streams, tensor_places
 from soundreel.errors import OutOfMemory, mention
 from soundreel.events import Notice, RunControl
@@ -38,14 +39,15 @@ OFFLOAD_LEVELS: tuple[OffloadLevel, ...] = ("none", "model", "block")
 class Tiled(Protocol):
     """A model that can work on tiles."""
 
-    tiled: bool
+    tiling: Tiling
 
 
 class Residence:
     """Moves models between main memory and `device`, at a level that can be lowered.
 
     Use it as `Components.resident`. Models come in with their weights in main memory.
-    vae: works on tiles where the lowest level is not low enough; whoever loads it sets it.
+    vae: works on the smallest tiles where the lowest level is not low enough; whoever loads it sets
+        it.
     """
 
     vae: Tiled | None = None
@@ -84,10 +86,10 @@ class Residence:
         )
 
     def _tile(self) -> str | None:
-        if self.vae is None or self.vae.tiled:
+        if self.vae is None or self.vae.tiling == FINEST:
             return None
-        self.vae.tiled = True
-        return f"{mention(offload='block')} ran out of memory: going on with the VAE on tiles"
+        self.vae.tiling = FINEST
+        return f"{mention(offload='block')} ran out of memory: going on with the VAE on small tiles"
 
     def _enter(self, model: nn.Module, left_out: Iterable[nn.Module]) -> None:
         if model in self._home:
