@@ -19,7 +19,7 @@ from soundreel.config import Settings
 from soundreel.engines.preview.draw.pictures import ImageSource, make_source
 from soundreel.engines.preview.engine import PreviewEngine
 from soundreel.engines.preview.portrait.eyes import blinks
-from soundreel.engines.preview.portrait.face import find_faces
+from soundreel.engines.preview.portrait.face import find_faces, search_faces
 from soundreel.engines.preview.portrait.lips import read_lips
 from soundreel.engines.preview.portrait.mouth import Mouth
 from soundreel.engines.preview.portrait.phonemes import SHUT, MouthShape
@@ -47,9 +47,11 @@ def plan_of(audio: Path, image: Path = EXAMPLES / "portrait.png", **changes: obj
 def portrait_of(plan: Plan, mouth: str = "auto") -> tuple[Portrait | None, ImageSource, str]:
     assert plan.request.image is not None
     image = load_image(plan.request.image)
-    source = make_source(image, plan.request.width, plan.request.height, "blur")
+    search = search_faces(image)
+    boxes = [face.box for face in search.faces]
+    source = make_source(image, plan.request.width, plan.request.height, "blur", boxes)
     rms = analyse(plan.audio, plan.fps, plan.num_frames).rms
-    portrait, said = make_portrait(plan, mouth, image, source, rms)
+    portrait, said = make_portrait(plan, mouth, image, source, rms, search)
     return portrait, source, said
 
 

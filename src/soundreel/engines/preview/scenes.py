@@ -11,6 +11,7 @@ from soundreel.engines.preview.drive.signals import Drive, make_drive
 from soundreel.engines.preview.look.composition import compose, nature_of
 from soundreel.engines.preview.look.vocabulary import describe, read_style
 from soundreel.engines.preview.options import PreviewOptions
+from soundreel.engines.preview.portrait.face import search_faces
 from soundreel.engines.preview.portrait.speaking import make_portrait
 from soundreel.engines.preview.session import Scene
 from soundreel.events import RunControl
@@ -32,9 +33,11 @@ def make_scene(
         look = compose(style, drive, request.seed)
         return AbstractScene(request.width, request.height, drive, look), notices
     image = load_image(request.image)
-    source = make_source(image, request.width, request.height, options.fit)
+    search = search_faces(image)
+    boxes = [face.box for face in search.faces]
+    source = make_source(image, request.width, request.height, options.fit, boxes)
     look = compose(style, drive, request.seed, source.palette)
-    portrait, said = make_portrait(plan, options.mouth, image, source, features.rms)
+    portrait, said = make_portrait(plan, options.mouth, image, source, features.rms, search)
     notices += [said] if said else []
     warps = [portrait] if portrait is not None else []
     return ImageScene(request.width, request.height, source, drive, look, warps), notices

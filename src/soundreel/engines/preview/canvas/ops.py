@@ -81,19 +81,12 @@ def to_bytes(picture: Floats) -> Rgb:
     return cast(Rgb, cv2.convertScaleAbs(picture))
 
 
-def screen(picture: Rgb, light: Rgb) -> Rgb:
-    """Light laid over a picture: brightens, never clips."""
-    room = cv2.bitwise_not(picture)
-    return cast(Rgb, cv2.add(picture, cv2.multiply(room, light, scale=1 / 255)))
-
-
-def shaded(picture: Rgb, share: Rgb) -> Rgb:
-    """The picture times share / 255."""
-    return cast(Rgb, cv2.multiply(picture, share, scale=1 / 255))
-
-
-def dimmed(picture: Rgb, light: float) -> Rgb:
-    return picture if light >= 1 else cast(Rgb, cv2.convertScaleAbs(picture, alpha=light))
+def lit(picture: Rgb, gain: Rgb, light: Rgb, full: int) -> Rgb:
+    """The picture times gain / full, and light added: both small, spread to the picture's size."""
+    size = (picture.shape[1], picture.shape[0])
+    spread = (cv2.resize(plane, size, None, 0, 0, cv2.INTER_LINEAR) for plane in (gain, light))
+    shown = cv2.multiply(picture, next(spread), picture, 1 / full)
+    return cast(Rgb, cv2.add(shown, next(spread), shown))
 
 
 def _remap(source: MatLike, x: Floats, y: Floats | None, border: int) -> MatLike:

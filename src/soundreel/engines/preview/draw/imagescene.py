@@ -1,5 +1,6 @@
-"""The picture with an image: the camera drifts in depth, beats zoom, bass ripples, highlights glow,
-and coloured light plays behind what is near."""
+"""The picture with an image: the camera looks from view to view and drifts in depth, beats zoom,
+bass draws the background apart and ripples, lamps change with the sections, and coloured light
+plays behind what is near."""
 
 from __future__ import annotations
 
@@ -11,17 +12,16 @@ import numpy as np
 from soundreel.engines.preview.canvas.grid import make_grid, working_size
 from soundreel.engines.preview.canvas.ops import (
     Floats,
-    dimmed,
+    held,
+    lit,
     moved,
     padded,
     resize,
-    resize_rgb,
-    screen,
-    shaded,
     split,
     tiled,
     to_bytes,
 )
+from soundreel.engines.preview.draw.camera import AMOUNT, Camera, Motion, Pose
 from soundreel.engines.preview.draw.layers import Particles, Rings, Waves
 from soundreel.engines.preview.draw.pictures import GLOW_STEP, FrameWarp, ImageSource
 from soundreel.engines.preview.drive.signals import Drive
@@ -34,6 +34,15 @@ COARSE = 8
 
 LIGHT_SHARE = 0.13
 """Pixels of the light to those of the frame: it is soft."""
+
+GAIN = 192
+"""What stands for light that neither dims nor brightens, in bytes."""
+
+SWING = 0.3
+"""How far the lamp swings, of the length of its direction."""
+
+DARK = 110.0
+"""A darker image, by its mean level, has little for a lamp to light: it gets light of its own."""
 
 DUST = 140
 
@@ -52,50 +61,63 @@ class ImageScene:
         drive: Drive,
         look: Composition,
         warps: Sequence[FrameWarp] = (),
+        motion: Motion = "full",
     ) -> None:
         self._size, self._source, self._drive, self._look = (width, height), source, drive, look
         self._warps = warps
+        self._camera = Camera((width, height), source, drive, look, motion)
+        self._reaction = min(look.character.reaction, 1.6) * AMOUNT[motion]
         self._pixels = padded(source.canvas)
+        self._darkness = max(0.0, 1 - float(source.canvas.mean()) / DARK)
         coarse = (max(4, width // COARSE), max(4, height // COARSE))
         self._grid = make_grid(coarse, look.centre)
+        self._middled = make_grid(coarse, (0.5, 0.5))
         self._base = _positions((width, height), coarse)
-        self._focus = np.array([width * look.centre[0], height * look.centre[1]], dtype=np.float32)
-        self._near = self._depth_at(coarse)
         self._work = working_size(width, height, LIGHT_SHARE)
-        light_grid = make_grid(self._work, look.centre)
+        light_grid = make_grid(self._work, (0.5, 0.5))
         self._still = np.zeros_like(light_grid.x)
         self._rings = Rings(light_grid, look.shapes["rings"])
         strings = make_grid(self._work, (look.centre[0], WAVES_AT))
         self._waves = Waves(strings, look.seed) if look.shapes["waves"] > 0 else None
         self._dust = Particles(light_grid, look.seed, DUST)
-        self._behind = np.clip(1.05 - 1.25 * self._depth_at(self._work), 0, 1)
         self._table = colour_table(replace(look.palette, deep="#000000"))  # no tone, no light
         noise = np.random.default_rng(9).uniform(0, 1, (*self._work[::-1], 1))
         self._dither = noise.astype(np.float32)
 
     def frame(self, i: int) -> Rgb:
-        canvas, coarse = self._source.canvas, self._where(i)
+        pose = self._camera.at(i)
+        canvas, (coarse, near) = self._source.canvas, self._where(i, pose)
         for warp in self._warps:
             canvas, coarse = warp.apply(canvas, i), warp.bend(coarse, i)
         pixels = self._pixels if canvas is self._source.canvas else padded(canvas)
         picture = moved(pixels, resize(coarse, self._size))
-        picture = shaded(picture, resize_rgb(self._shade(i), self._size))
-        light = resize_rgb(self._light(i, coarse), self._size)
-        return dimmed(screen(picture, light), float(self._drive.light[i]))
+        light = self._light(i, pose, coarse, near)
+        gain = resize(self._gain(i, pose, near), self._work)
+        gain *= 1 - light * (1 / 255)  # light laid over a picture brightens and never clips
+        dim = np.float32(self._drive.light[i])
+        return lit(picture, to_bytes(gain * (GAIN * dim)), to_bytes(light * dim), GAIN)
 
-    def _where(self, i: int) -> Floats:
-        """(h, w, 2) canvas position shown at each coarse pixel."""
-        drive, character, unit = self._drive, self._look.character, min(self._size)
-        travel = float(drive.travel[i]) * character.pace
-        reaction = min(character.reaction, 1.6)
-        zoom = 1.0 + 0.04 * float(drive.progress[i]) + 0.02 * float(drive.openness[i])
-        zoom += (0.020 * float(drive.pulse[i]) + 0.018 * float(drive.flash[i])) * reaction
-        near = (self._near - 0.35)[..., None]
-        offset = (self._base - self._focus) * (1 / np.float32(zoom) - near * np.float32(zoom - 1))
-        sway = np.array([np.sin(travel * 2.2), 0.6 * np.sin(travel * 1.7 + 1)]) * (0.028 * unit)
-        offset += near * sway.astype(np.float32)
-        offset += self._ripple(i, 0.0055 * unit * reaction)
-        return np.asarray(offset + self._focus + np.float32(self._source.margin))
+    def _where(self, i: int, pose: Pose) -> tuple[Floats, Floats]:
+        """(h, w, 2) canvas position shown at each coarse pixel, and (h, w) how near it is."""
+        drive, unit = self._drive, min(self._size)
+        cos, sin = np.cos(pose.roll) / pose.zoom, np.sin(pose.roll) / pose.zoom
+        turn = np.array([[cos, sin], [-sin, cos]], np.float32)
+        where = self._base @ turn
+        where += np.array(pose.centre, np.float32)
+        near = self._depth_at(where)
+        amount = self._reaction
+        beat = (0.036 * float(drive.pulse[i]) + 0.018 * float(drive.flash[i])) * amount
+        bass = 0.055 * float(drive.bass[i]) * amount
+        away = where - np.array(self._source.anchor, np.float32)
+        where -= (
+            away * (near * np.float32(beat) + (1 - near) * np.float32(beat * 0.5 + bass))[..., None]
+        )
+        travel = float(drive.travel[i]) * self._look.character.pace
+        sway = np.array([np.sin(travel * 2.2), 0.6 * np.sin(travel * 1.7 + 1)]) * 0.03
+        aside = (sway * amount + pose.aside) * unit
+        where += (near - 0.4)[..., None] * aside.astype(np.float32)
+        where += self._ripple(i, 0.0045 * unit * amount) * (1 - 0.85 * near)[..., None]
+        return where, near
 
     def _ripple(self, i: int, size: float) -> Floats:
         """Rings of displacement that run outwards, as deep as the bass is strong."""
@@ -104,50 +126,92 @@ class ImageScene:
         depth = wave * np.float32(size * float(drive.bass[i])) / (grid.radius + 0.25)
         return np.dstack([grid.x * depth, grid.y * depth])
 
-    def _shade(self, i: int) -> Rgb:
-        """How much of the image is lit, 0..255: what is near stays light, sound opens the rest."""
-        energy = float(self._drive.swell[i])
-        open_ = 0.50 + 0.34 * energy + 0.03 * float(self._drive.flash[i])
-        share = np.float32(open_) + 0.55 * self._near
-        share /= 1 + np.float32(0.35 - 0.2 * energy) * self._grid.radius_squared
-        grey = to_bytes(np.clip(share * 255, 0, 255))
-        return np.repeat(grey[..., None], 3, axis=2)
+    def _gain(self, i: int, pose: Pose, near: Floats) -> Floats:
+        """(h, w, 3) how much of the image is lit: the view's lamp from one side, in its colour;
+        what is near stays light, sound opens the rest."""
+        drive, grid = self._drive, self._middled
+        energy = float(drive.swell[i])
+        open_ = float(drive.openness[i])
+        share = near * np.float32(0.36)
+        share += np.float32(0.44 + 0.18 * energy + 0.14 * open_)
+        share *= 1 + (0.95 - 0.35 * open_) * self._side(i, pose)
+        share /= 1 + np.float32(0.5 - 0.35 * open_) * grid.radius_squared
+        np.clip(share, 0.1, 1.3, out=share)
+        tint = self._tint(i, pose)
+        amount = (0.75 - 0.25 * open_ - 0.45 * near)[..., None]
+        return np.asarray(share[..., None] * (1 + (tint - 1) * amount), np.float32)
 
-    def _light(self, i: int, coarse: Floats) -> Rgb:
-        """The image's own highlights and the light behind it, at working size."""
+    def _side(self, i: int, pose: Pose) -> Floats:
+        """(h, w) about -1 to 1, towards the lamp; it swings as the sound goes on."""
+        swing = float(self._drive.travel[i]) * self._look.character.pace * 2.3
+        x, y = pose.lamp[0] + SWING * np.sin(swing), pose.lamp[1] + SWING * np.sin(0.8 * swing + 1)
+        return self._middled.x * np.float32(x) + self._middled.y * np.float32(y)
+
+    def _tint(self, i: int, pose: Pose) -> Floats:
+        """(3,) colour of the lamp, of mean 1."""
+        hue = self._look.hue + pose.hue + 0.2 * float(self._drive.mids[i])
+        tone = np.full((1, 1), 0.85, np.float32)
+        colour = coloured(self._table, tone, float(hue % 1))[0, 0]
+        return np.asarray(colour / max(float(colour.mean()), 1.0), np.float32)
+
+    def _light(self, i: int, pose: Pose, coarse: Floats, near: Floats) -> Floats:
+        """The image's own highlights and the light behind it, (h, w, 3) 0..255 at working size."""
         drive, character = self._drive, self._look.character
-        amount = 0.12 + 0.32 * float(drive.glow[i]) * character.reaction
-        amount = min(0.9, (amount + 0.30 * float(drive.flash[i])) * character.bloom)
+        amount = 0.10 + 0.34 * float(drive.glow[i]) * character.reaction
+        amount = min(0.9, (amount + 0.2 * float(drive.flash[i])) * character.bloom)
         quarter = resize(coarse, (max(2, self._work[0] // 2), max(2, self._work[1] // 2)))
         glow = tiled(self._source.glow, *split(quarter * (1 / GLOW_STEP)))
-        colour = self._coloured(i) + resize(glow, self._work) * np.float32(amount)
+        glow = glow * np.float32(amount)
+        glow += resize(self._leak(i, pose), (glow.shape[1], glow.shape[0]))
+        colour = self._coloured(i, pose, near) + resize(glow, self._work)
         colour += self._dither
-        return to_bytes(np.minimum(colour, 255))
+        return np.asarray(np.minimum(colour, 255), np.float32)
 
-    def _coloured(self, i: int) -> Floats:
+    def _leak(self, i: int, pose: Pose) -> Floats:
+        """(h, w, 3) the lamp's own light, as it falls into the lens: beats and loud sounds."""
+        drive = self._drive
+        amount = self._darkness * (0.5 + 0.5 * float(drive.openness[i]))
+        amount += 0.10 * float(drive.openness[i]) + 0.15 * float(drive.energy[i])
+        amount += 0.45 * float(drive.pulse[i])
+        fall = np.clip(self._side(i, pose) + 0.15 * self._darkness, 0, None)
+        fall *= fall
+        fall *= np.float32(150 * amount * self._reaction)
+        return np.asarray(fall[..., None] * self._tint(i, pose), np.float32)
+
+    def _coloured(self, i: int, pose: Pose, near: Floats) -> Floats:
         drive, look = self._drive, self._look
-        tone = self._rings.draw(self._still, drive, i) * self._behind
+        behind = resize(np.clip(1.05 - 1.25 * near, 0, 1), self._work)
+        tone = self._rings.draw(self._still, drive, i, self._seen(pose)) * behind
         if self._waves is not None:
             tone += self._waves.draw(drive, i) * 1.5
         tone += self._dust.draw(drive, i, look.character.pace)
-        tone *= np.float32(0.6 * look.character.light)
-        hue = 0.5 * float(drive.progress[i]) + 0.3 * float(drive.tone[i]) + look.hue
+        tone *= np.float32(0.7 * look.character.light)
+        hue = 0.5 * float(drive.progress[i]) + 0.3 * float(drive.tone[i]) + look.hue + pose.hue
         return coloured(self._table, tone, float(hue % 1))
 
-    def _depth_at(self, size: tuple[int, int]) -> Floats:
-        """The source's depth inside the frame."""
-        canvas, margin = self._source.canvas.shape[:2], self._source.margin
+    def _seen(self, pose: Pose) -> tuple[float, float]:
+        """Where the anchor is in the frame, in units of the smaller side from its middle."""
+        unit = min(self._size) / pose.zoom
+        x, y = self._source.anchor
+        return (x - pose.centre[0]) / unit, (y - pose.centre[1]) / unit
+
+    def _depth_at(self, where: Floats) -> Floats:
+        """(h, w) nearness at canvas positions."""
         rows, columns = self._source.depth.shape
-        y0, x0 = margin / canvas[0] * rows, margin / canvas[1] * columns
-        ys = np.linspace(y0, rows - 1 - y0, size[1], dtype=np.float32)
-        xs = np.linspace(x0, columns - 1 - x0, size[0], dtype=np.float32)
-        return tiled(self._source.depth, *np.meshgrid(xs, ys))
+        height, width = self._source.canvas.shape[:2]
+        x, y = split(where)
+        return held(
+            self._source.depth,
+            (x + 0.5) * np.float32(columns / width) - 0.5,
+            (y + 0.5) * np.float32(rows / height) - 0.5,
+        )
 
 
 def _positions(frame: tuple[int, int], coarse: tuple[int, int]) -> Floats:
-    """(h, w, 2) frame position of every coarse pixel's centre, as resizing counts."""
+    """(h, w, 2) frame position of every coarse pixel's centre from the frame's own, as resizing
+    counts."""
     x, y = (
-        (np.arange(few, dtype=np.float32) + 0.5) * np.float32(many / few) - 0.5
+        (np.arange(few, dtype=np.float32) + 0.5) * np.float32(many / few) - 0.5 - (many - 1) / 2
         for many, few in zip(frame, coarse, strict=True)
     )
     return np.dstack(np.meshgrid(x, y)).astype(np.float32)

@@ -33,15 +33,27 @@ class Rings:
         self._places = grid.radius * np.float32(self._samples)
         self._zeros = np.zeros_like(grid.radius)
 
-    def draw(self, wobble: Floats, drive: Drive, i: int) -> Floats:
+    def draw(
+        self, wobble: Floats, drive: Drive, i: int, centre: tuple[float, float] | None = None
+    ) -> Floats:
+        """centre: where the rings lie, on the grid; its focus if nothing is said."""
         profile = self._orb(drive, i) * np.float32(0.45 + 0.55 * self._weight)
         if self._weight > 0:
             profile += self._fronts(drive, i) * np.float32(0.3 + 0.7 * self._weight)
             profile += self._bands(drive, i) * np.float32(self._weight)
         bend = 0.022 + 0.022 * float(drive.bass[i])
         where = wobble * np.float32(bend * self._samples)
-        where += self._places
+        where += self._places if centre is None else self._around(centre)
         return held(profile[None], where, self._zeros)
+
+    def _around(self, centre: tuple[float, float]) -> Floats:
+        x, y = self._grid.x - np.float32(centre[0]), self._grid.y - np.float32(centre[1])
+        x *= x
+        y *= y
+        x += y
+        np.sqrt(x, out=x)
+        x *= np.float32(self._samples)
+        return x
 
     def _orb(self, drive: Drive, i: int) -> Floats:
         size = 0.07 + 0.05 * drive.bass[i] ** 2 + 0.02 * drive.pulse[i] + 0.03 * drive.swell[i]

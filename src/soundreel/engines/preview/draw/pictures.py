@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.ops import Floats, blur, resize, resize_rgb, shrink, to_bytes
+from soundreel.engines.preview.draw.depth import Box, guess_depth
 from soundreel.engines.preview.drive.curves import smoothstep
 from soundreel.engines.preview.look.palettes import (
     Palette,
@@ -32,23 +33,23 @@ ALIKE = 1.12
 FACE_HEIGHT = 0.38
 """Where a tall image is cut, more goes below than above: faces are in the upper part."""
 
-DEPTH_STEP, GLOW_STEP = 16, 4
-"""Canvas pixels to one of `depth` and of `glow`."""
-
-Box = tuple[float, float, float, float]
-"""x, y, width, height."""
+GLOW_STEP = 4
+"""Canvas pixels to one of `glow`."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
     """canvas: (H, W, 3), the frame and a margin all round. image_box: where the whole image lies on
     the canvas, in pixels; it may reach beyond. depth: 0 far to 1 near, DEPTH_STEP times smaller.
+    anchor: what there is to see, a place on the canvas. faces: boxes on it, largest first.
     glow: highlights of the canvas, spread, sRGB 0..255, GLOW_STEP times smaller."""
 
     canvas: Rgb
     margin: int
     image_box: Box
     depth: Floats
+    anchor: tuple[float, float]
+    faces: tuple[Box, ...]
     glow: Floats
     palette: Palette
 
@@ -66,15 +67,22 @@ class FrameWarp(Protocol):
         ...
 
 
-def make_source(image: Rgb, width: int, height: int, fit: str) -> ImageSource:
+def make_source(
+    image: Rgb, width: int, height: int, fit: str, faces: Sequence[Box] = ()
+) -> ImageSource:
     """fit: "crop" fills the frame, "blur" shows the whole image on a blurred surround."""
     margin = max(2, round(MARGIN * min(width, height)))
     size = (width + 2 * margin, height + 2 * margin)
     alike = (image.shape[1] / image.shape[0]) / (width / height)
     filled = fit == "crop" or 1 / ALIKE < alike < ALIKE
     canvas, box = _fill(image, size) if filled else _surround(image, size, margin)
+    scale = box[2] / image.shape[1]
+    placed = tuple(
+        (box[0] + x * scale, box[1] + y * scale, w * scale, h * scale) for x, y, w, h in faces
+    )
+    depth = guess_depth(canvas, box, placed)
     return ImageSource(
-        canvas, margin, box, _depth(canvas, box), _glow(canvas), image_palette(image)
+        canvas, margin, box, depth.near, depth.anchor, placed, _glow(canvas), image_palette(image)
     )
 
 
@@ -196,23 +204,6 @@ def _feathered(front: tuple[int, int], size: tuple[int, int]) -> Floats:
 def _edge(count: int, feather: float) -> NDArray[np.floating]:
     places = np.arange(count) + 0.5
     return smoothstep(np.minimum(places, count - places) / min(max(feather, 1.0), count / 3 + 1))
-
-
-def _depth(canvas: Rgb, box: Box) -> Floats:
-    """A guess that serves parallax: what is central, low in the image and in focus is near."""
-    height, width = canvas.shape[:2]
-    small = (max(4, width // DEPTH_STEP), max(4, height // DEPTH_STEP))
-    grey = cv2.cvtColor(canvas, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    sharp = shrink(np.abs(cv2.Laplacian(grey, cv2.CV_32F, ksize=3)), small)
-    sharp = blur(sharp, min(small) * 0.08)
-    sharp /= max(float(sharp.max()), 1e-6)
-    x = (np.arange(small[0]) + 0.5) / small[0] * width
-    y = (np.arange(small[1]) + 0.5) / small[1] * height
-    dx = (x - box[0] - box[2] / 2) / (box[2] / 2)
-    dy = (y - box[1] - box[3] * 0.6) / (box[3] / 2)
-    centre = np.exp(-(dx[None, :] ** 2 * 1.6 + dy[:, None] ** 2 * 0.9))
-    depth = blur((0.75 * centre + 0.25 * np.sqrt(sharp)).astype(np.float32), min(small) * 0.05)
-    return np.asarray(depth / max(float(depth.max()), 1e-6), dtype=np.float32)
 
 
 def _glow(canvas: Rgb) -> Floats:

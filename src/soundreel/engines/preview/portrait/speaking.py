@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,8 +10,8 @@ from soundreel.engines.preview.draw.pictures import ImageSource
 from soundreel.engines.preview.portrait.eyes import Eyes, blinks
 from soundreel.engines.preview.portrait.face import (
     Face,
+    Search,
     face_in_box,
-    find_faces,
     require_box,
 )
 from soundreel.engines.preview.portrait.lips import read_lips
@@ -54,7 +52,12 @@ class Portrait:
 
 
 def make_portrait(
-    plan: Plan, mouth: str, image: Rgb, source: ImageSource, rms: NDArray[np.float32]
+    plan: Plan,
+    mouth: str,
+    image: Rgb,
+    source: ImageSource,
+    rms: NDArray[np.float32],
+    search: Search,
 ) -> tuple[Portrait | None, str]:
     """The face that moves, and one sentence for the user (empty with mouth "off").
 
@@ -63,7 +66,8 @@ def make_portrait(
     """
     if mouth == "off":
         return None, ""
-    face, problem = _choose_face(mouth, image, source, min(plan.request.width, plan.request.height))
+    side = min(plan.request.width, plan.request.height)
+    face, problem = _choose_face(mouth, image, source, search, side)
     if face is None:
         return None, problem
     try:
@@ -80,18 +84,13 @@ def make_portrait(
 
 
 def _choose_face(
-    mouth: str, image: Rgb, source: ImageSource, frame_side: int
+    mouth: str, image: Rgb, source: ImageSource, search: Search, frame_side: int
 ) -> tuple[Face | None, str]:
     """The face on the canvas, or why there is none."""
     box = None if mouth == "auto" else require_box(mouth, image)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # old spellings in the finder's own code
-            faces = find_faces(image)
-    except ImportError as err:
-        if box is None:
-            return None, f"no mouth: the face finder cannot run here ({err})"
-        faces = []
+    faces = search.faces
+    if box is None and search.problem:
+        return None, f"no mouth: the face finder cannot run here ({search.problem})"
     if box is None and not faces:
         return None, f"no face found in the image: no mouth (mark one: {mention(mouth='x,y,w,h')})"
     face = face_in_box(box, faces) if box is not None else faces[0]
