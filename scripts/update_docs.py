@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[1]
 _BLOCK = re.compile(
     r"(<!-- program: (?P<command>soundreel[^\n]*?) -->\n)(.*?)(<!-- end program -->)", re.DOTALL
 )
-_PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "100", "TERMINAL_WIDTH": "100"}
+_PLAIN = {"NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "80", "TERMINAL_WIDTH": "80"}
 
 
 def main() -> int:
@@ -52,8 +52,7 @@ def output_of(command: str) -> str:
         check=True,
         env={**os.environ, **_PLAIN},
     )
-    shown = run.stdout.replace("Usage: -c ", "Usage: soundreel ")
-    lines = [line.rstrip() for line in shown.splitlines()]
+    lines = [line.rstrip() for line in run.stdout.splitlines()]
     return "\n".join(lines).strip("\n") + "\n"
 
 

@@ -69,7 +69,7 @@ def generate(
     control: receives progress events and can cancel from another thread.
     Raises a SoundreelError (see errors.py), or Cancelled.
     """
-    settings, control = settings or load_settings({}), control or RunControl()
+    settings, control = settings or load_settings(), control or RunControl()
     request = with_container(request)
     if settings.timeout is not None:
         control.stop_after(settings.timeout)
@@ -152,7 +152,7 @@ def plan(
 ) -> tuple[Plan, Estimate]:
     """The plan that `generate` would follow, and what it would cost. Renders and writes nothing;
     of a named engine's weights or server none need be there."""
-    settings, control = settings or load_settings({}), control or RunControl()
+    settings, control = settings or load_settings(), control or RunControl()
     request = with_container(request)
     info = check_inputs(request, control)
     if request.engine == "auto":
@@ -186,8 +186,12 @@ def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str,
 
 
 def _job_key(request: Request, settings: Settings) -> str:
+    """Sound and image count by name and content, wherever they lie: a pipe's lie elsewhere in
+    every run."""
     place = (request.output or settings.output_dir).absolute()
-    return digest_of([replace(request, output=place), hash_inputs(request)])[:20]
+    image = None if request.image is None else request.image.name
+    named = replace(request, output=place, audio=request.audio.name, image=image)
+    return digest_of([named, hash_inputs(request)])[:20]
 
 
 def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) -> bool:

@@ -109,17 +109,18 @@ def default_config_path() -> Path:
 
 
 def load_settings(
-    flags: Mapping[str, object],
+    flags: Mapping[str, object] | None = None,
     config: Path | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Settings:
-    """Merge the sources; a flag of None was not given. Raises InputError naming the bad value."""
+    """The settings of this machine: of the config file, the environment, and `flags`, by the names
+    of Settings, where not None. Raises InputError naming the bad value."""
     values = {key: value for key, value in read_config(config).items() if key != OPTIONS_TABLE}
     for field in Settings.model_fields:
         text = environ.get(ENV_PREFIX + field.upper())
         if text:
             values[field] = text.split(os.pathsep) if field == "models_dir" else text
-    values.update({key: value for key, value in flags.items() if value is not None})
+    values.update({key: value for key, value in (flags or {}).items() if value is not None})
     try:
         return Settings.model_validate(values)
     except ValidationError as err:

@@ -20,6 +20,7 @@ from soundreel.config import Settings
 from soundreel.engines.base import Engine, Ready, Recalling, parse_options
 from soundreel.errors import Cancelled, EngineUnavailable, InputError, SoundreelError, mention
 from soundreel.events import Notice, RunControl
+from soundreel.installation import install_command
 from soundreel.timeline.sizes import for_engine
 from soundreel.types import Check, Request
 
@@ -40,6 +41,10 @@ _BUILT_IN: Mapping[str, tuple[str, str]] = {
         "soundreel.engines.preview.options:PreviewOptions",
     ),
 }
+
+
+_EXTRAS = ("wan",)
+"""Engines whose packages an extra brings."""
 
 
 def engine_names() -> tuple[str, ...]:
@@ -190,7 +195,7 @@ def _engine_class(name: str) -> object:
         except ImportError as err:
             raise EngineUnavailable(
                 f"engine {name} cannot be imported: {err}",
-                hint=f"install what it needs: pip install 'soundreel[{name}]'",
+                hint=f"install what it needs: {install_command(name if name in _EXTRAS else '')}",
             ) from err
     with _blamed(name, "cannot be imported"):
         return cast(object, _plugins()[name].load())

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import InitVar, dataclass, field, fields, replace
+from dataclasses import Field, InitVar, dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
 
 from soundreel.errors import InputError, mention
+from soundreel.options.given import AnyPath, Given, Rate, Time, given, reading_dataclass
 from soundreel.options.table import (
     MIN_SIDE,
     read_engine_options,
@@ -77,7 +78,7 @@ class Encoding:
     crf: int | None = None
     preset: str = "veryfast"
     audio_codec: str = "aac"
-    audio_bitrate: int | None = None
+    audio_bitrate: Given[int | str | None, int | None] = given(None)
     codec: str | None = None
     container: str | None = None
     encoder: str = "cpu"
@@ -94,7 +95,7 @@ class Encoding:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@reading_dataclass
 class Request:
     """What one person asks for. The same request gives the same video (with a seed >= 0).
 
@@ -111,31 +112,35 @@ class Request:
     options: options of the engine, by name; None values are left out.
     tag: short word in the file name.
     output: the file to write; None makes a name in the output folder.
-    Names of files may be given as str, times and rates as int, float or str: 10.1 is 101/10.
+    Names of files may be given as str, times and rates as int, float or str: 10.1 is 101/10, and a
+    time may be a clock's, "1:30.5". They read as Path and Fraction.
     Every value is read by its row in `options.table`; raises InputError naming the first wrong one.
     """
 
-    audio: Path
-    image: Path | None = None
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    audio: Given[AnyPath, Path]
+    image: Given[AnyPath | None, Path | None] = given(None)
     prompt: str = DEFAULT_PROMPT
     negative_prompt: str = DEFAULT_NEGATIVE_PROMPT
-    start: Fraction = Fraction(0)
-    duration: Fraction | None = None
+    start: Given[Time, Fraction] = given(Fraction(0))
+    duration: Given[Time | None, Fraction | None] = given(None)
     num_frames: int | None = None
     width: int = 832
     height: int = 1216
-    size: InitVar[object] = None
+    size: InitVar[str | tuple[int, int] | None] = None
     render_size: tuple[int, int] | None = None
     fit_output: str = "crop"
     draft: bool = False
-    fps: Fraction | None = None
+    fps: Given[Rate | None, Fraction | None] = given(None)
     interpolate: str = "auto"
     seed: int = -1
     engine: str = "auto"
     options: Mapping[str, object] = field(default_factory=dict)
     encoding: Encoding = Encoding()
     tag: str = "s2v"
-    output: Path | None = None
+    output: Given[AnyPath | None, Path | None] = given(None)
     allow_truncated: bool = False
     track: int | None = None
 

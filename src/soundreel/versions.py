@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import PackageNotFoundError, version
 
+from soundreel.installation import __version__
 from soundreel.types import Plan
 from soundreel.video.writer import encoder_identity
 
@@ -17,16 +18,9 @@ _PACKAGES = (
 """What a bug report tells the versions of."""
 
 
-def soundreel_version() -> str:
-    try:
-        return version("soundreel")
-    except PackageNotFoundError:  # run from a source tree that was never installed
-        return "0+unknown"
-
-
 def versions(plan: Plan) -> dict[str, str]:
     """Our own, the encoder's with its options, and OpenCV's where it makes pictures in between."""
-    found = {"soundreel": soundreel_version(), "encoder": encoder_identity(plan.request.encoding)}
+    found = {"soundreel": __version__, "encoder": encoder_identity(plan.request.encoding)}
     if plan.interpolation.method != "none" and not plan.interpolation.by_engine:
         found["opencv"] = version("opencv-python-headless")
     return found

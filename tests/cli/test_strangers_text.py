@@ -114,7 +114,7 @@ def test_a_fault_of_ours_shows_no_secret(
         except ValueError as err:
             raise ZeroDivisionError(EVIL) from err
 
-    monkeypatch.setattr("soundreel.cli.commands.probe._probe_facts", fail)
+    monkeypatch.setattr("soundreel.finished.inspection.probe", fail)
     assert run(["probe", "x"]) == 1
     shown = capsys.readouterr().err
     assert "unexpected ZeroDivisionError" in shown

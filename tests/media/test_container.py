@@ -83,15 +83,15 @@ def test_no_format_on_the_list_is_a_device_or_reads_by_name() -> None:
     ("name", "advice"),
     [
         ("-", "standard input is not read"),
-        ("https://example.org/a.mp3", "addresses are not fetched"),
-        ("rtmp://example.org/live", "addresses are not fetched"),
+        ("https://example.org/a.mp3", "is an address: download the sound first"),
+        ("rtmp://example.org/live", "is an address: download the sound first"),
         ("missing.wav", "check the name"),
     ],
 )
 def test_what_is_no_file_gets_advice_that_fits(name: str, advice: str) -> None:
     with pytest.raises(InputError) as caught:
         probe(Path(name))
-    assert advice in caught.value.hint
+    assert advice in caught.value.message + caught.value.hint
 
 
 def test_a_failure_inside_is_raised_as_the_caller_asked(tmp_path: Path) -> None:

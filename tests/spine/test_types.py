@@ -11,7 +11,7 @@ from soundreel import Request, SoundreelError
 
 
 def test_a_request_takes_plain_names_and_numbers_exactly() -> None:
-    request = Request(audio="a.wav", image="b.png", start=1, duration=10.1, fps="30000/1001")  # type: ignore[arg-type]
+    request = Request(audio="a.wav", image="b.png", start=1, duration=10.1, fps="30000/1001")
     assert request.audio == Path("a.wav")
     assert request.image == Path("b.png")
     assert request.start == 1

@@ -20,7 +20,7 @@ from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import InputError, WorkError
 from soundreel.events import Event, Notice, RunControl
-from soundreel.replay import replay_request, with_form
+from soundreel.finished.replay import replay_request, with_form
 from soundreel.types import Encoding, Request, with_values
 from soundreel.video import mux
 from soundreel.video.animated.strip import delay, stamp

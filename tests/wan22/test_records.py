@@ -20,8 +20,8 @@ from soundreel.engines.wan.options import WanOptions, parse_options
 from soundreel.engines.wan22 import Lora, Sampling
 from soundreel.errors import InputError
 from soundreel.events import RunControl
+from soundreel.finished.replay import replay_request
 from soundreel.registry import fit_options
-from soundreel.replay import replay_request
 from soundreel.types import Request
 
 OLD = Path(__file__).parents[1] / "data" / "records_0_1_0"

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import os
+import re
 import sys
 import traceback
+from collections.abc import Iterable
 from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from soundreel.cli.commands.doctor import doctor, engines
 from soundreel.cli.commands.make import generate, plan
 from soundreel.cli.commands.models import app as models_app
 from soundreel.cli.commands.probe import probe
+from soundreel.cli.flags.help import HelpfulCommand, HelpfulGroup
 from soundreel.cli.terminal.report import error_json
-from soundreel.cli.terminal.say import say, say_error, say_json
+from soundreel.cli.terminal.say import say, say_error, say_failure, say_json
 from soundreel.errors import Cancelled, InputError, SoundreelError, WorkError
+from soundreel.installation import __version__
 from soundreel.safe.secrets import keep_environment_secret
 from soundreel.safe.text import harmless
 
 
-class _Group(TyperGroup):
+class _Group(HelpfulGroup):
     """`soundreel AUDIO` is `soundreel generate AUDIO`."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -32,24 +36,37 @@ class _Group(TyperGroup):
             *(name for p in self.params for name in (*p.opts, *p.secondary_opts)),
         }
         if args and args[0] not in own and args[0] not in ctx.help_option_names:
+            _refuse_misspelt(args[0], self.commands)
             args = ["generate", *args]
         return super().parse_args(ctx, args)
+
+
+def _refuse_misspelt(word: str, commands: Iterable[str]) -> None:
+    """A bare word that is no file is a command misspelt. Raises InputError."""
+    if not re.fullmatch(r"[A-Za-z_]+", word) or os.path.lexists(word):
+        return
+    near = difflib.get_close_matches(word.lower(), commands, n=1)
+    raise InputError(
+        f"{word!r} is neither a file nor a command",
+        hint=f"did you mean: soundreel {near[0]}"
+        if near
+        else f"commands: {', '.join(commands)}; a sound is given by its file's name",
+    )
 
 
 app = typer.Typer(
     cls=_Group,
     no_args_is_help=True,
-    rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    help="Sound in, synchronised video out. [bold]soundreel AUDIO[/bold] makes a video of it.",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Sound in, synchronised video out. Stopped? Run the same command again: it goes on "
+    "where it was.",
 )
 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from soundreel.versions import soundreel_version
-
-        say(f"soundreel {soundreel_version()}")
+        say(f"soundreel {__version__}")
         raise typer.Exit
 
 
@@ -58,7 +75,10 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version."
+            *("-V", "--version"),
+            callback=_print_version,
+            is_eager=True,
+            help="Print the version.",
         ),
     ] = False,
 ) -> None:
@@ -70,11 +90,8 @@ _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _HELP_HINT = "see soundreel --help"
 _LONGEST_TRACE = 10_000
 
-app.command()(generate)
-app.command()(plan)
-app.command()(probe)
-app.command()(doctor)
-app.command()(engines)
+for command in (generate, plan, probe, doctor, engines):
+    app.command(cls=HelpfulCommand)(command)
 app.add_typer(models_app, name="models")
 
 
@@ -94,7 +111,7 @@ def run(args: list[str]) -> int:
         # Typer shows a usage error in a box; as a document, and where words in it could act on the
         # terminal, it is ours to print.
         plain = not as_json and all(harmless(word) == word for word in args)
-        return _ended(app(args, standalone_mode=plain))
+        return _ended(app(args, standalone_mode=plain, prog_name="soundreel"))
     except SystemExit as end:
         return _ended(end.code)
     except _USAGE_ERROR as err:
@@ -135,6 +152,4 @@ def _show_error(error: SoundreelError, *, as_json: bool) -> None:
     if as_json:
         say_json({"error": error_json(error)})
         return
-    say_error(f"error: {error.message}")
-    if error.hint:
-        say_error(f"  hint: {error.hint}")
+    say_failure(error)

@@ -4,6 +4,7 @@ whatever is wrong with the file becomes one of our errors here."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,9 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": ",".join(sorted(WI
 _LENIENT_TAGS: dict[str, Any] = (
     {"metadata_errors": "surrogateescape"} if int(av.__version__.partition(".")[0]) < 19 else {}
 )
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+]+):/+(.*)", re.IGNORECASE)
+"""A path has lost one of the two slashes."""
 
 _LISTS = (b"#extm3u", b"ffconcat", b"<mpd", b"<?xml", b"v=0", b"[playlist]")
 """How text begins that names other files."""
@@ -69,6 +73,11 @@ def check_file(path: Path, error: type[SoundreelError] = InputError, hint: str =
         with path.open("rb") as file:
             empty = not file.read(1)
     except FileNotFoundError as err:
+        if address := _ADDRESS.match(str(path)):
+            raise error(
+                f"{address[1]}://{address[2]} is an address: download the sound first, then give "
+                "its file"
+            ) from err
         raise error(f"no such file: {path}", hint=hint or _where_else(path)) from err
     except (OSError, ValueError) as err:
         raise error(
@@ -125,8 +134,6 @@ def _where_else(path: Path) -> str:
     text = str(path)
     if text == "-":
         return "standard input is not read: save the sound to a file, and give its name"
-    if "://" in text or text.lower().startswith(("http:/", "https:/", "ftp:/", "rtmp:/", "rtsp:/")):
-        return "addresses are not fetched: download the sound, and give the file's name"
     return "check the name; quote it if it contains spaces"
 
 

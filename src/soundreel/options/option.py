@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -42,6 +42,13 @@ class Option:
     def key(self) -> str:
         """Its name as a key: the classic one."""
         return self.names[0]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The values that it knows by name, for completion: of its kind, or in its metavar."""
+        if get_origin(self.kind) is Literal:
+            return get_args(self.kind)
+        return tuple(word for word in self.metavar.split("|") if word.islower())
 
     def read(self, value: object) -> object:
         """The value as its kind has it. Raises InputError."""

@@ -18,8 +18,8 @@ from soundreel.errors import InputError, mention
 from soundreel.options import sizes, texts
 from soundreel.options.option import Option
 
-SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "File", "Run"
-"""Panels of the help text."""
+SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "Output", "Run"
+"""Panels of the help text, in their order."""
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 _SIDE_RULE = f"an even number from {MIN_SIDE} to {MAX_SIDE}"
@@ -167,9 +167,9 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Pictures a second of the output.",
     ),
     Option(
-        "interpolate", names=("interpolate",), panel=PICTURE, metavar="METHOD",
+        "interpolate", names=("interpolate",), panel=PICTURE, metavar="auto|none|flow|film",
         default="auto", kind=_Word, rule="name a method, such as flow",
-        help=f"How a model's rate becomes {mention('fps')}: auto, none, flow (any rate), film.",
+        help=f"How a model's rate becomes {mention('fps')}; flow makes any rate.",
     ),
     Option(
         "engine", names=("engine", "e"), panel=RUN, metavar="auto|wan|comfyui|preview",
@@ -224,8 +224,8 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Short word in the file name.",
     ),
     Option(
-        "output", names=("output", "o"), panel=FILE, metavar="FILE", kind=_Name, optional=True,
-        rule="the name of a file", help="The video to write.",
+        "output", names=("output", "o"), panel=FILE, metavar="FILE|DIR/", kind=_Name, optional=True,
+        rule="the name of a file", help="The video to write, or the folder that it goes to.",
     ),
 )  # fmt: skip
 

@@ -1,13 +1,17 @@
-"""`soundreel AUDIO` and `soundreel plan AUDIO`: a video of a sound, and what it would take."""
+"""`soundreel AUDIO...` and `soundreel plan AUDIO`: videos of sounds, and what one would take."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from soundreel.cli.flags.arguments import (
     Audio,
+    Audios,
     ConfigFile,
     Gpu,
     JsonFlag,
@@ -18,21 +22,38 @@ from soundreel.cli.flags.arguments import (
     make_settings,
     request_command,
 )
+from soundreel.cli.flags.sounds import require_folder, sound_files, with_folder
 from soundreel.cli.terminal.logfile import LogFile
-from soundreel.cli.terminal.report import plan_json, plan_report, result_json, result_summary
-from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.cli.terminal.report import (
+    error_json,
+    plan_json,
+    plan_report,
+    result_json,
+    result_summary,
+)
+from soundreel.cli.terminal.say import name, say, say_error, say_failure, say_json
 from soundreel.cli.terminal.stopping import stop_on_signals
-from soundreel.events import RunControl
+from soundreel.errors import SoundreelError
+from soundreel.events import Notice, RunControl
+from soundreel.options.table import FILE, RUN
+from soundreel.types import Request, Result
+
+SOME_FAILED = 5
+"""Exit code where of several sounds at least one got no video."""
 
 
 @request_command
 def generate(
-    audio: Audio = None,
+    audio: Audios = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output.")
+        bool,
+        typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=FILE),
     ] = False,
     keep_job: Annotated[
-        bool, typer.Option("--keep-job", help="Keep the work folder of the finished job.")
+        bool,
+        typer.Option(
+            "--keep-job", help="Keep the work folder of the finished job.", rich_help_panel=RUN
+        ),
     ] = False,
     config: ConfigFile = None,
     as_json: JsonFlag = False,
@@ -41,27 +62,88 @@ def generate(
     log_file: LogPath = None,
     **given: Any,
 ) -> None:
-    """Make a video of a sound. Run the same command again after a stop: it goes on where it was."""
+    """Make a video of a sound, or one of each of several. Run the same command again after a stop:
+    it goes on where it was."""
     from soundreel import api
+
+    given = with_folder(given)
+    with sound_files(audio or []) as sounds, LogFile(log_file) as log:
+        require_folder(given, sounds, replay)
+        settings = make_settings(given, config)
+        log.write("settings", repr(settings))
+        named: list[Path | None] = [*sounds] or [None]
+        requests = [make_request(sound, given, config, replay) for sound in named]
+        make = partial(
+            _watched,
+            partial(api.generate, settings=settings, overwrite=overwrite, keep_job=keep_job),
+            log,
+            silent=quiet or as_json,
+        )
+        tell = _tell_quietly if quiet else _tell
+        if len(requests) > 1:
+            _make_each(requests, make, None if as_json else tell)
+        elif as_json:
+            say_json(result_json(make(requests[0])))
+        else:
+            tell(make(requests[0]))
+
+
+def _make_each(
+    requests: list[Request],
+    make: Callable[..., Result],
+    tell: Callable[[Result], None] | None,
+) -> None:
+    """One job after the other; one that fails does not stop the rest, and shows in the exit code.
+    tell: None collects one JSON document."""
+    documents: list[dict[str, object]] = []
+    failed: list[Request] = []
+    for number, request in enumerate(requests, 1):
+        try:
+            result = make(request, f"{number} of {len(requests)}: {request.audio.name}")
+        except SoundreelError as err:
+            failed.append(request)
+            documents.append({"audio": str(request.audio), "error": error_json(err)})
+            if tell is not None:
+                say_failure(err)
+        else:
+            documents.append({"audio": str(request.audio), **result_json(result)})
+            if tell is not None:
+                tell(result)
+    if tell is None:
+        say_json({"results": documents, "failed": len(failed)})
+    elif failed:
+        names = ", ".join(name(request.audio.name) for request in failed)
+        say_error(f"{len(failed)} of {len(requests)} sounds got no video: {names}")
+    if failed:
+        raise typer.Exit(SOME_FAILED)
+
+
+def _watched(
+    generate: Callable[..., Result],
+    log: LogFile,
+    request: Request,
+    title: str = "",
+    *,
+    silent: bool,
+) -> Result:
+    """A job with its progress on the terminal, which Ctrl-C stops."""
     from soundreel.cli.terminal.progress import make_reporter
 
-    silent = quiet or as_json
-    with make_reporter(quiet=silent) as reporter, LogFile(log_file, reporter.handle) as log:
+    with make_reporter(quiet=silent) as reporter:
+        log.tell = reporter.handle
         control = RunControl(log.handle)
+        if title:
+            control.emit(Notice(title))
         with stop_on_signals(control):
-            settings = make_settings(given, config)
-            log.write("settings", repr(settings))
-            result = api.generate(
-                make_request(audio, given, config, replay),
-                settings,
-                control=control,
-                overwrite=overwrite,
-                keep_job=keep_job,
-            )
-    if as_json:
-        say_json(result_json(result))
-    else:
-        say(name(result.path) if quiet else result_summary(result))
+            return generate(request, control=control)
+
+
+def _tell(result: Result) -> None:
+    say(result_summary(result))
+
+
+def _tell_quietly(result: Result) -> None:
+    say(name(result.path))
 
 
 @request_command
@@ -78,9 +160,13 @@ def plan(
     from soundreel import api
     from soundreel.cli.terminal.progress import make_reporter
 
-    with make_reporter(quiet=quiet or as_json) as reporter:
+    given = with_folder(given)
+    with (
+        sound_files([] if audio is None else [audio]) as sounds,
+        make_reporter(quiet=quiet or as_json) as reporter,
+    ):
         made, estimate = api.plan(
-            make_request(audio, given, config, replay),
+            make_request(next(iter(sounds), None), given, config, replay),
             make_settings(given, config, gpu=gpu),
             RunControl(reporter.handle),
         )

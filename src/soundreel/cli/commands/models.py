@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from soundreel.cli.flags.arguments import ConfigFile, JsonFlag, ModelsDir, make_settings
+from soundreel.cli.flags.help import HelpfulCommand, HelpfulGroup
 from soundreel.cli.terminal.say import name, say, say_json
 from soundreel.errors import InputError, WorkError
 from soundreel.safe.text import shown
@@ -16,7 +17,9 @@ from soundreel.safe.text import shown
 if TYPE_CHECKING:
     from soundreel.engines.wan.files.lookup import Found, WeightSet
 
-app = typer.Typer(help="Show, fetch and check the weight files of the wan engine.")
+app = typer.Typer(
+    cls=HelpfulGroup, help="Show, fetch and check the weight files of the wan engine."
+)
 
 
 @app.callback(invoke_without_command=True)
@@ -35,7 +38,7 @@ def _default(
         )
 
 
-@app.command("list")
+@app.command("list", cls=HelpfulCommand)
 def show(
     models_dir: ModelsDir = None, config: ConfigFile = None, as_json: JsonFlag = False
 ) -> None:
@@ -57,7 +60,7 @@ def show(
         say(f"  {name(place.folder)} ({place.origin})")
 
 
-@app.command()
+@app.command(cls=HelpfulCommand)
 def pull(
     which: Annotated[
         str | None,
@@ -95,7 +98,7 @@ def pull(
         say(f"tell soundreel of this folder: --models-dir {name(to)}, or models_dir in its config")
 
 
-@app.command()
+@app.command(cls=HelpfulCommand)
 def verify(
     models_dir: ModelsDir = None, config: ConfigFile = None, as_json: JsonFlag = False
 ) -> None:

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from soundreel.cli.flags.arguments import JsonFlag, QuietFlag
+from soundreel.cli.terminal.report import count, length
 from soundreel.cli.terminal.say import name, say, say_json
-from soundreel.errors import InputError, SoundreelError
+from soundreel.timeline.grid import format_seconds
+from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
+
+if TYPE_CHECKING:
+    from soundreel.audio.load import AudioInfo
+    from soundreel.finished.inspection import FileFacts
+    from soundreel.video.reader import VideoInfo
+
+_OURS = {"prompt": DEFAULT_PROMPT, "negative_prompt": DEFAULT_NEGATIVE_PROMPT}
+"""Words that nobody typed."""
 
 
 def probe(
@@ -19,65 +30,75 @@ def probe(
     quiet: QuietFlag = False,  # noqa: ARG001  (all commands take it; this one prints its answer)
 ) -> None:
     """Show what a sound or video file holds, and what soundreel wrote into it."""
-    facts = _probe_facts(file)
+    from soundreel.finished.inspection import probe as look
+
+    facts = look(file)
     if as_json:
-        say_json(facts)
+        say_json(_document(facts))
         return
-    for kind, values in facts.items():
-        if isinstance(values, dict):
-            told = ", ".join(f"{key} {value}" for key, value in values.items() if value != "")
-            say(f"{kind}: {name(told)}")
-        elif isinstance(values, list):
-            say(f"{kind}:")
-            for value in values:
-                say(f"  {name(value)}")
-        else:
-            say(f"{kind}: {name(values)}")
+    say(name(file.name))
+    for title, text in _lines(facts):
+        say(f"  {title:8} {name(text)}")
 
 
-def _probe_facts(file: Path) -> dict[str, Any]:
-    from soundreel.audio.load import probe as probe_audio
-    from soundreel.audio.reading.tracks import list_tracks
-    from soundreel.record import TAG, to_json
-    from soundreel.video.reader import probe_video, read_tags
+def _lines(facts: FileFacts) -> Iterator[tuple[str, str]]:
+    if facts.sound is not None:
+        yield "sound", _sound(facts.sound)
+    if len(facts.tracks) > 1:
+        yield from (("", track.description) for track in facts.tracks)
+    if facts.picture is not None:
+        yield "picture", _picture(facts.picture)
+    if facts.record is not None:
+        yield from _made(facts.record, facts.path)
+    elif facts.problem:
+        yield "record", facts.problem
 
-    facts: dict[str, Any] = {"file": file.name}
-    failures: list[SoundreelError] = []
-    try:
-        info = probe_audio(file)
-        facts["sound"] = {
-            "seconds": float(info.duration),
-            "samples": info.num_samples,
-            "rate": info.rate,
-            "channels": info.channels,
-            "layout": info.layout,
-            "codec": info.codec,
-            "container": info.container,
+
+def _sound(sound: AudioInfo) -> str:
+    layout = sound.layout or count(sound.channels, "channel")
+    return f"{length(sound.duration)}, {sound.rate} Hz, {layout}, {sound.codec}"
+
+
+def _picture(picture: VideoInfo) -> str:
+    return (
+        f"{picture.width}x{picture.height}, {count(picture.num_frames, 'picture')}, "
+        f"{format_seconds(picture.fps)} a second, {picture.codec}"
+    )
+
+
+def _made(record: Mapping[str, Any], file: Path) -> Iterator[tuple[str, str]]:
+    """Records are of any version: what one does not say is left out."""
+    request, engine = record["request"], record["engine"]
+    version = record.get("versions", {}).get("soundreel", "")
+    yield "made by", f"soundreel {version}, engine {engine.get('name', 'unknown')}"
+    yield "from", ", ".join(about["name"] for about in record["inputs"].values())
+    for key, default in _OURS.items():
+        if request.get(key, default) not in ("", default):
+            yield key.removesuffix("_prompt"), request[key]
+    if "seed" in record:
+        yield "seed", str(record["seed"])
+    yield "again", f"soundreel --from {shlex.quote(str(file))}"
+
+
+def _document(facts: FileFacts) -> dict[str, object]:
+    from soundreel.record import to_json
+
+    found: dict[str, object] = {"file": facts.path.name}
+    if (sound := facts.sound) is not None:
+        found["sound"] = {
+            "seconds": float(sound.duration),
+            "samples": sound.num_samples,
+            "rate": sound.rate,
+            "channels": sound.channels,
+            "layout": sound.layout,
+            "codec": sound.codec,
+            "container": sound.container,
         }
-        tracks = list_tracks(file)
-        if len(tracks) > 1:
-            facts["sound tracks"] = [track.description for track in tracks]
-    except SoundreelError as err:
-        failures.append(err)
-    try:
-        video = to_json(probe_video(file))
-        facts["picture"] = {
-            name: value for name, value in video.items() if name not in ("path", "tags")
-        }
-    except SoundreelError as err:
-        failures.append(err)
-    with suppress(SoundreelError):  # of an animated WebP FFmpeg before 8.2 shows no picture
-        if record := read_tags(file).get(TAG):
-            facts["made by soundreel"] = _record_facts(record, file)
-    if len(failures) == 2 and len(facts) == 1:
-        raise failures[0]
-    return facts
-
-
-def _record_facts(text: str, file: Path) -> object:
-    from soundreel.record import read_record
-
-    try:
-        return read_record(text, file)
-    except InputError as err:
-        return err.message
+    if len(facts.tracks) > 1:
+        found["sound tracks"] = [track.description for track in facts.tracks]
+    if facts.picture is not None:
+        picture = to_json(facts.picture)
+        found["picture"] = {key: picture[key] for key in picture if key not in ("path", "tags")}
+    if facts.record is not None or facts.problem:
+        found["made by soundreel"] = facts.record or facts.problem
+    return found

@@ -45,7 +45,15 @@ def _typer_option(row: Option) -> Any:
         rich_help_panel=row.panel or None,
         show_default=row.default or False,
         metavar=row.metavar or None,
+        autocompletion=_completion(row),
     )
+
+
+def _completion(row: Option) -> Callable[[str], list[str]] | None:
+    """What the shell offers after the flag; names of files it finds itself."""
+    if not row.words:
+        return None
+    return lambda incomplete: [word for word in row.words if word.startswith(incomplete)]
 
 
 def _annotation(row: Option) -> Any:
@@ -56,7 +64,17 @@ def _annotation(row: Option) -> Any:
 _SETTINGS = {row.key: row for row in SETTINGS_OPTIONS}
 
 Audio = Annotated[
-    Path | None, typer.Argument(metavar="AUDIO", help="The sound: any audio or video file.")
+    Path | None,
+    typer.Argument(
+        metavar="AUDIO", help="The sound: any audio or video file; - is standard input."
+    ),
+]
+Audios = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="AUDIO...",
+        help="The sound: any audio or video file; - is standard input. Several get a video each.",
+    ),
 ]
 Replay = Annotated[
     Path | None,
@@ -67,8 +85,12 @@ Replay = Annotated[
         rich_help_panel=FILE,
     ),
 ]
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
-QuietFlag = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors.")]
+JsonFlag = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document.", rich_help_panel=RUN)
+]
+QuietFlag = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print only errors.", rich_help_panel=RUN)
+]
 ConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="FILE", help="Settings file (TOML).", rich_help_panel=RUN),
@@ -133,7 +155,7 @@ def make_request(
         options |= values
     base = _base_request(audio, replay, changes, options)
     if replay is not None:
-        from soundreel.replay import with_form
+        from soundreel.finished.replay import with_form
 
         changes = with_form(base, changes)
     return with_values(base, {**changes, "options": {**base.options, **options}})
@@ -189,7 +211,7 @@ def _base_request(
     options: Mapping[str, object],
 ) -> Request:
     if replay is not None:
-        from soundreel.replay import replay_request
+        from soundreel.finished.replay import replay_request
 
         return replay_request(replay, audio, _path(changes.get("image")), options)
     if audio is None:

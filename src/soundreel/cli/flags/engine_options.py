@@ -18,6 +18,8 @@ from soundreel.registry import engine_names, options_model
 
 ENGINE_PANEL = "Engine options"
 
+_METAVARS: Mapping[object, str | None] = {bool: None, int: "N", float: "X", Path: "FILE"}
+
 
 def engine_parameters(panel: str = ENGINE_PANEL) -> list[inspect.Parameter]:
     """One keyword parameter for every option name; engines that share a name share the option."""
@@ -47,6 +49,7 @@ def _parameter(name: str, users: list[tuple[str, FieldInfo]], panel: str) -> ins
         help=spell(f"{users[0][1].description} ({', '.join(engine for engine, _ in users)})"),
         rich_help_panel=panel,
         show_default=False,
+        metavar="|".join(choices) or _METAVARS.get(scalar, "TEXT"),
     )
     many = any(kind.many for kind in kinds)
     annotation = list[scalar] | None if many else Optional[scalar]  # noqa: UP045  (a Literal)

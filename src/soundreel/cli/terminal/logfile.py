@@ -31,13 +31,14 @@ _FRAME_SECONDS = 1.0
 
 
 class LogFile:
-    """Takes events, passes them on to `tell`, and, as a context manager, notes what ends the job.
+    """Takes events, passes them on to `tell`, which may change from job to job, and, as a context
+    manager, notes what ends the run.
 
     path: None is no log. Raises InputError on entering where it is another file than a log.
     """
 
-    def __init__(self, path: Path | None, tell: Callable[[Event], None]) -> None:
-        self._path, self._tell = path, tell
+    def __init__(self, path: Path | None, tell: Callable[[Event], None] = lambda _: None) -> None:
+        self._path, self.tell = path, tell
         self._file: TextIO | None = None
         self._lock = threading.RLock()  # a server's listener sends events too
         self._size = 0
@@ -69,7 +70,7 @@ class LogFile:
     def handle(self, event: Event) -> None:
         if self._file is not None and not self._passed_over(event):
             self.write("event", _described(event))
-        self._tell(event)
+        self.tell(event)
 
     def _passed_over(self, event: Event) -> bool:
         if not isinstance(event, FrameDone) or event.done == event.total:
@@ -116,7 +117,7 @@ class LogFile:
         self._file = None
         reason = (err.strerror if isinstance(err, OSError) else "") or str(err)
         words = f"the log file {self._path} cannot be written ({reason}): going on without it"
-        self._tell(Notice(words))
+        self.tell(Notice(words))
 
 
 def _require_log(path: Path) -> None:

@@ -63,7 +63,7 @@ def result_summary(result: Result) -> str:
     speed = f"({rate:.1f} frames/s)" if made else "(all frames are from an earlier run)"
     return (
         f"{name(result.path)}\n"
-        f"  {_count(plan.output_frames, 'frame')}, {format_seconds(plan.audio.duration)} s at "
+        f"  {count(plan.output_frames, 'frame')}, {format_seconds(plan.audio.duration)} s at "
         f"{format_seconds(plan.output_fps)} fps, {plan.request.output_size}, "
         f"engine {plan.request.engine}, seed {plan.request.seed}\n"
         f"  {took}  {speed}"
@@ -102,7 +102,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
     request = plan.request
     lines = [
         f"{name(request.audio.name)}: {format_seconds(plan.audio.duration)} s from "
-        f"{format_seconds(plan.audio.start)} s, {_count(plan.num_frames, 'frame')} at "
+        f"{format_seconds(plan.audio.start)} s, {count(plan.num_frames, 'frame')} at "
         f"{format_seconds(plan.fps)} fps, {request.output_size}, "
         f"engine {request.engine}",
     ]
@@ -122,8 +122,8 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
     generated = sum(chunk.generated_frames for chunk in plan.chunks)
     lines += [
         "",
-        f"{_count(len(plan.shots), 'shot')}, {_count(len(plan.chunks), 'chunk')}: "
-        f"{_count(generated, 'frame')} generated, "
+        f"{count(len(plan.shots), 'shot')}, {count(len(plan.chunks), 'chunk')}: "
+        f"{count(generated, 'frame')} generated, "
         f"{plan.num_frames} kept",
         *_lead_in(plan),
         *_estimate_lines(estimate),
@@ -172,8 +172,22 @@ def _least_and_likely(estimate: Estimate) -> str:
     return f"{least}likely {low if low == high else f'{low} to {high}'} ({estimate.source})"
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """ "1 picture", "2 pictures"."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def length(seconds: Fraction) -> str:
+    """How long a sound is: "7.1 s", from a minute on with the clock's word for it."""
+    exact = f"{format_seconds(seconds)} s"
+    return exact if seconds < 60 else f"{clock(float(seconds))} ({exact})"
+
+
+def clock(seconds: float) -> str:
+    """ "0:07", "1:20", "1:02:03"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _duration(seconds: float) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import typer
 
 from soundreel.cli.terminal.spelling import spell
+from soundreel.errors import SoundreelError
 from soundreel.safe.text import harmless, json_text, shown
 
 
@@ -19,6 +20,12 @@ def say(text: str) -> None:
 def say_error(text: str) -> None:
     """To stderr, without secrets; later lines are indented. Mentions of options become flags."""
     typer.echo(shown(spell(text)), err=True)
+
+
+def say_failure(error: SoundreelError) -> None:
+    say_error(f"error: {error.message}")
+    if error.hint:
+        say_error(f"  hint: {error.hint}")
 
 
 def say_json(value: object, *, indent: int | None = 2) -> None:

@@ -28,6 +28,7 @@ from soundreel.engines.wan22 import (
 )
 from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.events import RunControl
+from soundreel.installation import install_command
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 from soundreel.video.reader import probe_video
@@ -37,8 +38,6 @@ PACKAGES = {
     **{"tokenizers": "0.23", "sentencepiece": "0.2.3", "ftfy": "6.3"},
 }
 """What is imported, and the oldest release that is tested: as in the extra `wan`."""
-
-_INSTALL = "pip install 'soundreel[wan]'"
 
 _KERNELS = {"flash": "flash_attn", "flash3": "flash_attn_interface", "sage": "sageattention"}
 """Modules that bring kernels of attention."""
@@ -72,7 +71,7 @@ class WanEngine:
         _check(request, options)
         missing = _missing_packages()
         if missing:
-            raise EngineUnavailable(f"engine wan needs {missing}", hint=_INSTALL)
+            raise EngineUnavailable(f"engine wan needs {missing}", hint=install_command("wan"))
         _check_kernel(options)
         files = _select(self._found(), options)
         use_expandable_segments()
@@ -94,7 +93,7 @@ class WanEngine:
         that `soundreel models pull` fetches."""
         missing = _missing_packages()
         if missing:
-            said = f"not known without {missing}: {_INSTALL}"
+            said = f"not known without {missing}: {install_command('wan')}"
             return Estimate(source="unknown", details=(("time and memory", said),))
         options, found = parse_options(plan.request.options), self._found()
         here = options.model is not None or not choose(found).missing
@@ -104,7 +103,7 @@ class WanEngine:
     def diagnose(self) -> Sequence[Check]:
         missing = _missing_packages()
         if missing:
-            return (Check("packages", False, missing, _INSTALL),)
+            return (Check("packages", False, missing, install_command("wan")),)
         from soundreel.engines.wan.memory.device import (
             LEAST_MAIN_MEMORY,
             choose_device,

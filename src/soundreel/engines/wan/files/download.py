@@ -29,6 +29,7 @@ from soundreel.engines.wan.files.headers import read_header
 from soundreel.engines.wan.files.lookup import Found
 from soundreel.engines.wan.files.places import hub_cache
 from soundreel.errors import EngineUnavailable, InputError, WorkError, mention
+from soundreel.installation import install_command
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _REVISION = re.compile(r"(?!.*\.\.)[\w][\w./-]{0,99}")
@@ -177,7 +178,7 @@ def _asked(file: Published, ask: Callable[[ModuleType], T]) -> T:
         import huggingface_hub as hub
     except ImportError as err:
         raise EngineUnavailable(
-            "huggingface_hub is not installed", hint="pip install 'soundreel[wan]'"
+            "huggingface_hub is not installed", hint=install_command("wan")
         ) from err
     try:
         return ask(hub)

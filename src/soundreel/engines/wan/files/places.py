@@ -15,6 +15,7 @@ from pathlib import Path
 from soundreel.engines.wan.files.catalog import COMFY_21_REPO, COMFY_REPO, OFFICIAL_REPO, SLOTS
 from soundreel.engines.wan.files.limits import faults_of, read_bounded
 from soundreel.errors import EngineUnavailable, InputError
+from soundreel.installation import install_command
 
 _MAX_YAML = 32_768  # bytes; ComfyUI's example has 1,600
 _MAX_BRACKETS = 1000  # PyYAML's time grows with the square of the open ones
@@ -97,7 +98,7 @@ def extra_folders(path: Path) -> list[Path]:
         import yaml
     except ImportError as err:
         raise EngineUnavailable(
-            f"{path} cannot be read without PyYAML", hint="pip install 'soundreel[wan]'"
+            f"{path} cannot be read without PyYAML", hint=install_command("wan")
         ) from err
     with faults_of(
         path,

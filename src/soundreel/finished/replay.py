@@ -7,10 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from soundreel import registry
 from soundreel.errors import InputError, mention
 from soundreel.media.container import check_file, reason
 from soundreel.record import TAG, read_record, request_from_record
+from soundreel.registry import recall_options
 from soundreel.types import Request
 from soundreel.video.reader import read_tags
 
@@ -29,7 +29,7 @@ def replay_request(
         for name, about in record.get("inputs", {}).items()
     }
     request = request_from_record(record, files)
-    options = registry.recall_options(request.engine, request.options, record["engine"], given)
+    options = recall_options(request.engine, request.options, record["engine"], given)
     return replace(request, options=options)
 
 

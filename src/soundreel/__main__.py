@@ -1,0 +1,5 @@
+"""`python -m soundreel` is `soundreel`."""
+
+from soundreel.cli.start import main
+
+main()
