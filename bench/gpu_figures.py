@@ -19,8 +19,8 @@ from bench.gpu_parity import parity, stream
 from soundreel.engines.wan.memory.cards import known_card
 from soundreel.engines.wan.memory.device import choose_device, free_bytes
 from soundreel.engines.wan.memory.fit import Precision, StageNeeds, stage_needs
-from soundreel.engines.wan.memory.needs import Workload
-from soundreel.engines.wan.memory.offload import OffloadLevel, Residence, free_memory
+from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
+from soundreel.engines.wan.memory.offload import Residence, free_memory
 from soundreel.engines.wan.model.conditioning import WanS2VConditioning
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan22 import MOTION_LATENTS, TEXT_TOKENS

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from soundreel.engines.wan.encoders.text import TextEncoder, text_model
 from soundreel.engines.wan.encoders.vae import WanVae, decoding_on, vae_model
 from soundreel.engines.wan.load.mapped import empty_model, fill
+from soundreel.engines.wan.memory.counted import UMT5_XXL
 from soundreel.engines.wan.memory.device import default_dtype
-from soundreel.engines.wan.memory.needs import UMT5_XXL
 from soundreel.engines.wan.model.names import kept_in_float32
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan22 import TEXT_TOKENS

@@ -25,7 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from soundreel.engines.wan.load import fp8, lora
-from soundreel.engines.wan.memory import needs
+from soundreel.engines.wan.memory import counted, needs
 from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -60,7 +60,7 @@ def main() -> None:
 
 def traffic(workload: Workload, number_format: str, rank: int = 0) -> Moved:
     """Of one pass; rank: of a LoRA on every linear layer of the blocks, 0 is none."""
-    model, run = needs.pass_of(workload, number_format.startswith("fp8"))
+    model, run = counted.pass_of(workload, number_format.startswith("fp8"))
     if rank:
         _put_lora(model, rank)
     ledger = _Ledger()

@@ -108,6 +108,7 @@ BESIDE = (
     "sampler",
     "pulse",
     "latent_preview",
+    "cost",
     "session",
     "job",
     "engine",
@@ -198,14 +199,15 @@ def test_the_search_for_circles_finds_one() -> None:
 
 def test_the_wan_engine_and_its_files_name_no_torch() -> None:
     home = SOURCE / "engines" / "wan"
-    for path in (home / "engine.py", home / "options.py", *(home / "files").glob("*.py")):
+    alone = [home / f"{name}.py" for name in ("engine", "options", "cost", "memory/needs")]
+    for path in (*alone, *(home / "files").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             assert not [name for name in names if name.split(".")[0] == TORCH], path
 
 
-@pytest.mark.parametrize("module", ["engine", "files.selection", "files.download"])
+@pytest.mark.parametrize("module", ["engine", "cost", "files.selection", "files.download"])
 def test_the_wan_engine_is_asked_without_torch(module: str) -> None:
     code = f"import sys, soundreel.engines.wan.{module}; sys.exit({TORCH!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -29,7 +29,8 @@ from soundreel.engines.wan.files.lookup import given
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.job import make_components
 from soundreel.engines.wan.memory import stream
-from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel, Residence
+from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, OffloadLevel
+from soundreel.engines.wan.memory.offload import Residence
 from soundreel.engines.wan.options import parse_options
 from soundreel.engines.wan.session import WanSession
 from soundreel.events import RunControl

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from soundreel.errors import InputError, mention
 from soundreel.timeline.grid import latents_for
@@ -45,6 +45,26 @@ TEXT_TOKENS = 512
 
 SAMPLE_RATE = 16000
 """Of the sound that wav2vec2 hears."""
+
+
+class MotionScale(NamedTuple):
+    """One of the three resolutions that past frames are packed at.
+
+    frames: latent frames taken.    kernel: patch of the convolution (time, height, width).
+    first_time: how many latent frames before the chunk the oldest of them lies.
+    """
+
+    frames: int
+    kernel: tuple[int, int, int]
+    first_time: int
+
+
+MOTION_SCALES = (
+    MotionScale(frames=1, kernel=(1, 2, 2), first_time=1),
+    MotionScale(frames=2, kernel=(2, 4, 4), first_time=3),
+    MotionScale(frames=16, kernel=(4, 8, 8), first_time=19),
+)
+"""Nearest first: `zip_frame_buckets` [1, 2, 16] and the convolutions of `FramePackMotioner`."""
 
 
 # --- files --------------------------------------------------------------------------------------

@@ -17,11 +17,10 @@ from soundreel.engines.wan import job as job_module
 from soundreel.engines.wan.encoders.tiles import WHOLE
 from soundreel.engines.wan.engine import _memory_check
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named
-from soundreel.engines.wan.memory.device import LEAST_MAIN_MEMORY
 from soundreel.engines.wan.memory.estimate import Target, predict, target_named
 from soundreel.engines.wan.memory.fit import Fit, Precision, StageNeeds
-from soundreel.engines.wan.memory.main_memory import main_memory
-from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS
+from soundreel.engines.wan.memory.main_memory import LEAST, main_memory
+from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS
 from soundreel.engines.wan.memory.rates import KEPT, Rate, keep_rate, rates_of, read_rates
 from soundreel.errors import EngineUnavailable
 from soundreel.events import Event, Notice, RunControl
@@ -146,9 +145,9 @@ def test_mapped_weights_leave_a_small_machine_room(precision: Precision, level: 
 
 
 def test_doctor_asks_for_what_the_most_frugal_job_takes() -> None:
-    assert main_memory(FP8, "block").least <= LEAST_MAIN_MEMORY <= 8 * GIB
-    assert not _memory_check(LEAST_MAIN_MEMORY - 1, LEAST_MAIN_MEMORY).ok
-    assert _memory_check(LEAST_MAIN_MEMORY, LEAST_MAIN_MEMORY).ok
+    assert main_memory(FP8, "block").least <= LEAST <= 8 * GIB
+    assert not _memory_check(LEAST - 1).ok
+    assert _memory_check(LEAST).ok
 
 
 def test_weights_that_are_converted_are_memory_of_our_own() -> None:

@@ -17,10 +17,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from soundreel.engines.wan.cost import _published
 from soundreel.engines.wan.encoders.tiles import TileSize, tile_sizes
 from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan.files.lookup import given
-from soundreel.engines.wan.job import _published
 from soundreel.engines.wan.load.models import load_transformer
 from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named, memory_named
@@ -40,8 +40,7 @@ from soundreel.engines.wan.memory.fit import (
     require,
     stage_needs,
 )
-from soundreel.engines.wan.memory.needs import Workload
-from soundreel.engines.wan.memory.offload import OffloadLevel
+from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import parse_options
 from soundreel.errors import EngineUnavailable, InputError

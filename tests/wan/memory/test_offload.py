@@ -15,13 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from soundreel.engines.wan.encoders.tiles import FINEST, WHOLE
-from soundreel.engines.wan.memory.offload import (
-    OFFLOAD_LEVELS,
-    OffloadLevel,
-    Residence,
-    retry_lower,
-    streamed_blocks,
-)
+from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, OffloadLevel
+from soundreel.engines.wan.memory.offload import Residence, retry_lower, streamed_blocks
 from soundreel.errors import OutOfMemory, mention
 from soundreel.events import Event, Notice, RunControl
 

@@ -14,9 +14,11 @@ from pathlib import Path
 from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session
 from soundreel.engines.wan.allocator import use_expandable_segments
+from soundreel.engines.wan.cost import estimate
 from soundreel.engines.wan.files.lookup import Found, choose, scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import Selection, select, weight_checks
+from soundreel.engines.wan.memory.main_memory import LEAST, total_memory
 from soundreel.engines.wan.memory.rates import FILE_NAME
 from soundreel.engines.wan.options import WanOptions, parse_options
 from soundreel.engines.wan22 import (
@@ -91,27 +93,23 @@ class WanEngine:
     def estimate(self, plan: Plan) -> Estimate:
         """For the card that `gpu` names or else for this machine's; without weights, for those
         that `soundreel models pull` fetches."""
-        missing = _missing_packages()
+        missing = _missing_packages() if self._settings.gpu is None else ""
         if missing:
             said = f"not known without {missing}: {install_command('wan')}"
-            return Estimate(source="unknown", details=(("time and memory", said),))
+            said += f"; or name one: {mention(gpu='RTX 4090')}"
+            return Estimate(source="unknown", details=(("card", said),))
         options, found = parse_options(plan.request.options), self._found()
         here = options.model is not None or not choose(found).missing
         files = _select(found, options) if here else None
-        return _estimate(plan, options, files, self._settings.gpu, self._rates)
+        return estimate(plan, options, files, self._settings.gpu, self._rates)
 
     def diagnose(self) -> Sequence[Check]:
         missing = _missing_packages()
         if missing:
             return (Check("packages", False, missing, install_command("wan")),)
-        from soundreel.engines.wan.memory.device import (
-            LEAST_MAIN_MEMORY,
-            choose_device,
-            device_name,
-            total_memory,
-        )
+        from soundreel.engines.wan.memory.device import choose_device, device_name
 
-        device, total, least = choose_device(), total_memory(), LEAST_MAIN_MEMORY
+        device = choose_device()
         gpu = Check(
             "GPU",
             device.type != "cpu",
@@ -119,7 +117,7 @@ class WanEngine:
             "install torch for your GPU: https://pytorch.org/get-started",
         )
         checks = weight_checks(self._settings.models_dir)
-        return (Check("torch", True, version("torch")), gpu, _memory_check(total, least), *checks)
+        return (Check("torch", True, version("torch")), gpu, _memory_check(total_memory()), *checks)
 
     @property
     def _rates(self) -> Path:
@@ -153,7 +151,7 @@ class WanReady:
         }
 
     def estimate(self, plan: Plan) -> Estimate:
-        return _estimate(plan, self.options, self.files, self.gpu, self.rates)
+        return estimate(plan, self.options, self.files, self.gpu, self.rates)
 
     def open(self, plan: Plan, control: RunControl) -> AbstractContextManager[Session]:
         from soundreel.engines.wan.job import open_session
@@ -201,19 +199,11 @@ def _select(found: Sequence[Found], options: WanOptions) -> Selection:
     )
 
 
-def _estimate(
-    plan: Plan, options: WanOptions, files: Selection | None, gpu: str | None, rates: Path
-) -> Estimate:
-    from soundreel.engines.wan.job import estimate
-
-    return estimate(plan, options, files, gpu, rates)
-
-
-def _memory_check(total: int | None, least: int) -> Check:
+def _memory_check(total: int | None) -> Check:
     found = "not known" if total is None else f"{total / 2**30:.1f} GiB"
-    enough = total is None or total >= least
+    enough = total is None or total >= LEAST
     hint = (
-        f"a job takes {least / 2**30:.0f} GiB, and more with fp16 weights: soundreel plan says it"
+        f"a job takes {LEAST / 2**30:.0f} GiB, and more with fp16 weights: soundreel plan says it"
     )
     return Check("main memory", enough, found, hint)
 

@@ -1,4 +1,4 @@
-"""The door to torch: from the files of a request to an opened session, and what that would take."""
+"""The door to torch: from the files of a request to an opened session."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import torch
 
 from soundreel.engines.base import Session
 from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.cost import given_level, precision_of
 from soundreel.engines.wan.encoders.tiles import WHOLE, Tiling
 from soundreel.engines.wan.encoders.vae import WanVae, decoding_on
-from soundreel.engines.wan.files.catalog import PUBLISHED
 from soundreel.engines.wan.files.lookup import Found, WeightSet
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.load.lora import LoraSpec
@@ -28,22 +28,19 @@ from soundreel.engines.wan.memory.device import (
     default_dtype,
     driver_name,
     free_bytes,
-    total_memory,
 )
-from soundreel.engines.wan.memory.estimate import Target, predict, target_here, target_named
 from soundreel.engines.wan.memory.fit import Fit, Precision, require
-from soundreel.engines.wan.memory.main_memory import main_memory
-from soundreel.engines.wan.memory.needs import Workload
-from soundreel.engines.wan.memory.offload import OffloadLevel, Residence, free_memory
-from soundreel.engines.wan.memory.rates import Rate, keep_rate, read_rates
+from soundreel.engines.wan.memory.main_memory import main_memory, total_memory
+from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
+from soundreel.engines.wan.memory.offload import Residence, free_memory
+from soundreel.engines.wan.memory.rates import Rate, keep_rate
 from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.session import Sampled, WanSession
-from soundreel.engines.wan22 import FEW_STEP_LORA
-from soundreel.errors import EngineUnavailable, mention
+from soundreel.errors import EngineUnavailable
 from soundreel.events import Notice, RunControl
-from soundreel.types import Estimate, Plan
+from soundreel.types import Plan
 
 _CPU = torch.device("cpu")
 
@@ -60,7 +57,7 @@ def open_session(
     device = choose_device()
     check_kernel(options.attention, device, default_dtype(device))
     way = _way(plan, options, files, control)
-    level, tiling = (way.level, way.tiling) if way else (_given(options) or "none", WHOLE)
+    level, tiling = (way.level, way.tiling) if way else (given_level(options) or "none", WHOLE)
     residence = Residence(device, level)
     parts = make_components(
         files,
@@ -126,43 +123,6 @@ def make_components(
     )
 
 
-def estimate(
-    plan: Plan, options: WanOptions, files: Selection | None, gpu: str | None, rates: Path
-) -> Estimate:
-    """gpu: the card to plan for, None is this machine's; files: None takes the published ones.
-
-    Raises InputError for a card that is not known.
-    """
-    target = _target(gpu, rates)
-    if target is None:
-        hint = f"there is none here that torch can use; name one: {mention(gpu='RTX 4090')}"
-        return Estimate(source="unknown", details=(("card", hint),))
-    if files is not None and files.is_small:
-        return Estimate(source="unknown: not the 14B model")
-    return predict(
-        plan,
-        target,
-        precision=_published(options) if files is None else _precision(files),
-        level=_given(options),
-        passes=options.passes,
-        guided=any(options.guided_steps),
-    )
-
-
-def _target(gpu: str | None, rates: Path) -> Target | None:
-    """What is planned for; None where there is no GPU. Raises InputError for `gpu`."""
-    if gpu is not None:
-        return target_named(gpu)
-    free = free_bytes()
-    if free is None:
-        return None
-    return target_here(driver_name(choose_device()), free, read_rates(rates))
-
-
-def _given(options: WanOptions) -> OffloadLevel | None:
-    return None if options.offload == "auto" else options.offload
-
-
 def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl) -> Fit | None:
     """How the job runs; None where it need not be asked. Raises EngineUnavailable if nothing
     fits."""
@@ -171,7 +131,7 @@ def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl)
     if free is None or files.is_small:
         return None
     way = _fit(plan, options, files, free)
-    _check_main_memory(_precision(files), way.level, total_memory(), control)
+    _check_main_memory(precision_of(files), way.level, total_memory(), control)
     if options.offload == "auto" and (way.level != "none" or not way.tiling.whole):
         tiles = "" if way.tiling.whole else ", VAE on tiles"
         control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
@@ -225,25 +185,7 @@ def _fit(plan: Plan, options: WanOptions, files: Selection, free: int) -> Fit:
         motion=len(plan.chunks) > 1 or options.init_first_frame,
         guided=any(options.guided_steps),
     )
-    return require(workload, _precision(files), free, _given(options))
-
-
-def _precision(files: Selection) -> Precision:
-    weights = files.weights
-    assert weights.transformer is not None
-    assert weights.text_encoder is not None
-    return Precision(
-        weights.transformer.number_format,
-        weights.text_encoder.number_format,
-        sum(lora.parameters for lora, _ in files.loras) * torch.bfloat16.itemsize,
-    )
-
-
-def _published(options: WanOptions) -> Precision:
-    """Of the files that `soundreel models pull` fetches; its LoRA has float32 numbers."""
-    few_step = any(lora.name == FEW_STEP_LORA.name for lora in options.sampling.loras)
-    size = next(file.size for file in PUBLISHED if file.slot == "lora")
-    return Precision(lora_bytes=size // 2 if few_step else 0)
+    return require(workload, precision_of(files), free, given_level(options))
 
 
 def _check_device(weights: WeightSet, device: torch.device) -> None:

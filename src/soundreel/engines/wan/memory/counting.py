@@ -8,9 +8,11 @@ counted as the fused kernels do them: nothing of the size tokens x tokens is hel
 
 from __future__ import annotations
 
+import sys
 import weakref
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
 from typing import cast
 
 import torch
@@ -28,19 +30,28 @@ Named = dict[str, object]
 """What torch hands over of a call that is counted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Count:
-    """peak_bytes: most that lived at once of what the run made itself; held_bytes: what of it lives
-    on in the result; flops: a multiplication and an addition are two; parts: of these, the ones in
-    each module that was watched."""
+Place = Hashable
+"""Where in the code a tensor comes alive: the files and lines from the run down to it."""
 
-    peak_bytes: int
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """held_bytes: what of that which the run made itself lives on in the result; flops: a
+    multiplication and an addition are two; parts: of these, the ones in each module that was
+    watched; places: the most that lived at once at each place."""
+
     held_bytes: int
     flops: int
     parts: tuple[int, ...] = ()
+    places: Mapping[Place, int] = field(default_factory=dict, compare=False)
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most that lived at once of what the run made itself."""
+        return max(self.places.values(), default=0)
 
 
-def count(run: Callable[[], object], watched: Sequence[nn.Module] = ()) -> Count:
+def count(run: Callable[[], object], watched: Sequence[nn.Module] = ()) -> Counted:
     """Run once and count. Use it on the meta device; on a real one it measures the same."""
     ledger = _Ledger()
     parts = [0] * len(watched)
@@ -51,7 +62,7 @@ def count(run: Callable[[], object], watched: Sequence[nn.Module] = ()) -> Count
     del result
     for hook in hooks:
         hook.remove()
-    return Count(ledger.peak, held, ledger.flops, tuple(parts))
+    return Counted(held, ledger.flops, tuple(parts), ledger.places)
 
 
 def _watch(
@@ -69,7 +80,8 @@ def _watch(
 class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.live = self.peak = self.flops = 0
+        self.live = self.flops = 0
+        self.places: dict[Place, int] = {}
         self._seen: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
 
     def __torch_dispatch__(
@@ -92,11 +104,22 @@ class _Ledger(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if storage not in self._seen:
             self._seen.add(storage)
             self.live += storage.nbytes()
-            self.peak = max(self.peak, self.live)
+            place = _place()
+            self.places[place] = max(self.places.get(place, 0), self.live)
             weakref.finalize(storage, self._leave, storage.nbytes())
 
     def _leave(self, size: int) -> None:
         self.live -= size
+
+
+def _place() -> Place:
+    """Of the caller, in the run that is counted."""
+    frame: FrameType | None = sys._getframe(1)
+    lines = []
+    while frame is not None and frame.f_code is not count.__code__:
+        lines.append((frame.f_code.co_filename, frame.f_lineno))
+        frame = frame.f_back
+    return tuple(lines)
 
 
 class _FusedKernels(TorchFunctionMode):

@@ -1,14 +1,8 @@
-"""This machine: the device that torch can use, its numbers, free memory and name; main memory."""
+"""This machine: the device that torch can use, its numbers, free memory and name."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import torch
-
-LEAST_MAIN_MEMORY = 8 * 2**30
-"""Bytes with which a job works whose weights are mapped (`main_memory`), at the lowest level."""
 
 
 def choose_device() -> torch.device:
@@ -46,21 +40,3 @@ def device_name(device: torch.device) -> str:
         memory = torch.cuda.get_device_properties(device).total_memory
         return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
     return "none" if device.type == "cpu" else device.type
-
-
-def total_memory() -> int | None:
-    """Bytes of this machine, within the limit of its container; None where it cannot be asked."""
-    try:
-        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
-    limit = _container_limit()
-    return total if limit is None else min(total, limit)
-
-
-def _container_limit() -> int | None:
-    """Of Linux control groups, version 2."""
-    try:
-        return int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
-    except (OSError, ValueError):  # none, or "max"
-        return None

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from soundreel.engines.wan.memory.cards import PCIE_4, Card, card_named, known_card, memory_named
-from soundreel.engines.wan.memory.device import total_memory
 from soundreel.engines.wan.memory.fit import (
     RESERVE,
     Fit,
@@ -24,9 +23,8 @@ from soundreel.engines.wan.memory.fit import (
     remedies,
     stage_needs,
 )
-from soundreel.engines.wan.memory.main_memory import main_memory
-from soundreel.engines.wan.memory.needs import Workload
-from soundreel.engines.wan.memory.offload import OffloadLevel
+from soundreel.engines.wan.memory.main_memory import main_memory, total_memory
+from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
 from soundreel.engines.wan.memory.rates import Rate, rates_of
 from soundreel.errors import mention
 from soundreel.types import Estimate, Plan

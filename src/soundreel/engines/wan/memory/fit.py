@@ -33,9 +33,7 @@ from soundreel.engines.wan.encoders.tiles import (
     tile_sizes,
 )
 from soundreel.engines.wan.memory import needs
-from soundreel.engines.wan.memory.counting import Count
-from soundreel.engines.wan.memory.needs import Workload
-from soundreel.engines.wan.memory.offload import OFFLOAD_LEVELS, OffloadLevel
+from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, Count, OffloadLevel, Workload
 from soundreel.engines.wan22 import MOTION_LATENTS, SIZE_MULTIPLE
 from soundreel.errors import EngineUnavailable, mention
 from soundreel.timeline.grid import FRAMES_PER_LATENT, floor_to

@@ -7,18 +7,22 @@ even be swapped.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
+from pathlib import Path
 
 from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.fit import Precision, gib
-from soundreel.engines.wan.memory.needs import Weights
-from soundreel.engines.wan.memory.offload import OffloadLevel
+from soundreel.engines.wan.memory.needs import OffloadLevel, Weights
 
 PROGRAM = 3 * 2**30
 """Python, torch with CUDA's libraries, and a chunk's pictures. Assumed."""
 
 SYSTEM = 2 * 2**30
 """Left to the rest of the machine. Assumed."""
+
+LEAST = 8 * 2**30
+"""Bytes with which a job works whose weights are mapped, at the lowest level."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,3 +75,21 @@ def _of(weights: Weights, number_format: str, level: OffloadLevel) -> MainMemory
 
 def _power_of_two(size: int) -> int:
     return 1 << max(0, size - 1).bit_length() if size else 0
+
+
+def total_memory() -> int | None:
+    """Bytes of this machine, within the limit of its container; None where it cannot be asked."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+    limit = _container_limit()
+    return total if limit is None else min(total, limit)
+
+
+def _container_limit() -> int | None:
+    """Of Linux control groups, version 2."""
+    try:
+        return int(Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii"))
+    except (OSError, ValueError):  # none, or "max"
+        return None

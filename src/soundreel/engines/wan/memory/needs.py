@@ -1,49 +1,40 @@
 """What each stage of a job needs at the model's published sizes: weights, activations, operations.
 
-Counted on the modules themselves (`counting`), which are made on the meta device: nothing here
-needs a card, weights or more than a few megabytes.
+By formulas, so that no torch is needed and nothing is waited for. They lie in `needs.json`, which
+`scripts/needs_table.py` makes from what `counted` counts. A formula is exact: it takes some sizes
+of the work (tokens, latents), and a peak is the greatest of a few sums of these, one for each place
+of the code where it may be.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, partial
-from typing import cast
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from functools import cache
+from importlib.resources import files
+from math import prod
+from operator import floordiv, mul
+from typing import Any, Literal
 
-import torch
-from diffusers import AutoencoderKLWan
-from torch import nn
-from transformers import Wav2Vec2Config, Wav2Vec2Model
-
-from soundreel.engines.wan.encoders.text import text_model
 from soundreel.engines.wan.encoders.tiles import TileSize, tiles_of
-from soundreel.engines.wan.encoders.vae import Decoding, WanVae
-from soundreel.engines.wan.load.fp8 import ScaledLinear
-from soundreel.engines.wan.load.mapped import empty_model
-from soundreel.engines.wan.memory.counting import Count, count
-from soundreel.engines.wan.memory.offload import OffloadLevel, streamed_blocks
-from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
-from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-from soundreel.engines.wan22 import MOTION_LATENTS, SAMPLE_RATE, TEXT_TOKENS
-from soundreel.timeline.grid import FRAMES_PER_LATENT, latents_for, pictures_of, slots_for
+from soundreel.engines.wan22 import MOTION_SCALES
+from soundreel.timeline.grid import latents_for
+
+OffloadLevel = Literal["none", "model", "block"]
+
+OFFLOAD_LEVELS: tuple[OffloadLevel, ...] = ("none", "model", "block")
+"""From fast to frugal; `offload` says what they are."""
+
+LAYERS = 40
+"""Blocks of the 14B transformer."""
+
+Sizes = tuple[int, ...]
+"""What a formula's sums are of; the first is 1."""
 
 _SPACE = 8  # pixels per latent
-_LAYERS = 40
-
-UMT5_XXL = {
-    # google/umt5-xxl, config.json
-    **{"vocab_size": 256384, "d_model": 4096, "d_kv": 64, "d_ff": 10240},
-    **{"num_layers": 24, "num_heads": 64, "relative_attention_num_buckets": 32},
-    "feed_forward_proj": "gated-gelu",
-}
-
-WAV2VEC2_LARGE = {
-    # jonatasgrosman/wav2vec2-large-xlsr-53-english, config.json
-    **{"hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24},
-    **{"num_attention_heads": 16, "feat_extract_norm": "layer", "conv_bias": True},
-    **{"do_stable_layer_norm": True, "apply_spec_augment": False},
-}
+_PATCH = 2  # latents per token, in height and in width
+_LIKE_ANY = 3  # pieces from which one more changes no formula; so for latent frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,207 +72,129 @@ class Weights:
 
     def with_loras(self, size: int) -> Weights:
         """With `size` bytes of LoRAs, evenly over the transformer's blocks."""
-        return Weights(self.all + size, self.rest, self.block + size // _LAYERS)
+        return Weights(self.all + size, self.rest, self.block + size // LAYERS)
 
 
-@cache
+@dataclass(frozen=True, slots=True)
+class Count:
+    """peak_bytes: most that lives at once of what a run makes itself; held_bytes: what of it lives
+    on in the result; flops: a multiplication and an addition are two."""
+
+    peak_bytes: int
+    held_bytes: int
+    flops: int
+
+
+# --- weights ----------------------------------------------------------------------------------
+
+
 def transformer_weights(number_format: str) -> Weights:
-    """The 14B transformer, "fp8_scaled" or 16 bits."""
-    model = empty_model(_transformer)
-    return _weights(model, number_format.startswith("fp8"), kept_in_float32)
+    """The 14B transformer."""
+    return Weights(**_table()["weights"]["transformer"][row_of(number_format)])
 
 
-@cache
 def text_weights(number_format: str) -> Weights:
-    """UMT5-XXL's encoder, "fp8_scaled" or 16 bits."""
-    return _weights(empty_model(_text_encoder), number_format.startswith("fp8"), lambda _: False)
+    """UMT5-XXL's encoder."""
+    return Weights(**_table()["weights"]["text_encoder"][row_of(number_format)])
 
 
-@cache
 def vae_weights() -> Weights:
     """The decoder in 16 bits, the encoder in 32."""
-    return _weights(empty_model(_vae), False, lambda name: name.startswith(("encoder", "quant")))
+    return Weights(**_table()["weights"]["vae"])
 
 
-@cache
 def audio_weights() -> Weights:
-    return _weights(empty_model(_wav2vec2), False, lambda _: True)
+    return Weights(**_table()["weights"]["audio_encoder"])
 
 
-@cache
+def row_of(number_format: str) -> str:
+    """The row of the table for a format as `files.formats` names it: 16 bits are one."""
+    return "fp8_scaled" if number_format.startswith("fp8") else "16 bits"
+
+
+# --- activations and operations ---------------------------------------------------------------
+
+
 def step_count(workload: Workload, number_format: str) -> Count:
-    """One pass of the transformer, with what its conditions hold beside it.
+    """One pass of the transformer, with what its conditions hold beside it."""
+    sizes, pieces = step_sizes(workload, **_table()["piece"])
+    counted = _count(_table()["step"][row_of(number_format)][pieces], sizes)
+    other = counted.held_bytes if workload.guided else 0
+    return Count(counted.peak_bytes + other, counted.held_bytes + other, counted.flops)
 
-    Blocks come one after the other and are of two sorts, so one of each is run.
+
+def step_sizes(workload: Workload, tokens: int, injected: int) -> tuple[Sizes, str]:
+    """What the formulas of a pass take, and which of them: "1", "2" or "3" pieces or more.
+
+    tokens, injected: of a piece of all tokens, and of the noisy ones that sound goes into.
     """
-    counted = _pass(workload, number_format.startswith("fp8"))
-    singing, plain = counted.parts
-    injected = len(AUDIO_INJECT_LAYERS)
-    flops = counted.flops + (injected - 1) * singing + (_LAYERS - injected - 1) * plain
-    held = counted.held_bytes * (2 if workload.guided else 1)
-    return Count(counted.peak_bytes + held, held, flops)
+    frames, *size = workload.latents
+    frame = _tokens(size, (_PATCH, _PATCH))
+    noisy = frames * frame
+    total = noisy + (frame if workload.reference else 0)
+    if workload.motion:
+        total += sum(s.frames // s.kernel[0] * _tokens(size, s.kernel[1:]) for s in MOTION_SCALES)
+    at_once = min(frames, max(1, injected // frame))
+    pieces = min(-(-total // tokens), _LIKE_ANY)
+    return (1, frames, noisy, total, at_once, at_once * frame, total**2), str(pieces)
+
+
+def _tokens(size: Sequence[int], kernel: Sequence[int]) -> int:
+    return prod(map(floordiv, size, kernel))
 
 
 def decode_count(workload: Workload, latents: int, tile: TileSize | None) -> Count:
     """`latents` latent frames to pictures."""
-    height, width, tiles = _field(workload, tile)
-    return _extended(_decode(height, width), latents, tiles)
+    return _vae_count("decode", workload, latents, tile)
 
 
 def encode_count(workload: Workload, latents: int, tile: TileSize | None) -> Count:
     """Pictures, four at a time from main memory, to `latents` latent frames."""
-    height, width, tiles = _field(workload, tile)
-    return _extended(_encode(height, width), latents, tiles)
+    return _vae_count("encode", workload, latents, tile)
 
 
-@cache
-def _decode(height: int, width: int) -> tuple[Count, ...]:
-    """Of 1, 2, 3 and 4 latent frames, as on a card: in bfloat16."""
-    vae = WanVae(empty_model(_vae), decoding=Decoding(torch.bfloat16))
-    z = torch.empty(1, 16, 4, height, width, device="meta")
-    return tuple(count(partial(_drain, vae, z[:, :, :n])) for n in (1, 2, 3, 4))
-
-
-@cache
-def _encode(height: int, width: int) -> tuple[Count, ...]:
-    """To 1, 2, 3 and 4 latent frames."""
-    vae = WanVae(empty_model(_vae))
-    size = (1, 3, pictures_of(4), height * _SPACE, width * _SPACE)
-    x = torch.empty(size, device="meta")
-    group = x[:, :, :FRAMES_PER_LATENT].numel() * x.itemsize  # moved to the device
-    counts = [count(partial(vae.encode, x[:, :, : pictures_of(n)])) for n in (1, 2, 3, 4)]
-    return tuple(Count(c.peak_bytes + group, c.held_bytes, c.flops) for c in counts)
-
-
-@cache
-def text_count(number_format: str) -> Count:
-    """One prompt of the greatest length."""
-    model = empty_model(_text_encoder).to(torch.bfloat16)
-    _quantise(model, number_format.startswith("fp8"))
-    tokens = torch.zeros(1, TEXT_TOKENS, dtype=torch.long, device="meta")
-    return count(lambda: model(tokens))
-
-
-@cache
-def sound_count(seconds: int) -> Count:
-    """One pass of wav2vec2, all hidden states kept."""
-    model = empty_model(_wav2vec2)
-    wave = torch.empty(1, seconds * SAMPLE_RATE, device="meta")
-    return count(lambda: model(wave, output_hidden_states=True))
-
-
-# --- the modules ------------------------------------------------------------------------------
-
-
-def _transformer() -> nn.Module:
-    return cast(nn.Module, WanS2VTransformer3DModel())
-
-
-def _two_blocks() -> WanS2VTransformer3DModel:
-    """Of the 14B's width, the first with sound."""
-    return cast(
-        WanS2VTransformer3DModel, WanS2VTransformer3DModel(num_layers=2, audio_inject_layers=(0,))
-    )
-
-
-def _text_encoder() -> nn.Module:
-    return text_model(UMT5_XXL)
-
-
-def _vae() -> nn.Module:
-    return cast(nn.Module, AutoencoderKLWan())
-
-
-def _wav2vec2() -> Wav2Vec2Model:
-    return Wav2Vec2Model(Wav2Vec2Config.from_dict(WAV2VEC2_LARGE))
-
-
-def _field(workload: Workload, tile: TileSize | None) -> tuple[int, int, int]:
-    """Latents that the VAE works on at once, in height and width, and how often."""
+def _vae_count(way: str, workload: Workload, latents: int, tile: TileSize | None) -> Count:
+    """From the formulas for 1 to 4 latent frames to any number: each one after the third adds the
+    same."""
     _, height, width = workload.latents
     tiles = tiles_of(height, width, tile)
     rows, columns = tiles[0]
-    return rows.stop, columns.stop, len(tiles)
+    sizes = vae_sizes(rows.stop, columns.stop)
+    few, more = (
+        _count(_table()[way][str(min(latents, n))], sizes)
+        for n in (_LIKE_ANY, _LIKE_ANY + 1)
+    )
+    later = max(0, latents - _LIKE_ANY)
+    peak, held, flops = (
+        a + later * (b - a) for a, b in zip(astuple(few), astuple(more), strict=True)
+    )
+    return Count(peak, held, flops * len(tiles))
 
 
-def _pass(workload: Workload, quantised: bool) -> Count:
-    """prepare() and one forward."""
-    model, prepare = pass_of(workload, quantised)
-    made: list[Callable[[], object]] = []
-
-    def prepared_once() -> Callable[[], object]:
-        made.append(prepare())
-        return made[0]
-
-    prepared = count(prepared_once)
-    forward = count(made[0], list(model.blocks))
-    peak = max(prepared.peak_bytes - prepared.held_bytes, forward.peak_bytes)
-    return Count(peak, prepared.held_bytes, forward.flops, forward.parts)
+def vae_sizes(height: int, width: int) -> Sizes:
+    """What the formulas of the VAE take, of latents that it works on at once."""
+    return 1, height, width, height * width, (height * width) ** 2
 
 
-def pass_of(
-    workload: Workload, quantised: bool
-) -> tuple[WanS2VTransformer3DModel, Callable[[], Callable[[], object]]]:
-    """Two blocks of the 14B without data, and what prepares a pass; that gives its forward."""
-    model = empty_model(_two_blocks)
-    for name, parameter in model.named_parameters():
-        parameter.data = parameter.data.to(
-            torch.float32 if kept_in_float32(name) else torch.bfloat16
-        )
-    _quantise(model, quantised)
-    frames, height, width = workload.latents
-    with torch.device("meta"):
-        latents = torch.empty(1, 16, frames, height, width)
-        text = torch.empty(1, TEXT_TOKENS, 4096, dtype=torch.bfloat16)
-        sound = torch.empty(1, 25, 1024, slots_for(frames))
-        reference = torch.empty(1, 16, 1, height, width) if workload.reference else None
-        motion = torch.empty(1, 16, MOTION_LATENTS, height, width) if workload.motion else None
-        timestep = torch.empty(())
-
-    def prepare() -> Callable[[], object]:
-        made = model.prepare(text, sound, workload.latents, reference, motion)
-        return lambda: model(latents, timestep, made)
-
-    return model, prepare
+def text_count(number_format: str) -> Count:
+    """One prompt of the greatest length."""
+    return _count(_table()["text"][row_of(number_format)], (1,))
 
 
-def _quantise(model: nn.Module, quantised: bool) -> None:
-    """Every linear layer as the fp8_scaled files have it."""
-    if not quantised:
-        return
-    for name, module in list(model.named_modules()):
-        if isinstance(module, nn.Linear):
-            layer = ScaledLinear(module, torch.float8_e4m3fn).requires_grad_(False)
-            if layer.bias is not None:
-                layer.bias.data = layer.bias.data.to(torch.bfloat16)
-            model.set_submodule(name, layer)
+def sound_count(seconds: int) -> Count:
+    """One pass of wav2vec2, all hidden states kept."""
+    return _count(_table()["sound"][str(seconds)], (1,))
 
 
-def _weights(model: nn.Module, quantised: bool, float32: Callable[[str], bool]) -> Weights:
-    sizes = {name: _bytes(model, name, quantised, float32) for name, _ in model.named_parameters()}
-    total = sum(sizes.values())
-    blocks = {id(block) for block in streamed_blocks(model)}
-    prefixes = [f"{name}." for name, module in model.named_modules() if id(module) in blocks]
-    each = [sum(size for name, size in sizes.items() if name.startswith(p)) for p in prefixes]
-    return Weights(total, total - sum(each), max(each, default=0))
+def _count(formula: Mapping[str, Sequence[Sequence[int]]], sizes: Sizes) -> Count:
+    def greatest(sums: Sequence[Sequence[int]]) -> int:
+        return max(sum(map(mul, each, sizes)) for each in sums)
+
+    return Count(*(greatest(formula[name]) for name in ("peak", "held", "flops")))
 
 
-def _bytes(model: nn.Module, name: str, quantised: bool, float32: Callable[[str], bool]) -> int:
-    """Of one parameter as `load.mapped.fill` loads it, with the scale of an 8-bit one."""
-    layer, _, last = name.rpartition(".")
-    numel = model.get_parameter(name).numel()
-    if quantised and last == "weight" and isinstance(model.get_submodule(layer), nn.Linear):
-        return numel + 4
-    return numel * (4 if float32(name) else 2)
-
-
-def _drain(vae: WanVae, latents: torch.Tensor) -> None:
-    for _ in vae.decode(latents):
-        pass
-
-
-def _extended(counts: tuple[Count, ...], latents: int, times: int) -> Count:
-    """From the counts of 1 to 4 latent frames to any number: the third goes on for ever."""
-    few, more = counts[min(latents, 3) - 1], counts[min(latents, 4) - 1]
-    flops = few.flops + max(0, latents - 3) * (more.flops - few.flops)
-    return Count(max(few.peak_bytes, more.peak_bytes), few.held_bytes, flops * times)
+@cache
+def _table() -> Mapping[str, Any]:
+    text = files(__package__).joinpath("needs.json").read_text(encoding="utf-8")
+    table: Mapping[str, Any] = json.loads(text)
+    return table

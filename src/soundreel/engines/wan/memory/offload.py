@@ -17,23 +17,19 @@ import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import islice
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
 from soundreel.engines.wan.encoders.tiles import FINEST, Tiling
+from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, OffloadLevel
 from soundreel.engines.wan.memory.stream import BlockStream, Store, has_streams, tensor_places
 from soundreel.errors import OutOfMemory, mention
 from soundreel.events import Notice, RunControl
 
 T = TypeVar("T")
-
-OffloadLevel = Literal["none", "model", "block"]
-
-OFFLOAD_LEVELS: tuple[OffloadLevel, ...] = ("none", "model", "block")
-"""From fast to frugal."""
 
 
 class Tiled(Protocol):

@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soundreel.engines.wan.model.rope import MOTION_SCALES
+from soundreel.engines.wan22 import MOTION_SCALES
 
 PACKED_FRAMES = sum(scale.frames for scale in MOTION_SCALES)
 """19 latent frames are packed: 1 + 2 + 16."""
 
 
 class WanS2VFramePacker(nn.Module):
-    """Motion latents to tokens, order 1x | 2x | 4x; `rope.MOTION_SCALES` gives their places."""
+    """Motion latents to tokens, order 1x | 2x | 4x; `wan22.MOTION_SCALES` gives their places."""
 
     def __init__(self, in_channels: int, dim: int) -> None:
         super().__init__()

@@ -9,37 +9,18 @@ Order of the tokens: noisy | reference | motion 1x | motion 2x | motion 4x.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from soundreel.engines.wan22 import MOTION_SCALES, MotionScale
 
 THETA = 10000.0
 """Base of the rotary frequencies (`rope_params` of wan/modules/model.py)."""
 
 REFERENCE_TIME = 30
 """The reference picture stands at this latent time, behind any noisy frame (model_s2v.py)."""
-
-
-class MotionScale(NamedTuple):
-    """One of the three resolutions that past frames are packed at.
-
-    frames: latent frames taken.    kernel: patch of the convolution (time, height, width).
-    first_time: how many latent frames before the chunk the oldest of them lies.
-    """
-
-    frames: int
-    kernel: tuple[int, int, int]
-    first_time: int
-
-
-MOTION_SCALES = (
-    MotionScale(frames=1, kernel=(1, 2, 2), first_time=1),
-    MotionScale(frames=2, kernel=(2, 4, 4), first_time=3),
-    MotionScale(frames=16, kernel=(4, 8, 8), first_time=19),
-)
-"""Nearest first: `zip_frame_buckets` [1, 2, 16] and the convolutions of `FramePackMotioner`."""
 
 Places = tuple[Sequence[int], Sequence[int], Sequence[int]]
 """Times, rows and columns; the tokens are their product, columns fastest."""
