@@ -25,8 +25,11 @@ check: .venv/dev
 bench: .venv/dev
 	$(BIN)/python -m bench
 
-# Regenerates what the docs quote from the program; a test compares them.
+# Counts again what `plan` predicts from (a minute), and puts that and the program's own words into
+# the docs; tests compare them.
 docs: .venv/dev
+	$(BIN)/python scripts/needs_table.py
+	$(BIN)/python scripts/memory_table.py --write
 	$(BIN)/python scripts/update_docs.py
 
 clean:

@@ -189,7 +189,6 @@ def test_pass_flops_follow_the_papers_arithmetic() -> None:
     assert 0 < counted / (40 * block) - 1 < 0.02
 
 
-@pytest.mark.xdist_group("counts at full size")
 @pytest.mark.parametrize("number_format", ["fp8_scaled", "bf16"])
 def test_a_pass_at_the_default_size_stays_small(number_format: str) -> None:
     assert needs.step_count(DEFAULT, number_format).peak_bytes <= 6 * GIB
@@ -284,7 +283,6 @@ def test_encoder_and_decoder_are_tiled_each_on_its_own() -> None:
     assert sizes.index(smaller.decode) > 0
 
 
-@pytest.mark.xdist_group("counts at full size")  # the table's: one process counts it once
 def test_remedies_fit() -> None:
     free = 8 * GIB
     texts = remedies(DEFAULT, Precision(), free)
@@ -382,8 +380,6 @@ def test_what_does_not_fit_says_what_would() -> None:
     assert details["would fit"] == "`offload='block'`"
 
 
-@pytest.mark.slow
-@pytest.mark.xdist_group("counts at full size")
 def test_the_table_in_the_docs_is_what_the_program_counts() -> None:
     script = importlib.util.spec_from_file_location(
         "memory_table", ROOT / "scripts/memory_table.py"

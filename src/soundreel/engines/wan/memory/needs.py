@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 from functools import cache
 from importlib.resources import files
 from math import prod
-from operator import floordiv, mul
+from operator import floordiv
 from typing import Any, Literal
 
 from soundreel.engines.wan.encoders.tiles import TileSize, tiles_of
@@ -161,8 +161,7 @@ def _vae_count(way: str, workload: Workload, latents: int, tile: TileSize | None
     rows, columns = tiles[0]
     sizes = vae_sizes(rows.stop, columns.stop)
     few, more = (
-        _count(_table()[way][str(min(latents, n))], sizes)
-        for n in (_LIKE_ANY, _LIKE_ANY + 1)
+        _count(_table()[way][str(min(latents, n))], sizes) for n in (_LIKE_ANY, _LIKE_ANY + 1)
     )
     later = max(0, latents - _LIKE_ANY)
     peak, held, flops = (
@@ -188,7 +187,7 @@ def sound_count(seconds: int) -> Count:
 
 def _count(formula: Mapping[str, Sequence[Sequence[int]]], sizes: Sizes) -> Count:
     def greatest(sums: Sequence[Sequence[int]]) -> int:
-        return max(sum(map(mul, each, sizes)) for each in sums)
+        return max(sum(n * size for n, size in zip(each, sizes, strict=True)) for each in sums)
 
     return Count(*(greatest(formula[name]) for name in ("peak", "held", "flops")))
 
