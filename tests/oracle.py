@@ -24,6 +24,11 @@ def run_ffmpeg(*arguments: str | Path) -> bytes:
     return done.stdout
 
 
+def run_ffmpeg_saying(*arguments: str | Path) -> str:
+    """What it says on the way, the sums of its filters too."""
+    return _run("-hide_banner", *arguments).stderr.decode()
+
+
 def decoded(path: Path, channels: int, *options: str) -> NDArray[np.float32]:
     """(channels, n) as it decodes the first sound track, whatever it complains of."""
     raw = _run("-v", "quiet", "-i", path, "-map", "0:a:0", *options,

@@ -50,6 +50,7 @@ from soundreel.video import mux, reader
 from soundreel.video.containers import container_of, require_rate, with_container
 from soundreel.video.encoders import is_exact, settled
 from soundreel.video.exactness import require_copyable, verify_copy
+from soundreel.video.sound import measure_loudness
 from soundreel.video.sound_format import stored_as
 from soundreel.video.writer import require_encoder
 from soundreel.work.job import Job
@@ -134,6 +135,7 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     clip = replace(clip, mix=choose_mix(clip, control))
     if clip.mix:
         control.emit(Notice(MIX_NOTICE))
+    clip = replace(clip, loudness=measure_loudness(clip, request.encoding, control))
     made = make_plan(request, geometry, clip, count, interpolation)
     require_rate(request.encoding, made.output_fps)
     if not is_exact(request.encoding):

@@ -125,6 +125,7 @@ def make_record(
             "interpolation": to_json(plan.interpolation),
             "size": to_json(plan.request.output_size),
             "drawn_size": to_json(plan.drawn_size),
+            "loudness": to_json(plan.audio.loudness),
             "sound_duration": str(plan.audio.sound_duration),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
         },

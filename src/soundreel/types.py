@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import Field, InitVar, dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from soundreel.errors import InputError, mention
+from soundreel.errors import InputError
+from soundreel.options.encoding import Encoding as Encoding
 from soundreel.options.given import AnyPath, Given, Rate, Time, given, reading_dataclass
+from soundreel.options.sizes import MIN_SIDE
+from soundreel.options.sizes import Size as Size
 from soundreel.options.table import (
-    MIN_SIDE,
     read_engine_options,
     read_field,
     read_size_option,
@@ -23,31 +25,6 @@ if TYPE_CHECKING:  # `soundreel --help` needs no arrays
 
 Rgb: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
 """One picture: (height, width, 3), uint8, RGB."""
-
-
-class Size(NamedTuple):
-    """Pixels across and down."""
-
-    width: int
-    height: int
-
-    def __str__(self) -> str:
-        return f"{self.width}x{self.height}"
-
-    @property
-    def area(self) -> int:
-        return self.width * self.height
-
-    def halved(self) -> Size:
-        """Half of each side, even: a quarter of the pixels."""
-        return Size(*(max(MIN_SIDE, side // 4 * 2) for side in self))
-
-    def inside(self, shape: Size) -> Size:
-        """The largest size of that shape that lies in this one, to the pixel."""
-        if self.width * shape.height > self.height * shape.width:
-            return Size(max(1, round(self.height * shape.width / shape.height)), self.height)
-        return Size(self.width, max(1, round(self.width * shape.height / shape.width)))
-
 
 DEFAULT_PROMPT = (
     "A lively, natural performance that follows the sound: expressive face, fluid body movement, "
@@ -61,38 +38,6 @@ DEFAULT_NEGATIVE_PROMPT = (
     "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，"
     "静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How pictures and sound are stored.
-
-    crf: quality on the codec's own scale, 0 (H.264: lossless) to 51; None is what looks like 18 of
-    H.264. preset: a speed, by x264's names. codec: of the pictures, "h264", "h265" or "av1"; None
-    follows the container. container: "mp4", "mov", "webm", "gif" or "webp"; None follows the name
-    of the output. encoder: "cpu", or "nvenc" of NVIDIA's cards.
-    audio_codec: what the sound is stored as. audio_bitrate: bits a second, of AAC only; None
-    follows the rate and the channels.
-    """
-
-    crf: int | None = None
-    preset: str = "veryfast"
-    audio_codec: str = "aac"
-    audio_bitrate: Given[int | str | None, int | None] = given(None)
-    codec: str | None = None
-    container: str | None = None
-    encoder: str = "cpu"
-
-    def __post_init__(self) -> None:
-        for each in fields(self):
-            value = read_field(f"encoding.{each.name}", getattr(self, each.name))
-            object.__setattr__(self, each.name, value)
-        if self.audio_bitrate is not None and self.audio_codec != "aac":
-            raise InputError.about(
-                {"encoding.audio_bitrate": self.audio_bitrate},
-                f"only aac has a bit rate to choose, {self.audio_codec} has none",
-                hint=f"leave it out, or give {mention(audio_bitrate='auto')}",
-            )
 
 
 @reading_dataclass
@@ -130,7 +75,7 @@ class Request:
     width: int = 832
     height: int = 1216
     size: InitVar[str | tuple[int, int] | None] = None
-    render_size: tuple[int, int] | None = None
+    render_size: Given[str | tuple[int, int] | None, tuple[int, int] | None] = given(None)
     fit_output: str = "crop"
     draft: bool = False
     fps: Given[Rate | None, Fraction | None] = given(None)
@@ -187,6 +132,22 @@ def with_values(request: Request, values: Mapping[str, Any]) -> Request:
 
 
 @dataclass(frozen=True, slots=True)
+class Loudness:
+    """Of a sound as a whole: integrated LUFS, true_peak in dBTP, and the gain in dB that brings it
+    to the target (LUFS), or as near as its peaks may go."""
+
+    integrated: float
+    true_peak: float
+    gain_db: float
+    target: float
+
+    @property
+    def reached(self) -> float:
+        """LUFS with the gain."""
+        return self.integrated + self.gain_db
+
+
+@dataclass(frozen=True, slots=True)
 class AudioClip:
     """The sound that a clip shows: `duration` seconds of the file from `start`.
 
@@ -194,6 +155,7 @@ class AudioClip:
     there is silence, as there is where the file has no sound. `rate` and `channels` are the
     file's own; layout: FFmpeg's name for where the channels stand. track: which of the file's sound
     tracks, from 1. mix: the channels' weights in a mono sound, () for their average.
+    loudness: with the gain for the sound that is heard; what drives the engine never has it.
     Read it with `audio.segment.stream_clip`.
     """
 
@@ -207,6 +169,7 @@ class AudioClip:
     track: int | None = None
     layout: str = ""
     mix: tuple[float, ...] = ()
+    loudness: Loudness | None = None
 
     @property
     def sound_end(self) -> Fraction:

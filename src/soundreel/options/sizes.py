@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import NamedTuple
+
+MIN_SIDE, MAX_SIDE = 16, 4096
 
 _SHORT_SIDE = 1080
 """Of a shape without a number."""
@@ -27,6 +30,30 @@ _SHAPE = re.compile(
     rf"(?:([a-z]+)|({_NUMBER}):({_NUMBER}))(?:@(\d{{1,9}}))?", re.ASCII | re.IGNORECASE
 )
 _RULE = f"not a size: write e.g. 832x1216, 9:16, wide@720, {', '.join(SIZE_WORDS)}"
+
+
+class Size(NamedTuple):
+    """Pixels across and down."""
+
+    width: int
+    height: int
+
+    def __str__(self) -> str:
+        return f"{self.width}x{self.height}"
+
+    @property
+    def area(self) -> int:
+        return self.width * self.height
+
+    def halved(self) -> Size:
+        """Half of each side, even: a quarter of the pixels."""
+        return Size(*(max(MIN_SIDE, side // 4 * 2) for side in self))
+
+    def inside(self, shape: Size) -> Size:
+        """The largest size of that shape that lies in this one, to the pixel."""
+        if self.width * shape.height > self.height * shape.width:
+            return Size(max(1, round(self.height * shape.width / shape.height)), self.height)
+        return Size(self.width, max(1, round(self.width * shape.height / shape.width)))
 
 
 def read_size(value: object) -> tuple[int, int]:

@@ -17,11 +17,11 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from soundreel.errors import InputError, mention
 from soundreel.options import sizes, texts
 from soundreel.options.option import Option
+from soundreel.options.sizes import MAX_SIDE, MIN_SIDE
 
 SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "Output", "Run"
 """Panels of the help text, in their order."""
 
-MIN_SIDE, MAX_SIDE = 16, 4096
 _SIDE_RULE = f"an even number from {MIN_SIDE} to {MAX_SIDE}"
 MAX_RATE_TERM = 1_000_000
 MAX_SECONDS = MAX_FRAMES = 10**9
@@ -78,6 +78,7 @@ _Size = Annotated[tuple[int, int], PlainValidator(sizes.read_size)]
 _DrawnSize = Annotated[
     tuple[int, int], PlainValidator(sizes.read_size), AfterValidator(_within_bounds)
 ]
+_Loudness = Annotated[float | None, PlainValidator(texts.read_loudness)]
 _Text = Annotated[str, PlainValidator(texts.read_text)]
 _Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_length=1)]
 _Name = Annotated[Path, PlainValidator(texts.read_path)]
@@ -217,6 +218,12 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         default="auto", kind=_Bitrate, optional=True,
         rule="bits a second, as 192k, or auto",
         help="Bits a second of AAC sound, as 192k; auto is 96k a channel.",
+    ),
+    Option(
+        "encoding.loudness", names=("loudness",), panel=FILE, metavar="LUFS|off", default="off",
+        kind=_Loudness, optional=True, rule="a loudness, as -14, or off",
+        help="Bring the sound to this loudness (EBU R 128) by one gain, as -14; peaks stay under "
+        "-1 dBTP.",
     ),
     Option(
         "tag", names=("settings",), panel=FILE, metavar="TAG", default="s2v", kind=_Tag,

@@ -17,6 +17,7 @@ _NUMBER = r"\d{1,9}(?:\.\d{0,12})?|\.\d{1,12}"
 _CLOCK = re.compile(rf"(?:(?:(\d{{1,9}}):)?(\d{{1,9}}):)?({_NUMBER})", re.ASCII)
 _RATE = re.compile(rf"(?:{_NUMBER})|\d{{1,9}}/\d{{1,9}}", re.ASCII)
 _BITRATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([kM]?)", re.ASCII)
+_LOUDNESS = re.compile(r"([+-]?\d{1,3}(?:\.\d{1,6})?)\s*(?:LUFS|LKFS)?", re.ASCII | re.IGNORECASE)
 _RATIO = re.compile(r"\d{1,30}/\d{1,30}", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
 _FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
@@ -79,6 +80,23 @@ def read_bitrate(value: object) -> int | None:
     if not LEAST_BITRATE <= value <= MOST_BITRATE:
         raise ValueError(rule)
     return value
+
+
+LEAST_LOUDNESS, MOST_LOUDNESS = -40, -5
+
+
+def read_loudness(value: object) -> float | None:
+    """LUFS from "-14", "-14 LUFS" or a number, to two digits; None from "off"."""
+    rule = f"write LUFS from {LEAST_LOUDNESS} to {MOST_LOUDNESS}, as -14, or off"
+    if value is None or value == "off":
+        return None
+    if isinstance(value, str) and (match := _LOUDNESS.fullmatch(value.strip())):
+        value = float(match[1])
+    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
+        raise ValueError(rule)
+    if not LEAST_LOUDNESS <= value <= MOST_LOUDNESS:
+        raise ValueError(rule)
+    return round(float(value), 2)
 
 
 def _exact(value: object, rule: str) -> Fraction:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 
 from soundreel.errors import InputError, mention
-from soundreel.options.table import MAX_SIDE
+from soundreel.options.sizes import MAX_SIDE
 from soundreel.timeline.grid import ceil_to, floor_to
 from soundreel.types import ChunkGeometry, Request, Size
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 
 import av
@@ -13,11 +13,13 @@ from av.container import OutputContainer
 from av.packet import Packet
 
 from soundreel.audio import segment
+from soundreel.audio.loudness import amplify, describe_loudness, measure
 from soundreel.audio.reading.frames import Samples
 from soundreel.audio.reading.uniform import mixed
 from soundreel.events import Notice, RunControl
-from soundreel.types import AudioClip
-from soundreel.video.sound_format import SoundFormat, is_placed
+from soundreel.types import AudioClip, Encoding, Loudness
+from soundreel.video.containers import container_of
+from soundreel.video.sound_format import SoundFormat, is_placed, stored_as
 
 _SAMPLE_FORMATS = {("flac", 16): "s16", ("flac", 24): "s32", ("alac", 16): "s16p",
                    ("alac", 24): "s32p"}  # fmt: skip
@@ -38,20 +40,12 @@ def packets(
     stream: AudioStream, clip: AudioClip, form: SoundFormat, control: RunControl
 ) -> Iterator[Packet[AudioStream]]:
     """The encoded sound of the clip. Sample 0 has pts 0; an encoder's priming lies before it."""
-    position, rounded = 0, False
-    placed = is_placed(clip) and clip.layout != form.layout
+    position, rounded = 0, clip.loudness is not None
     _say_changes(clip, form, control)
-    blocks = segment.stream_clip(
-        clip,
-        rate=form.rate,
-        mono=form.layout == "mono" and not placed,
-        control=control,
-        remark=lambda text: control.emit(Notice(text)),
-    )
-    for block in blocks:
+    for block in _stored(clip, form, control, lambda text: control.emit(Notice(text))):
         if not block.size:
             continue  # FFmpeg takes no frame without samples
-        channels = mixed(block, clip.layout, form.layout) if placed and not form.bits else block
+        channels = amplify(block, clip.loudness)
         frame = _whole_frame(channels, form) if form.bits else _float_frame(channels, form)
         frame.sample_rate, frame.pts, frame.time_base = form.rate, position, Fraction(1, form.rate)
         position += block.shape[1]
@@ -60,6 +54,33 @@ def packets(
             control.emit(Notice(f"the sound is finer than {form.bits} bits: it is rounded to them"))
         yield from stream.encode(frame)
     yield from stream.encode(None)
+
+
+def measure_loudness(clip: AudioClip, encoding: Encoding, control: RunControl) -> Loudness | None:
+    """Of the clip's sound as it will be stored. None where none is asked for, or to be had."""
+    if encoding.loudness is None or container_of(encoding).silent:
+        return None
+    form = stored_as(clip, encoding)
+    with control.stage("loudness"):
+        blocks = _stored(clip, form, control)
+        found = measure(blocks, form.rate, form.layout, encoding.loudness)
+    control.emit(Notice(describe_loudness(found)))
+    return found
+
+
+def _stored(
+    clip: AudioClip,
+    form: SoundFormat,
+    control: RunControl,
+    remark: Callable[[str], None] | None = None,
+) -> Iterator[Samples]:
+    """The clip's sound at the rate and in the layout of the file, as loud as the source is."""
+    placed = is_placed(clip) and clip.layout != form.layout
+    mono = form.layout == "mono" and not placed
+    for block in segment.stream_clip(
+        clip, rate=form.rate, mono=mono, control=control, remark=remark
+    ):
+        yield mixed(block, clip.layout, form.layout) if placed and not form.bits else block
 
 
 def whole_numbers(block: Samples, bits: int) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:

@@ -82,6 +82,7 @@ def plan_json(plan: Plan, estimate: Estimate) -> dict[str, object]:
         "frames": plan.num_frames,
         "output_fps": str(plan.output_fps),
         "output_frames": plan.output_frames,
+        "loudness": to_json(plan.audio.loudness),
         "geometry": to_json(plan.geometry),
         "interpolation": to_json(plan.interpolation),
         "shots": to_json(plan.shots),
@@ -126,6 +127,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
         f"{count(generated, 'frame')} generated, "
         f"{plan.num_frames} kept",
         *_lead_in(plan),
+        *_loudness(plan),
         *_estimate_lines(estimate),
     ]
     return "\n".join(lines)
@@ -137,6 +139,16 @@ def _lead_in(plan: Plan) -> list[str]:
         return []
     seconds = format_seconds(frame_time(frames, plan.fps))
     return [f"the driving sound starts {seconds} s before each shot, so that no picture is early"]
+
+
+def _loudness(plan: Plan) -> list[str]:
+    found = plan.audio.loudness
+    if found is None:
+        return []
+    return [
+        f"loudness: {found.integrated:.1f} LUFS, true peak {found.true_peak:.1f} dBTP, gain "
+        f"{found.gain_db:+.1f} dB: {found.reached:.1f} LUFS"
+    ]
 
 
 def _chunk_line(plan: Plan, index: int) -> str:
