@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from soundreel.engines.wan.encoders.text import TextEncoder, text_model
 from soundreel.engines.wan.encoders.vae import WanVae, decoding_on, vae_model
 from soundreel.engines.wan.load.mapped import empty_model, fill
+from soundreel.engines.wan.load.reading import split_quantised
 from soundreel.engines.wan.memory.counted import UMT5_XXL
 from soundreel.engines.wan.memory.device import default_dtype
 from soundreel.engines.wan.model.names import kept_in_float32
@@ -53,22 +54,20 @@ def _fill(
     """Every parameter at random, about as large as a trained one, so that results stay finite."""
     sample = torch.randn(_SAMPLE, device=maker)
     weights: dict[str, Tensor] = {}
-    scales: dict[str, Tensor] = {}
     for name, parameter in model.named_parameters():
         layer, _, last = name.rpartition(".")
         linear = isinstance(model.get_submodule(layer), nn.Linear) and last == "weight"
         width = _width(name, parameter)
         if number_format == "fp8_scaled" and linear:
-            numbers, scales[layer] = (
-                (sample * _FP8_WIDTH).to(_FP8),
-                torch.tensor(width / _FP8_WIDTH),
-            )
+            numbers = (sample * _FP8_WIDTH).to(_FP8)
+            weights[f"{layer}.weight_scale"] = torch.tensor(width / _FP8_WIDTH)
         else:
             numbers = (sample * width).to(torch.float32 if float32(name) else torch.bfloat16)
         if parameter.dim() < 2 and last == "weight":
             numbers = torch.ones_like(numbers)
         weights[name] = _repeated(numbers, parameter.numel()).view(parameter.shape).to(_CPU)
-    fill(model, weights, scales, device=_CPU, dtype=torch.bfloat16, float32=float32)
+    read = split_quantised(weights)
+    fill(model, read.weights, read.quantised, device=_CPU, dtype=torch.bfloat16, float32=float32)
 
 
 def _width(name: str, parameter: Tensor) -> float:

@@ -24,7 +24,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from soundreel.engines.wan.load import fp8, lora
+from soundreel.engines.wan.load import lora, quantised
 from soundreel.engines.wan.memory import counted, needs
 from soundreel.engines.wan.memory.needs import Workload
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS
@@ -109,7 +109,7 @@ def _named(ledger: _Ledger) -> Iterator[None]:
 
         return run
 
-    layers = (fp8.ScaledLinear, lora.LoraLinear)
+    layers = (quantised.QuantisedLinear, lora.LoraLinear)
     patches = [patch.object(c, "restored", marked(c.restored)) for c in layers]
     with patches[0], patches[1]:
         yield

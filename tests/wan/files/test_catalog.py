@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -193,23 +194,30 @@ def test_a_wrong_file_says_what_it_is_and_where_it_belongs(tmp_path: Path) -> No
 
 
 def test_foreign_quantisation_is_refused_by_name(tmp_path: Path) -> None:
-    layers = {"layers": {"blocks.0.self_attn.q": {"format": "nvfp4"}}}
+    layers = {"layers": {"blocks.0.self_attn.q": {"format": "asym_w4a8_int8"}}}
     metadata = {"_quantization_metadata": json.dumps(layers)}
     path = write_sparse(tmp_path / "x.safetensors", key_lists()["s2v_fp8_scaled"], metadata)
-    with pytest.raises(InputError, match="quantised as nvfp4, which is not supported"):
+    with pytest.raises(InputError, match="quantised as asym_w4a8_int8, which is not supported"):
         given(path, "transformer")
 
 
-def test_gguf_is_refused_by_name(tmp_path: Path, nowhere: dict[str, str]) -> None:
+def test_unknown_gguf_types_are_refused_by_name(tmp_path: Path, nowhere: dict[str, str]) -> None:
     tensors = {
-        "blocks.0.self_attn.q.weight": ([5120, 5120], 12),
+        "blocks.0.self_attn.q.weight": ([5120, 5120], 22),
         "casual_audio_encoder.encoder.final_linear.weight": ([5120, 5120], 12),
         "patch_embedding.weight": ([5120, 16, 1, 2, 2], 0),
     }
     path = write_gguf(tmp_path / "x.gguf", "wan", tensors)
-    with pytest.raises(InputError, match="GGUF is not supported"):
+    with pytest.raises(InputError, match="quantised as IQ2_S, which is not supported"):
         given(path, "transformer")
     assert find_weights((tmp_path,), nowhere).transformer is None
+
+
+def test_a_gguf_file_that_breaks_off_is_an_error(tmp_path: Path) -> None:
+    path = write_gguf(tmp_path / "x.gguf", "wan", {"a.weight": ([512, 512], 12)})
+    os.truncate(path, 4096)
+    with pytest.raises(InputError, match="its data breaks off"):
+        given(path, "transformer")
 
 
 def test_nothing_at_all_and_no_file_are_said(tmp_path: Path) -> None:

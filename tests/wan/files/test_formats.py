@@ -114,11 +114,13 @@ def test_t5_is_told_from_umt5(tmp_path: Path) -> None:
     [
         ({"format": "nvfp4"}, "nvfp4"),
         ("mxfp8", "mxfp8"),
-        ({"format": "int8_tensorwise", "convrot": True}, "int8_tensorwise with rotation"),
+        ({"format": "int8_tensorwise", "convrot": True}, "int8_convrot"),
+        ({"format": "int8_tensorwise", "params": {"convrot": False}}, "int8"),
+        ({"format": "convrot_w4a4", "params": {"convrot_groupsize": 64}}, "int4_convrot"),
         ({"format": "awq_w4a16"}, "awq_w4a16"),
     ],
 )
-def test_other_quantisations_are_named(tmp_path: Path, entry: object, name: str) -> None:
+def test_quantisations_are_named(tmp_path: Path, entry: object, name: str) -> None:
     layers = {"format_version": "1.0", "layers": {"blocks.0.self_attn.q": entry}}
     metadata = {"_quantization_metadata": json.dumps(layers)}
     path = write_sparse(tmp_path / "x.safetensors", key_lists()["s2v_fp8_scaled"], metadata)

@@ -12,8 +12,10 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from soundreel.engines.wan.load.fp8 import FP8_DTYPES, ScaledLinear, dequantise, split_scales
+from soundreel.engines.wan.load.fp8 import FP8_DTYPES, Fp8, dequantise
 from soundreel.engines.wan.load.mapped import empty_model, fill, read_state
+from soundreel.engines.wan.load.quantised import QuantisedLinear
+from soundreel.engines.wan.load.reading import split_quantised
 from soundreel.engines.wan.model.layers import FP32Linear
 from soundreel.errors import InputError
 
@@ -51,7 +53,8 @@ def fp8_state(scale_name: str = "scale_weight", shape: tuple[int, ...] = ()) -> 
 
 def filled(state: dict[str, Tensor], dtype: torch.dtype = torch.float32) -> nn.Module:
     net = empty_model(Net)
-    fill(net, *split_scales(state), device=CPU, dtype=dtype)
+    contents = split_quantised(state)
+    fill(net, contents.weights, contents.quantised, device=CPU, dtype=dtype)
     return net
 
 
@@ -68,7 +71,7 @@ def test_scaled_weights_equal_dequantised_ones(scale_name: str, shape: tuple[int
     plain.load_state_dict(wide)
     net = filled(state)
     x = torch.randn(3, 16)
-    assert isinstance(net.get_submodule("first"), ScaledLinear)
+    assert isinstance(net.get_submodule("first"), QuantisedLinear)
     assert torch.equal(net(x), plain(x))
 
 
@@ -108,7 +111,7 @@ def test_each_tensors_own_dtype_decides() -> None:
     del state["first.scale_weight"]
     net = filled(state)
     assert type(net.get_submodule("first")) is nn.Linear
-    assert isinstance(net.get_submodule("last"), ScaledLinear)
+    assert isinstance(net.get_submodule("last"), QuantisedLinear)
 
 
 def test_eight_bit_embedding_is_widened() -> None:
@@ -126,7 +129,7 @@ def test_e5m2_weights_load() -> None:
     wide = torch.randn(8, 32)
     state["last.weight"], state["last.scale_weight"] = quantised(wide, torch.float8_e5m2)
     net = filled(state)
-    assert net.get_submodule("last").stored_dtype == torch.float8_e5m2
+    assert net.get_submodule("last").scheme == Fp8(torch.float8_e5m2)
     x = torch.randn(3, 32)
     restored = state["last.weight"].float() * state["last.scale_weight"]
     assert torch.allclose(net.get_submodule("last")(x), x @ restored.T, atol=1e-5)
@@ -176,7 +179,7 @@ def test_a_layer_with_a_scale_a_row_loads_and_multiplies() -> None:
 def test_missing_scale_is_an_error() -> None:
     state = fp8_state()
     del state["last.scale_weight"]
-    with pytest.raises(InputError, match=r"1 8-bit weights have no scale, first: last"):
+    with pytest.raises(InputError, match=r"1 quantised weights have no scale, first: last"):
         filled(state)
 
 

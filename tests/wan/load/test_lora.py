@@ -14,7 +14,6 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from soundreel.engines.wan.load.fp8 import ScaledLinear, split_scales
 from soundreel.engines.wan.load.lora import (
     LoraLinear,
     LoraReport,
@@ -23,6 +22,8 @@ from soundreel.engines.wan.load.lora import (
     apply_loras,
 )
 from soundreel.engines.wan.load.mapped import empty_model, fill
+from soundreel.engines.wan.load.quantised import QuantisedLinear
+from soundreel.engines.wan.load.reading import split_quantised
 from soundreel.engines.wan.memory.stream import BlockStream
 from soundreel.engines.wan.model.layers import ready, restored
 from soundreel.errors import InputError
@@ -122,13 +123,14 @@ def test_eight_bit_weights_are_not_touched(tmp_path: Path) -> None:
     state[f"{name}.weight"] = state[f"{name}.weight"].to(torch.float8_e4m3fn)
     state[f"{name}.scale_weight"] = torch.tensor(0.5)
     net = empty_model(Net)
-    fill(net, *split_scales(state), device=CPU, dtype=torch.float32)
+    contents = split_quantised(state)
+    fill(net, contents.weights, contents.quantised, device=CPU, dtype=torch.float32)
     x = torch.randn(3, 8)
     before = net(x)
     apply(net, write(tmp_path / "x.safetensors", lightx2v()))
     wrapped = net.get_submodule(name)
     assert isinstance(wrapped, LoraLinear)
-    assert isinstance(wrapped.base_layer, ScaledLinear)
+    assert isinstance(wrapped.base_layer, QuantisedLinear)
     assert wrapped.weight.element_size() == 1
     assert torch.allclose(net(x), before + x @ DOWN.T @ UP.T, atol=1e-5)
 
@@ -155,7 +157,8 @@ def scaled_net(dtype: torch.dtype, rows: bool) -> tuple[nn.Module, str]:
     state[f"{name}.weight"] = state[f"{name}.weight"].to(torch.float8_e4m3fn)
     state[f"{name}.scale_weight"] = torch.rand(12, 1) + 0.5 if rows else torch.tensor(0.7)
     net = empty_model(Net)
-    fill(net, *split_scales(state), device=CPU, dtype=dtype)
+    contents = split_quantised(state)
+    fill(net, contents.weights, contents.quantised, device=CPU, dtype=dtype)
     return net, name
 
 

@@ -20,10 +20,10 @@ from soundreel.engines.wan.encoders.text import _NAMES
 from soundreel.engines.wan.files.lookup import WeightSet, given
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.job import make_components
-from soundreel.engines.wan.load.fp8 import ScaledLinear
 from soundreel.engines.wan.load.lora import LoraSpec
 from soundreel.engines.wan.load.mapped import read_state
 from soundreel.engines.wan.load.models import load_text_encoder, load_transformer
+from soundreel.engines.wan.load.quantised import QuantisedLinear
 from soundreel.engines.wan.memory.offload import Residence
 from soundreel.engines.wan.model.names import official_name
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -126,8 +126,8 @@ def test_scaled_weights_give_the_dequantised_model(
     }
     (tmp_path / "wide").mkdir()
     model = load(write(tmp_path, state))
-    assert isinstance(model.get_submodule("blocks.1.audio_injector.attn.q"), ScaledLinear)
-    assert isinstance(model.get_submodule("head.head"), ScaledLinear)
+    assert isinstance(model.get_submodule("blocks.1.audio_injector.attn.q"), QuantisedLinear)
+    assert isinstance(model.get_submodule("head.head"), QuantisedLinear)
     assert_close(velocity(model), velocity(load(write(tmp_path / "wide", wide))))
 
 

@@ -11,7 +11,9 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
-from soundreel.engines.wan.load.fp8 import ScaledLinear, use_scaled_linears
+from soundreel.engines.wan.load.mapped import fill
+from soundreel.engines.wan.load.quantised import QuantisedLinear
+from soundreel.engines.wan.load.reading import split_quantised
 from soundreel.engines.wan.model import blocks, pieces
 from soundreel.engines.wan.model.attention import (
     rotations,
@@ -78,22 +80,18 @@ def test_eight_bit_weights_are_restored_once_for_all_pieces(
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and ".ffn" in name
     }
-    held = use_scaled_linears(model, state, {})
-    model.load_state_dict(held, strict=False, assign=True)
-    for name, parameter in model.named_parameters():
-        if parameter.is_meta:  # the biases that the new layers lack
-            layer, _, last = name.rpartition(".")
-            setattr(
-                model.get_submodule(layer), last, torch.nn.Parameter(torch.zeros(parameter.shape))
-            )
-    asked: list[ScaledLinear] = []
-    restored = ScaledLinear.restored
+    contents = split_quantised({**model.state_dict(), **state})
+    fill(
+        model, contents.weights, contents.quantised, device=torch.device("cpu"), dtype=torch.float32
+    )
+    asked: list[QuantisedLinear] = []
+    restored = QuantisedLinear.restored
 
-    def noted(layer: ScaledLinear, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+    def noted(layer: QuantisedLinear, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         asked.append(layer)
         return restored(layer, dtype)
 
-    monkeypatch.setattr(ScaledLinear, "restored", noted)
+    monkeypatch.setattr(QuantisedLinear, "restored", noted)
     with torch.no_grad():
         whole = forward(model)
         asked.clear()

@@ -14,6 +14,7 @@ from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.cost import given_level, precision_of
 from soundreel.engines.wan.encoders.tiles import WHOLE, Tiling
 from soundreel.engines.wan.encoders.vae import WanVae, decoding_on
+from soundreel.engines.wan.files.formats import SMALL_FLOATS
 from soundreel.engines.wan.files.lookup import Found, WeightSet
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.load.lora import LoraSpec
@@ -189,13 +190,13 @@ def _fit(plan: Plan, options: WanOptions, files: Selection, free: int) -> Fit:
 
 
 def _check_device(weights: WeightSet, device: torch.device) -> None:
-    eight_bit = [
+    small_floats = [
         found.path.name
         for found in (weights.transformer, weights.text_encoder)
-        if found is not None and found.number_format.startswith("fp8")
+        if found is not None and found.number_format.startswith(SMALL_FLOATS)
     ]
-    if device.type == "mps" and eight_bit:  # torch has no 8-bit floats there
+    if device.type == "mps" and small_floats:  # torch has no 8-bit floats there
         raise EngineUnavailable(
-            f"8-bit weights do not run on Apple's GPUs: {', '.join(eight_bit)}",
-            hint="take 16-bit ones: soundreel models pull bf16",
+            f"weights in 8-bit floats do not run on Apple's GPUs: {', '.join(small_floats)}",
+            hint="take GGUF or 16-bit ones: soundreel models pull bf16",
         )

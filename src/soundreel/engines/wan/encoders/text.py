@@ -11,6 +11,7 @@ import html
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import ftfy
 import torch
@@ -22,6 +23,8 @@ from soundreel.engines.wan22 import TEXT_TOKENS
 from soundreel.errors import InputError
 
 END_TOKEN = 1
+
+T = TypeVar("T")
 
 Tokenizer = Callable[[str], list[int]]
 """Token ids of a cleaned text: at most 512, the last one is the end token."""
@@ -75,9 +78,10 @@ def folder_tokenizer(folder: Path) -> Tokenizer:
 
 
 def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
-    """The tokenizer inside ComfyUI's text encoder file: bytes of its tensor `spiece_model`.
+    """The tokenizer of a sentencepiece model's bytes: ComfyUI's text encoder file has them in its
+    tensor `spiece_model`.
 
-    Raises InputError if they are not a sentencepiece model.
+    Raises InputError if they are none.
     """
     from sentencepiece import SentencePieceProcessor
 
@@ -85,7 +89,7 @@ def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
         processor = SentencePieceProcessor(model_proto=model)
     except RuntimeError as err:
         raise InputError(
-            f"the tensor spiece_model is not a sentencepiece model: {err}",
+            f"the tokenizer inside the text encoder is not a sentencepiece model: {err}",
             hint="take the text encoder file of Comfy-Org/Wan_2.2_ComfyUI_Repackaged",
         ) from err
 
@@ -95,11 +99,15 @@ def sentencepiece_tokenizer(model: bytes) -> Tokenizer:
     return tokens
 
 
-def text_keys(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """transformers' names for an official or a ComfyUI checkpoint; the tokenizer is left out."""
-    if "token_embedding.weight" not in state:
-        return {_tied(key): value for key, value in state.items() if key != "spiece_model"}
-    return {_current_name(key): value for key, value in state.items()}
+def text_keys(state: Mapping[str, T]) -> dict[str, T]:
+    """transformers' names for an official, a ComfyUI or a GGUF checkpoint; the tokenizer is left
+    out."""
+    name = _tied
+    if "token_embedding.weight" in state:
+        name = _current_name
+    elif "token_embd.weight" in state:
+        name = _name_of_llama_cpp
+    return {name(key): value for key, value in state.items() if key != "spiece_model"}
 
 
 def text_config(tensors: Mapping[str, Tensor]) -> dict[str, object]:
@@ -139,6 +147,31 @@ _NAMES = {
     "ffn.fc1": "layer.1.DenseReluDense.wi_1",
     "ffn.fc2": "layer.1.DenseReluDense.wo",
 }
+
+
+_LLAMA_CPP_NAMES = {
+    # ggml-org/llama.cpp, gguf-py, MODEL_TENSORS of T5ENCODER
+    "attn_norm": "layer.0.layer_norm",
+    "attn_q": "layer.0.SelfAttention.q",
+    "attn_k": "layer.0.SelfAttention.k",
+    "attn_v": "layer.0.SelfAttention.v",
+    "attn_o": "layer.0.SelfAttention.o",
+    "attn_rel_b": "layer.0.SelfAttention.relative_attention_bias",
+    "ffn_norm": "layer.1.layer_norm",
+    "ffn_gate": "layer.1.DenseReluDense.wi_0",
+    "ffn_up": "layer.1.DenseReluDense.wi_1",
+    "ffn_down": "layer.1.DenseReluDense.wo",
+}
+
+
+def _name_of_llama_cpp(key: str) -> str:
+    stem, _, kind = key.rpartition(".")
+    outside = {"token_embd": "shared", "enc.output_norm": "encoder.final_layer_norm"}
+    match = re.fullmatch(r"enc\.blk\.(\d+)\.(\w+)", stem)
+    if match is None:
+        return f"{outside.get(stem, stem)}.{kind}"
+    index, part = match.groups()
+    return f"encoder.block.{index}.{_LLAMA_CPP_NAMES.get(part, part)}.{kind}"
 
 
 def _tied(key: str) -> str:

@@ -6,14 +6,17 @@ ComfyUI's repackaged ones, diffusers and transformers folders, city96's GGUF fil
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 from soundreel.engines.tensors import TensorHeader, parse_json, parse_object
 from soundreel.engines.wan.files.contents import Header
+from soundreel.engines.wan.files.gguf import BLOCKS, MIXES, PLAIN
 from soundreel.engines.wan.files.headers import FETCH_AGAIN, read_tensor_bytes
 from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.model.names import without_prefix
@@ -120,21 +123,47 @@ _RULES: tuple[Callable[[Tensors], Kind | None], ...] = (
 
 # --- number formats ---------------------------------------------------------------------------
 
-_SUPPORTED_QUANT = {"float8_e4m3fn": "F8_E4M3", "float8_e5m2": "F8_E5M2"}
+DECLARED = (*("float8_e4m3fn", "float8_e5m2", "int8_tensorwise", "nvfp4", "mxfp8", "convrot_w4a4"),)
+"""ComfyUI's names of the formats that are loaded here."""
+
 _NAMES = {"BF16": "bf16", "F16": "fp16", "F32": "fp32", "F8_E4M3": "fp8", "F8_E5M2": "fp8_e5m2"}
+SMALL_FLOATS = ("fp8", "nvfp4", "mxfp8")
+"""What names of formats begin with that hold floats of 8 bits."""
+
+_SHORT_NAMES = {"int8_tensorwise": "int8", "convrot_w4a4": "int4_convrot"}
 _SCALES = (".scale_weight", ".weight_scale")
 _MAX_NAME, _MAX_NAMES = 64, 8  # characters of a format's name, names that are told
+_MAX_GROUP = 4**6
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """How a file says that a layer is quantised. group: numbers rotated together, or 0."""
+
+    name: str
+    group: int = 0
+
+    def __str__(self) -> str:
+        short = _SHORT_NAMES.get(self.name, self.name)
+        return f"{short}_convrot" if self.group and "convrot" not in short else short
 
 
 def number_format(path: Path, header: Header) -> str:
-    """ "bf16", "fp16", "fp32", "fp8_scaled", "fp8" (scales missing), or the name of another one."""
+    """ "bf16", "fp16", "fp32", "fp8_scaled", "fp8" (scales missing), "int8", "int8_convrot",
+    "nvfp4", "mxfp8", "int4_convrot", "GGUF Q4_K_M", or the name of another one."""
     foreign = foreign_formats(path, header)
     if foreign:
         return ", ".join(foreign)
     if header.container == "gguf":
-        return f"GGUF {_most_bytes(header.tensors.values())}"
+        mix = MIXES.get(header.metadata.get("general.file_type", ""), "")
+        true = any(mix.startswith(tensor.dtype) for tensor in header.tensors.values())
+        return f"GGUF {mix if true else _most_bytes(header.tensors.values())}"
     if header.container == "torchscript":
         return "torchscript"
+    declared = Counter(map(str, declared_quantisations(path, header).values()))
+    [(name, _)] = declared.most_common(1) or [("", 0)]
+    if name and not name.startswith("float8"):
+        return name
     main = _most_bytes(header.tensors.values())
     scaled = any(name.endswith(_SCALES) for name in header.tensors)
     name = _NAMES.get(main, main)
@@ -143,45 +172,61 @@ def number_format(path: Path, header: Header) -> str:
 
 def foreign_formats(path: Path, header: Header) -> list[str]:
     """Names of quantisations in the file that this project does not load, sorted."""
-    found = {name for name in declared_quantisations(path, header).values() if name}
-    found -= set(_SUPPORTED_QUANT)
     weights = {t.dtype for n, t in header.tensors.items() if n.endswith(".weight")}
-    if header.container == "safetensors" and not found:
+    if header.container == "gguf":
+        return sorted(weights - set(BLOCKS) - set(PLAIN))[:_MAX_NAMES]
+    declared = declared_quantisations(path, header)
+    found = {each.name for each in declared.values()} - set(DECLARED)
+    if header.container == "safetensors" and not declared:
         found |= {f"undeclared {dtype}" for dtype in weights & {"I8", "U8", "F4", "I32"}}
     return sorted(found)[:_MAX_NAMES]
 
 
-def declared_quantisations(path: Path, header: Header) -> dict[str, str]:
+def declared_quantisations(path: Path, header: Header) -> dict[str, Declared]:
     """Layer name -> format, from ComfyUI's file metadata or its `<layer>.comfy_quant` tensors.
 
     Raises InputError where they are malformed.
     """
-    layers: dict[str, str] = {}
+    layers: dict[str, Declared] = {}
     with faults_of(path, "a weight file whose quantisation can be read", FETCH_AGAIN):
         text = header.metadata.get("_quantization_metadata")
         if text:
             entries = parse_object(text.encode()).get("layers", {})
             if not isinstance(entries, dict):
                 raise ValueError("its _quantization_metadata names no layers")
-            layers.update({name: _format_of(entry) for name, entry in entries.items()})
+            layers.update({name: _declared(entry) for name, entry in entries.items()})
         for name, tensor in header.tensors.items():
             if name.endswith(".comfy_quant") and header.container == "safetensors":
                 entry = parse_json(read_tensor_bytes(path, tensor))
-                layers[name.removesuffix(".comfy_quant")] = _format_of(entry)
-    return layers
+                layers[name.removesuffix(".comfy_quant")] = _declared(entry)
+    return {name: entry for name, entry in layers.items() if entry.name}
 
 
-def _format_of(entry: object) -> str:
-    """An entry is a format's name, or {"format": name, ...} with its parameters."""
+def _declared(entry: object) -> Declared:
+    """An entry is a format's name, or {"format": name, ...}, its parameters beside it or under
+    "params"."""
     if isinstance(entry, str):
-        return entry[:_MAX_NAME]
+        return Declared(entry[:_MAX_NAME])
     if not isinstance(entry, dict):
         raise ValueError(f"a quantisation is a {type(entry).__name__}")
-    name = entry.get("format", "unnamed")
+    name, inside = entry.get("format", "unnamed"), entry.get("params")
     if not isinstance(name, str):
         raise ValueError(f"a quantisation's name is a {type(name).__name__}")
-    rotated = any("rot" in str(key).lower() and value for key, value in entry.items())
-    return f"{name[:_MAX_NAME]}{' with rotation' if rotated else ''}"
+    values = {**inside, **entry} if isinstance(inside, dict) else entry
+    rotated = bool(values.get("convrot")) or name.startswith("convrot")
+    return Declared(name[:_MAX_NAME], _group(values) if rotated else 0)
+
+
+def _group(values: Mapping[str, object]) -> int:
+    """Numbers that are rotated together: 256 where nothing else is said."""
+    group = values.get("convrot_groupsize", values.get("groupsize", 256))
+    if (
+        type(group) is not int
+        or not 4 <= group <= _MAX_GROUP
+        or 4 ** round(math.log(group, 4)) != group
+    ):
+        raise ValueError(f"a rotation of {group!r} numbers: a power of 4 is needed")
+    return group
 
 
 def _most_bytes(tensors: Iterable[TensorHeader]) -> str:

@@ -218,9 +218,9 @@ def _problem(path: Path, header: Header, kind: Kind) -> str:
     foreign = foreign_formats(path, header)
     if foreign:
         names = ", ".join(foreign)
-        return f"quantised as {names}, which is not supported: take fp8_scaled, bf16 or fp16"
-    if header.container == "gguf" and kind in (Kind.S2V, Kind.TEXT_ENCODER):
-        return "GGUF is not supported: take fp8_scaled (smaller than Q8_0), bf16 or fp16"
+        return f"quantised as {names}, which is not supported: take fp8_scaled, bf16, fp16 or GGUF"
+    if header.container == "gguf" and kind not in (Kind.S2V, Kind.TEXT_ENCODER, Kind.UNKNOWN):
+        return f"a GGUF {kind.value} is not supported: take safetensors"
     return ""
 
 

@@ -17,9 +17,15 @@ import torch
 from torch import Tensor, nn
 
 from soundreel.engines.tensors import TensorHeader
+from soundreel.engines.wan.files.contents import Header
+from soundreel.engines.wan.files.gguf import BLOCKS
 from soundreel.engines.wan.files.headers import read_header
 from soundreel.engines.wan.files.limits import faults_of
-from soundreel.engines.wan.load.fp8 import FP8_DTYPES, dequantise, use_scaled_linears
+from soundreel.engines.wan.load.quantised import (
+    Quantised,
+    QuantisedEmbedding,
+    QuantisedLinear,
+)
 from soundreel.errors import InputError
 
 M = TypeVar("M", bound=nn.Module)
@@ -33,8 +39,10 @@ _DTYPES = {
     "BF16": torch.bfloat16,
     "F8_E4M3": torch.float8_e4m3fn,
     "F8_E5M2": torch.float8_e5m2,
+    "F8_E8M0": torch.uint8,
     "I64": torch.int64,
     "I32": torch.int32,
+    "I16": torch.int16,
     "I8": torch.int8,
     "U8": torch.uint8,
     "BOOL": torch.bool,
@@ -45,7 +53,7 @@ def read_state(files: Iterable[Path]) -> dict[str, Tensor]:
     """All tensors of the files by name, mapped, on the CPU. Raises InputError where one is none."""
     state: dict[str, Tensor] = {}
     for path in files:
-        state.update(_read_pickle(path) if _is_zip(path) else _read_safetensors(path))
+        state.update(_read_pickle(path) if is_zip(path) else _read_safetensors(path))
     return state
 
 
@@ -58,7 +66,7 @@ def empty_model(make: Callable[[], M]) -> M:
 def fill(
     model: nn.Module,
     weights: Mapping[str, Tensor],
-    scales: Mapping[str, Tensor],
+    quantised: Mapping[str, Quantised],
     *,
     device: torch.device,
     dtype: torch.dtype,
@@ -66,20 +74,44 @@ def fill(
 ) -> None:
     """Put tensors into a module from `empty_model`, in place; both mappings in the module's names.
 
-    scales: by layer, as `quant.split_scales` gives them. 8-bit weights of linear layers stay 8-bit.
+    quantised: weights that stay so in linear layers and large tables; elsewhere they are restored.
     float32: whether a parameter is kept in float32 rather than `dtype`.
     Raises InputError for missing, unknown or misshapen tensors.
     """
-    held = use_scaled_linears(model, weights, scales)
     require_fit(model, weights)
     placed: dict[str, Tensor] = {}
-    for name, tensor in {**weights, **held}.items():
-        if name not in held:
-            wanted = torch.float32 if float32(name) else dtype
-            tensor = _widened(tensor, scales.get(name.removesuffix(".weight")), wanted)
-        placed[name] = tensor.to(device)
+    for name, tensor in weights.items():
+        wanted = torch.float32 if float32(name) else dtype
+        if name not in quantised:
+            placed[name] = tensor.to(wanted) if tensor.is_floating_point() else tensor
+        elif held := _held(model, name.removesuffix(".weight"), quantised[name], dtype):
+            placed.update(held)
+        else:
+            placed[name] = quantised[name].restored(wanted)
+    placed = {name: tensor.to(device) for name, tensor in placed.items()}
     model.load_state_dict(placed, strict=False, assign=True)
     model.requires_grad_(False)
+
+
+LARGE_TABLE = 10_000
+"""Rows from which on an embedding is not restored as a whole."""
+
+
+def _held(model: nn.Module, layer: str, weight: Quantised, dtype: torch.dtype) -> dict[str, Tensor]:
+    """Replace a layer by one that holds the weight as it is; what it holds, by name. {} where there
+    is no such layer."""
+    module = model.get_submodule(layer)
+    made: nn.Module
+    if isinstance(module, nn.Linear):
+        made = QuantisedLinear(module, weight)
+    elif (
+        isinstance(module, nn.Embedding) and module.num_embeddings >= LARGE_TABLE and weight.by_rows
+    ):
+        made = QuantisedEmbedding(module, weight, dtype)
+    else:
+        return {}
+    model.set_submodule(layer, made.requires_grad_(False))
+    return {f"{layer}.{part}": tensor for part, tensor in weight.parts.items()}
 
 
 def require_fit(model: nn.Module, named: Mapping[str, Tensor]) -> None:
@@ -100,13 +132,8 @@ def require_fit(model: nn.Module, named: Mapping[str, Tensor]) -> None:
         )
 
 
-def _widened(tensor: Tensor, scale: Tensor | None, dtype: torch.dtype) -> Tensor:
-    if tensor.dtype in FP8_DTYPES:
-        return dequantise(tensor, torch.ones(()) if scale is None else scale, dtype)
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _is_zip(path: Path) -> bool:
+def is_zip(path: Path) -> bool:
+    """Whether it is torch's archive of pickles rather than a file that can be mapped."""
     with path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
 
@@ -117,7 +144,11 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
     safetensors' own reader takes 18 s for the 1728 tensors of a 16 GB file, the views 6 ms; and a
     writable mapping of a file larger than main memory is refused by Linux.
     """
-    header = read_header(path)
+    return byte_views(path, read_header(path))
+
+
+def byte_views(path: Path, header: Header) -> dict[str, Tensor]:
+    """Every tensor of a mapped file; of blocks of numbers (GGUF) the bytes. Raises InputError."""
     data = _mapped(path)
     return {name: _view(data, tensor, path) for name, tensor in header.tensors.items()}
 
@@ -130,11 +161,13 @@ def _mapped(path: Path) -> Tensor:
 
 
 def _view(data: Tensor, tensor: TensorHeader, path: Path) -> Tensor:
+    if tensor.dtype in BLOCKS:
+        return data[tensor.start : tensor.end]
     dtype = _DTYPES.get(tensor.dtype)
     if dtype is None:
         raise InputError(
             f"{path} holds numbers of type {tensor.dtype}, which is not supported",
-            hint="take a file in fp8_scaled, bf16 or fp16",
+            hint="take a file in fp8_scaled, bf16, fp16 or GGUF",
         )
     part = data[tensor.start : tensor.end]
     if tensor.start % dtype.itemsize:  # not aligned: rare, and small tensors where it occurs

@@ -43,14 +43,14 @@ from soundreel.engines.wan.files.headers import FETCH_AGAIN
 from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.files.lookup import Found
 from soundreel.engines.wan.load.configs import audio_fields, config_beside, vae_fields
-from soundreel.engines.wan.load.fp8 import split_scales
 from soundreel.engines.wan.load.lora import LoraSpec, apply_loras
 from soundreel.engines.wan.load.mapped import empty_model, fill, read_state, require_fit
+from soundreel.engines.wan.load.reading import read_contents
+from soundreel.engines.wan.load.vocabulary import read_vocabulary
 from soundreel.engines.wan.model.names import (
     TransformerConfig,
     infer_config,
     kept_in_float32,
-    module_name,
     official_name,
     to_module,
     without_prefix,
@@ -70,19 +70,20 @@ def load_transformer(
     loras: Sequence[LoraSpec] = (),
     report: Report = lambda _: None,
 ) -> WanS2VTransformer3DModel:
-    """The S2V transformer: 16-bit weights in `dtype`, 8-bit ones as they are, LoRAs added on use.
+    """The S2V transformer: 16-bit weights in `dtype`, quantised ones as they are, LoRAs on use.
 
     report: told what became of each LoRA. Raises InputError where the weights do not fit.
     """
-    state = without_prefix(read_state(found.files))
-    config = _config_of(found, state)
+    with _faults_of(found):
+        contents = read_contents(found.files).renamed(without_prefix)
+    config = _config_of(found, contents.weights)
     layers = config["audio_inject_layers"]
-    weights, scales = split_scales(state)
     model = empty_model(lambda: WanS2VTransformer3DModel(**config))
+    contents = contents.renamed(lambda names: to_module(names, layers)).shaped_for(model)
     fill(
         model,
-        to_module(weights, layers),
-        {module_name(layer, layers): scale for layer, scale in scales.items()},
+        contents.weights,
+        contents.quantised,
         device=device,
         dtype=dtype,
         float32=kept_in_float32,
@@ -94,14 +95,14 @@ def load_transformer(
 
 
 def load_text_encoder(found: Found, *, device: torch.device, dtype: torch.dtype) -> TextEncoder:
-    """UMT5 with its tokenizer; 8-bit weights stay 8-bit. Raises InputError."""
-    state = read_state(found.files)
-    tokenizer = _tokenizer(found, state.pop("spiece_model", None))
-    weights, scales = split_scales(state)
-    weights = text_keys(weights)
+    """UMT5 with its tokenizer; quantised weights stay so. Raises InputError."""
     with _faults_of(found):
-        model = empty_model(lambda: text_model(text_config(weights)))
-    fill(model, weights, scales, device=device, dtype=dtype)
+        read = read_contents(found.files)
+        tokenizer = _tokenizer(found, read.weights.get("spiece_model"))
+        contents = read.renamed(text_keys)
+        model = empty_model(lambda: text_model(text_config(contents.weights)))
+    contents = contents.shaped_for(model)
+    fill(model, contents.weights, contents.quantised, device=device, dtype=dtype)
     _tie_embedding(model)
     return TextEncoder(model, tokenizer)
 
@@ -164,6 +165,8 @@ def _diffusers_name(name: str) -> str:
 def _tokenizer(found: Found, inside: Tensor | None) -> Tokenizer:
     if inside is not None:
         return sentencepiece_tokenizer(inside.numpy().tobytes())
+    if (vocabulary := read_vocabulary(found.path)) is not None:
+        return sentencepiece_tokenizer(vocabulary)
     folder = found.path.parent
     near = (
         folder,

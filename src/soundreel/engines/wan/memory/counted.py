@@ -17,8 +17,9 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from soundreel.engines.wan.encoders.text import text_model
 from soundreel.engines.wan.encoders.vae import SPACE, Decoding, WanVae
-from soundreel.engines.wan.load.fp8 import ScaledLinear
+from soundreel.engines.wan.load.fp8 import held_in_8_bits
 from soundreel.engines.wan.load.mapped import empty_model
+from soundreel.engines.wan.load.quantised import QuantisedLinear
 from soundreel.engines.wan.memory.counting import Counted, Place, count
 from soundreel.engines.wan.memory.needs import LAYERS, Weights, Workload
 from soundreel.engines.wan.memory.offload import streamed_blocks
@@ -176,7 +177,8 @@ def _quantise(model: nn.Module, quantised: bool) -> None:
         return
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Linear):
-            layer = ScaledLinear(module, torch.float8_e4m3fn).requires_grad_(False)
+            weight = torch.empty_like(module.weight, dtype=torch.float8_e4m3fn, device="meta")
+            layer = QuantisedLinear(module, held_in_8_bits(weight)).requires_grad_(False)
             if layer.bias is not None:
                 layer.bias.data = layer.bias.data.to(torch.bfloat16)
             model.set_submodule(name, layer)

@@ -148,9 +148,10 @@ def infer_config(
 def _config(
     shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, object]
 ) -> TransformerConfig:
-    dim, *patch = shapes["patch_embedding.weight"]
+    dim = shapes["patch_embedding.bias"][0]
     # GGUF files hold four dimensions at most; the patch is then the only published one.
-    patch_size = (patch[1], patch[2], patch[3]) if len(patch) == 4 else (1, 2, 2)
+    patch = shapes["patch_embedding.weight"]
+    patch_size = (patch[2], patch[3], patch[4]) if len(patch) == 5 else (1, 2, 2)
     volume = math.prod(patch_size)
     first_audio, audio_dim, _ = shapes["casual_audio_encoder.encoder.conv1_local.conv.weight"]
     num_layers = _count(shapes, r"blocks\.(\d+)\.self_attn\.q\.weight")
@@ -159,7 +160,7 @@ def _config(
         "patch_size": patch_size,
         "num_attention_heads": heads,
         "attention_head_dim": dim // heads,
-        "in_channels": math.prod(patch) // volume,
+        "in_channels": math.prod(patch) // dim // volume,
         "out_channels": shapes["head.head.weight"][0] // volume,
         "pose_channels": math.prod(shapes["cond_encoder.weight"]) // dim // volume,
         "text_dim": shapes["text_embedding.0.weight"][1],

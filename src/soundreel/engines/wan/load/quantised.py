@@ -1,0 +1,113 @@
+"""Weights that are held in fewer bits than they multiply in, and made anew for every use.
+
+A `Scheme` knows how numbers of one format come back; `QuantisedLinear` and `QuantisedEmbedding`
+hold the bytes. A new format is a scheme, and a line where files are read (`reading`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from soundreel.engines.wan.model.layers import FP32Linear, Restoring
+
+Parts = Mapping[str, Tensor]
+"""What a file holds of one weight: "weight" and, by format, its scales."""
+
+
+class Scheme(Protocol):
+    """One format of numbers; a frozen value without tensors."""
+
+    def restore(self, parts: Parts, dtype: torch.dtype) -> Tensor:
+        """The weight (rows, columns) in `dtype`, made in float32 and rounded once; the caller's
+        own. Padding that the format asks for is still there."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Quantised:
+    """One weight of a file. shape: as the model knows it; parts: bytes (int8) and scales."""
+
+    scheme: Scheme
+    shape: tuple[int, ...]
+    parts: dict[str, Tensor]
+
+    @property
+    def by_rows(self) -> bool:
+        """Whether each row can be restored by itself."""
+        return set(self.parts) == {"weight"}
+
+    def restored(self, dtype: torch.dtype) -> Tensor:
+        """The weight in `dtype`, of `shape`."""
+        weight = self.scheme.restore(self.parts, dtype)
+        if weight.numel() == torch.Size(self.shape).numel():
+            return weight.reshape(self.shape)
+        return weight[tuple(slice(side) for side in self.shape)]
+
+
+class QuantisedLinear(nn.Linear, Restoring):
+    """A linear layer over a quantised weight, restored when it is used.
+
+    Its bytes are int8, whatever they hold: transformers casts activations to the dtype of some
+    weights, and `model.to(dtype)` casts all floating ones; scales are float32 buffers, kept so too.
+    """
+
+    def __init__(self, layer: nn.Linear, like: Quantised) -> None:
+        """An empty layer of the same size; one that computes in float32 goes on doing so."""
+        bias = layer.bias is not None
+        super().__init__(layer.in_features, layer.out_features, bias=bias, device="meta")
+        hold(self, like)
+        self.scheme = like.scheme
+        self.float32 = isinstance(layer, FP32Linear)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., in) -> (..., out)."""
+        weight, bias = self.restored(x.dtype)
+        return F.linear(x.to(weight.dtype), weight, bias)
+
+    def restored(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
+        """See `Restoring`. The weight is the caller's own."""
+        dtype = torch.float32 if self.float32 else dtype
+        weight = self.scheme.restore(parts_of(self), dtype)
+        if weight.shape != (self.out_features, self.in_features):
+            weight = weight[: self.out_features, : self.in_features]
+        return weight, None if self.bias is None else self.bias.to(dtype)
+
+
+class QuantisedEmbedding(nn.Embedding):
+    """A table whose rows are restored when they are looked up: a vocabulary is large, a prompt
+    short. Only for schemes in which a row stands by itself."""
+
+    def __init__(self, table: nn.Embedding, like: Quantised, dtype: torch.dtype) -> None:
+        super().__init__(table.num_embeddings, table.embedding_dim, device="meta")
+        hold(self, like)
+        self.scheme, self.dtype = like.scheme, dtype
+
+    def forward(self, indices: Tensor) -> Tensor:
+        """(...,) -> (..., embedding_dim)."""
+        rows = self.weight[indices.reshape(-1)]
+        made = self.scheme.restore({**parts_of(self), "weight": rows}, self.dtype)
+        return made.reshape(*indices.shape, self.embedding_dim)
+
+
+def hold(module: nn.Module, like: Quantised) -> None:
+    """Give a module empty places for the parts of a weight, as bytes and float32 buffers."""
+    for name, part in like.parts.items():
+        empty = torch.empty_like(part, device="meta")
+        if name == "weight":
+            module.register_parameter(name, nn.Parameter(empty, requires_grad=False))
+        else:
+            module.register_buffer(name, empty)
+
+
+def parts_of(module: nn.Module) -> dict[str, Tensor]:
+    """The parts that a module holds, bias left out."""
+    held = dict(module.named_buffers(recurse=False))
+    weight = module.weight
+    assert isinstance(weight, Tensor)
+    return {"weight": weight, **held}
