@@ -34,11 +34,14 @@ from soundreel.post.describe import describe
 from soundreel.post.interpolate import LOCAL_METHODS
 from soundreel.record import (
     TAG,
+    asked,
     digest_of,
     hash_inputs,
     make_record,
     record_text,
+    request_as_asked,
     require_same_inputs,
+    with_absolute_paths,
 )
 from soundreel.registry import choose, create, fit_options
 from soundreel.render import render_chunks
@@ -52,8 +55,11 @@ from soundreel.video.encoders import is_exact, settled
 from soundreel.video.exactness import require_copyable, verify_copy
 from soundreel.video.sound import measure_loudness
 from soundreel.video.sound_format import stored_as
+from soundreel.video.weight import expected_weight
 from soundreel.video.writer import require_encoder
 from soundreel.work.job import Job
+from soundreel.work.listing import ListedJob
+from soundreel.work.room import room_notices
 from soundreel.work.sweep import remove_old_jobs
 
 
@@ -78,15 +84,17 @@ def generate(
     remove_old_jobs(settings.work_dir)
     with control.stage("inputs", seconds):
         info = check_inputs(request, control)
-        require_encoder(request.encoding, request.width, request.height)
-        key = _job_key(request, settings)
+        require_encoder(request.encoding, *request.output_size)
+        key = job_key(request, settings)
     with Job(settings.work_dir, key, control) as job:
         plan, ready = _fixed_plan(request, info, settings, job, control)
+        job.fix("asked", asked(request, settings.output_dir.absolute(), len(plan.chunks)))
         inputs = hash_inputs(plan.request)
         record = make_record(plan, inputs, ready.identity, versions(plan))
         target = _fixed_target(plan, settings, job, record)
         if not _is_finished(target.path, record, job, plan):
             check_target(target, plan.request, overwrite=overwrite)
+            _tell_room(plan, settings, target, control)
             job.bind(digest_of(record))
             same = partial(require_same_inputs, plan.request, inputs)
             with control.stage("render", seconds):
@@ -102,6 +110,26 @@ def generate(
         if not keep_job:
             job.remove()
     return Result(target.path, sidecar, plan, seconds, resumed)
+
+
+def resume(
+    job: ListedJob, settings: Settings, control: RunControl, *, overwrite: bool = False
+) -> Result:
+    """Finish an unfinished job (see `work.listing`) into its own output folder. Raises InputError
+    where it cannot be taken up, and as `generate`."""
+    if not job.asked:
+        raise InputError(
+            f"job {job.key[:8]} was begun by an earlier version, which did not note what it makes",
+            hint="run its command again, or remove it",
+        )
+    request = request_as_asked(job.asked)
+    settings = settings.model_copy(update={"output_dir": Path(str(job.asked["output_dir"]))})
+    if job_key(request, settings) != job.key:
+        raise InputError(
+            f"job {job.key[:8]} cannot go on: a file that it is made from has changed",
+            hint="put the old file back; or run the command again with the file as it is now",
+        )
+    return generate(request, settings, control=control, overwrite=overwrite)
 
 
 def check_inputs(request: Request, control: RunControl | None = None) -> AudioInfo:
@@ -160,10 +188,15 @@ def plan(
     if request.engine == "auto":
         choice = choose(request, settings, control)
         made = plan_request(choice.request, info, choice.engine, control)
-        return made, choice.ready.estimate(made.for_engine)
+        return made, _with_bytes(choice.ready.estimate(made.for_engine), made)
     engine = create(request.engine, settings)
     made = plan_request(fit_options(request, control), info, engine, control)
-    return made, engine.estimate(made.for_engine)
+    return made, _with_bytes(engine.estimate(made.for_engine), made)
+
+
+def _with_bytes(estimate: Estimate, plan: Plan) -> Estimate:
+    weight = expected_weight(plan)
+    return replace(estimate, work_bytes=weight.pieces, video_bytes=weight.video)
 
 
 def _fixed_plan(
@@ -187,12 +220,19 @@ def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str,
     return claim_automatic(settings.output_dir.absolute() / name, job, ours)
 
 
-def _job_key(request: Request, settings: Settings) -> str:
-    """Sound and image count by name and content, wherever they lie: a pipe's lie elsewhere in
-    every run."""
+def _tell_room(plan: Plan, settings: Settings, target: Target, control: RunControl) -> None:
+    weight = expected_weight(plan)
+    for notice in room_notices(weight.pieces, weight.video, settings.work_dir, target.path.parent):
+        control.emit(Notice(notice))
+
+
+def job_key(request: Request, settings: Settings) -> str:
+    """The same in whatever folder the request is given. Sound and image count by name and content,
+    wherever they lie: a pipe's lie elsewhere in every run."""
     place = (request.output or settings.output_dir).absolute()
+    whole = with_container(with_absolute_paths(request))
     image = None if request.image is None else request.image.name
-    named = replace(request, output=place, audio=request.audio.name, image=image)
+    named = replace(whole, output=place, audio=request.audio.name, image=image)
     return digest_of([named, hash_inputs(request)])[:20]
 
 

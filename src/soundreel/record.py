@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -207,6 +207,39 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         ) from err
     except (KeyError, TypeError, ValueError) as err:  # TypeError: a field that Request has not
         raise InputError(_unusable(repr(err)), _BY_HAND) from err
+
+
+def with_absolute_paths(request: Request) -> Request:
+    """The same request as any folder understands it."""
+    files = {name: path.absolute() for name, path in request.files.items()}
+    options = {name: files.get(name, value) for name, value in request.options.items()}
+    return replace(request, audio=files["audio"], image=files.get("image"), options=options)
+
+
+def asked(request: Request, output_dir: Path, num_chunks: int) -> dict[str, object]:
+    """What an unfinished job notes of its request, so that it can be taken up by its key alone."""
+    whole = with_absolute_paths(request)
+    return {
+        "request": to_json(replace(whole, output=request.output and request.output.absolute())),
+        "files": {name: str(path) for name, path in whole.files.items()},
+        "output_dir": str(output_dir),
+        "chunks": num_chunks,
+    }
+
+
+def request_as_asked(noted: Mapping[str, Any]) -> Request:
+    """The request that `asked` noted. Raises InputError where it cannot be read any more."""
+    try:
+        values, files = dict(noted["request"]), dict(noted["files"])
+        values["encoding"] = Encoding(**values["encoding"])
+        options = dict(values.pop("options"))
+        options |= {name: Path(files[name]) for name in files if name in options}
+        return Request(options=options, **values)
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise InputError(
+            f"what this job was asked for cannot be read: {err!r}",
+            hint="run its command again, or remove it",
+        ) from err
 
 
 def _unusable(reason: str) -> str:

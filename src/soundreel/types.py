@@ -320,13 +320,15 @@ class Frame:
 class Estimate:
     """What a plan will cost. None is unknown. `source` says where the figures come from, e.g.
     "measured here", "predicted", "reported by others". likely_seconds: from, to; then `seconds` is
-    the least that it can take."""
+    the least that it can take. work_bytes, video_bytes: on the disk, about; of every engine."""
 
     seconds: float | None = None
     memory_bytes: int | None = None
     source: str = ""
     details: tuple[tuple[str, str], ...] = ()
     likely_seconds: tuple[float, float] | None = None
+    work_bytes: int | None = None
+    video_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,15 @@ def test_commands_in_the_docs_are_ones_the_program_knows(page: Path) -> None:
     known = set(
         re.findall(r"--[a-z][a-z0-9-]+", update_docs.output_of("soundreel generate --help"))
     )
-    for command in ("plan", "probe", "doctor", "models", "models list", "models pull"):
+    for command in (
+        "plan",
+        "probe",
+        "doctor",
+        "models",
+        "models list",
+        "models pull",
+        "jobs remove",
+    ):
         help_text = update_docs.output_of(f"soundreel {command} --help")
         known |= set(re.findall(r"--[a-z][a-z0-9-]+", help_text))
     text = page.read_text(encoding="utf-8")

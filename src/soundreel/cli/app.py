@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from soundreel.cli.commands.doctor import doctor, engines
+from soundreel.cli.commands.jobs import app as jobs_app
 from soundreel.cli.commands.make import generate, plan
 from soundreel.cli.commands.models import app as models_app
 from soundreel.cli.commands.probe import probe
@@ -93,6 +94,7 @@ _LONGEST_TRACE = 10_000
 for command in (generate, plan, probe, doctor, engines):
     app.command(cls=HelpfulCommand)(command)
 app.add_typer(models_app, name="models")
+app.add_typer(jobs_app, name="jobs")
 
 
 def main() -> None:

@@ -42,6 +42,7 @@ _OWN = re.compile(r"(job\.json|chunk-[0-9]{5,9}\.(mp4|mov|state)|owner)(\.part)?
 _RULES: dict[str, Callable[[object], bool]] = {
     "seed": lambda value: type(value) is int and 0 <= value < 2**64,
     "digest": lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
+    "asked": lambda value: isinstance(value, dict),
     "engine": lambda value: isinstance(value, str) and value != "",
     "output": lambda value: (
         isinstance(value, str) and Path(value).is_absolute() and "\0" not in value

@@ -12,6 +12,7 @@ from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
 from soundreel.timeline.grid import format_seconds, frame_time
 from soundreel.types import Chunk, Estimate, Plan, Result
+from soundreel.work.room import bytes_text
 
 _SHOWN_CHUNKS = 12
 
@@ -175,6 +176,11 @@ def _estimate_lines(estimate: Estimate) -> list[str]:
     if estimate.memory_bytes is not None:
         gib = estimate.memory_bytes / 2**30
         lines.append(f"expected memory: {gib:.1f} GiB ({estimate.source})")
+    if estimate.work_bytes is not None and estimate.video_bytes is not None:
+        lines.append(
+            f"on the disk: about {bytes_text(estimate.work_bytes)} of work, "
+            f"{bytes_text(estimate.video_bytes)} of video"
+        )
     return lines
 
 

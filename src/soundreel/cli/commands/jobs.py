@@ -1,0 +1,159 @@
+"""`soundreel jobs`: what is unfinished, how to go on with it, how to be rid of it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from soundreel.cli.flags.arguments import (
+    ConfigFile,
+    JsonFlag,
+    ModelsDir,
+    QuietFlag,
+    Url,
+    make_settings,
+)
+from soundreel.cli.terminal.report import result_json, result_summary
+from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.cli.terminal.stopping import stop_on_signals
+from soundreel.errors import InputError
+from soundreel.events import RunControl
+from soundreel.work.listing import ListedJob, find_job, list_jobs, remove_job
+from soundreel.work.room import bytes_text
+
+app = typer.Typer(help="List unfinished jobs, go on with one, remove some.")
+
+Key = Annotated[str, typer.Argument(metavar="KEY", help="The job's key, or its first letters.")]
+WorkDir = Annotated[
+    Path | None,
+    typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs."),
+]
+
+
+@app.callback(invoke_without_command=True)
+def _default(
+    context: typer.Context,
+    work_dir: WorkDir = None,
+    config: ConfigFile = None,
+    as_json: JsonFlag = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        show(work_dir, config, as_json)
+    elif work_dir or config or as_json:
+        command = context.invoked_subcommand
+        raise InputError(
+            f"options stand before {command}", hint=f"write: soundreel jobs {command} OPTIONS"
+        )
+
+
+@app.command("list")
+def show(work_dir: WorkDir = None, config: ConfigFile = None, as_json: JsonFlag = False) -> None:
+    """Show each unfinished job: what it makes, how far it is, its size and age."""
+    folder = make_settings({"work_dir": work_dir}, config).work_dir
+    found = list_jobs(folder)
+    if as_json:
+        say_json({"work_dir": str(folder), "jobs": [_json(job) for job in found]})
+        return
+    if not found:
+        say(f"no unfinished job in {name(folder)}")
+    for job in found:
+        say(_line(job))
+    if found:
+        say(f"in {name(folder)}")
+        say("go on: soundreel jobs resume KEY; remove: soundreel jobs remove KEY")
+
+
+@app.command("resume")
+def resume(
+    key: Key,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
+    work_dir: WorkDir = None,
+    url: Url = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Finish a job, from wherever you are."""
+    from soundreel.api import resume as finish
+    from soundreel.cli.terminal.progress import make_reporter
+
+    given = {"work_dir": work_dir, "url": url, "models_dir": models_dir}
+    settings = make_settings(given, config)
+    job = find_job(settings.work_dir, key)
+    with make_reporter(quiet=quiet or as_json) as reporter:
+        control = RunControl(reporter.handle)
+        with stop_on_signals(control):
+            result = finish(job, settings, control, overwrite=overwrite)
+    if as_json:
+        say_json(result_json(result))
+    else:
+        say(name(result.path) if quiet else result_summary(result))
+
+
+@app.command("remove")
+def remove(
+    keys: Annotated[
+        list[str] | None, typer.Argument(metavar="KEY...", help="Keys, or their first letters.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="All that no process works on.")
+    ] = False,
+    work_dir: WorkDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Remove unfinished jobs and what they made. One that runs is left alone."""
+    folder = make_settings({"work_dir": work_dir}, config).work_dir
+    if bool(keys) == everything:
+        raise InputError("no job named", hint="soundreel jobs remove KEY, or --all")
+    chosen = (
+        [job for job in list_jobs(folder) if not job.running]
+        if everything
+        else [find_job(folder, key) for key in keys or ()]
+    )
+    for job in chosen:
+        remove_job(folder, job)
+        say(f"removed {job.key[:8]} ({_what(job)}, {bytes_text(job.size)})")
+
+
+def _line(job: ListedJob) -> str:
+    total = job.asked.get("chunks")
+    done = f"{job.sealed} of {total} chunks" if total else f"{job.sealed} chunks"
+    state = "running now" if job.running else f"{_age(time.time() - job.touched)} ago"
+    return f"{job.key[:8]}  {_what(job)}: {done}, {bytes_text(job.size)}, {state}"
+
+
+def _what(job: ListedJob) -> str:
+    """The sound, the engine, and the output where it is known."""
+    audio = job.asked.get("files", {}).get("audio")
+    output = job.facts.get("output") or job.asked.get("request", {}).get("output")
+    made = name(Path(audio).name) if isinstance(audio, str) else "by an earlier version"
+    engine = job.facts.get("engine")
+    named = f", {name(engine)}" if isinstance(engine, str) else ""
+    return f"{made}{named}" + (f" -> {name(Path(output).name)}" if isinstance(output, str) else "")
+
+
+def _age(seconds: float) -> str:
+    for size, unit in ((86400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _json(job: ListedJob) -> dict[str, Any]:
+    return {
+        "key": job.key,
+        "sound": job.asked.get("files", {}).get("audio"),
+        "engine": job.facts.get("engine"),
+        "output": job.facts.get("output") or job.asked.get("request", {}).get("output"),
+        "sealed_chunks": job.sealed,
+        "chunks": job.asked.get("chunks"),
+        "bytes": job.size,
+        "touched": job.touched,
+        "running": job.running,
+    }
