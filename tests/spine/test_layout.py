@@ -106,6 +106,7 @@ BESIDE = (
     "components",
     "motion",
     "sampler",
+    "step_cache",
     "pulse",
     "latent_preview",
     "cost",

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 pytest.importorskip("torch")
 from soundreel.api import plan_request
 from soundreel.audio.load import probe
 from soundreel.config import Settings
-from soundreel.engines.wan import job
+from soundreel.engines.wan import cost, job
+from soundreel.engines.wan.encoders.tiles import WHOLE
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.load.models import load_transformer
+from soundreel.engines.wan.memory.estimate import Passes
+from soundreel.engines.wan.memory.fit import Fit, StageNeeds
+from soundreel.engines.wan.memory.rates import read_rates
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import parse_options
-from soundreel.engines.wan.passes import Interval, parse_interval
+from soundreel.engines.wan.passes import CACHES, Caching, Interval, parse_interval
 from soundreel.engines.wan.session import WanSession
 from soundreel.errors import InputError
 from soundreel.events import Event, RunControl, SamplingProgress
-from soundreel.types import Plan, Request
+from soundreel.types import Chunk, Plan, Request
 from wan import tiny as wan_tiny
 
 
@@ -96,15 +103,18 @@ def test_the_plan_counts_those_passes(
     settings: Settings, tone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of official's 80, 20 fall away; the time follows (tests/wan/memory/test_fit.py)."""
-    asked: list[tuple[object, object]] = []
+    asked: list[tuple[Passes, object]] = []
     monkeypatch.setattr(
-        job, "predict", lambda *_, **named: asked.append((named["passes"], named["guided"]))
+        cost, "predict", lambda *_, **named: asked.append((named["passes"], named["ways"]))
     )
-    options = {"sampling_preset": "official", "guidance_interval": "0:0.5"}
+    options = {"sampling_preset": "official", "guidance_interval": "0:0.5", "cache": "fast"}
     request = Request(audio=tone, engine="wan", width=64, height=64, seed=7, options=options)
     engine = WanEngine(settings.model_copy(update={"gpu": "RTX 4090", "models_dir": ()}))
     engine.estimate(plan_request(request, probe(tone), engine, RunControl()))
-    assert asked == [(60, True)]
+    ((passes, ways),) = asked
+    assert (passes.planned, passes.guided, passes.least) == (60, True, 8 * 2 + 1)
+    assert passes.speedup == CACHES["fast"].speedup
+    assert ways == {"cache": "fast"}
 
 
 # --- the work -----------------------------------------------------------------------------------
@@ -129,37 +139,94 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     return counted
 
 
-def render(
-    settings: Settings, tone: Path, options: dict[str, object]
-) -> tuple[Plan, WanSession, list[Event]]:
-    """One chunk of the tiny model."""
-    events: list[Event] = []
-    control = RunControl(on_event=events.append)
+@dataclass
+class Opened:
+    plan: Plan
+    session: WanSession
+    events: list[Event]
+
+    def render(self, chunk: Chunk) -> np.ndarray:
+        return np.stack([frame.rgb for frame in self.session.render(chunk, self.control)])
+
+    @property
+    def control(self) -> RunControl:
+        return RunControl(on_event=self.events.append)
+
+    @property
+    def told(self) -> list[SamplingProgress]:
+        return [event for event in self.events if isinstance(event, SamplingProgress)]
+
+
+@contextmanager
+def opened(
+    settings: Settings, tone: Path, options: dict[str, object], num_frames: int = 5
+) -> Iterator[Opened]:
+    """A session on the tiny model."""
     request = Request(
-        audio=tone, engine="wan", width=64, height=64, seed=7, num_frames=5,
+        audio=tone, engine="wan", width=64, height=64, seed=7, num_frames=num_frames,
         options={**wan_tiny.OPTIONS, **options},
     )  # fmt: skip
     engine = WanEngine(settings.model_copy(update={"models_dir": (wan_tiny.model_folder(),)}))
     plan = plan_request(request, probe(tone), engine, RunControl())
-    with engine.find(plan.request).open(plan, control) as session:
+    with engine.find(plan.request).open(plan, RunControl()) as session:
         assert isinstance(session, WanSession)
-        for chunk in plan.chunks:
-            list(session.render(chunk, control))
-    return plan, session, events
-
-
-def told(events: list[Event]) -> list[SamplingProgress]:
-    return [event for event in events if isinstance(event, SamplingProgress)]
+        yield Opened(plan, session, [])
 
 
 @pytest.mark.parametrize(("interval", "passes"), [("0:1", 8), ("0:0.5", 6), ("0.5:0.75", 5)])
 def test_steps_outside_the_interval_take_one_pass(
     settings: Settings, tone: Path, work: Counter[str], interval: str, passes: int
 ) -> None:
-    plan, session, events = render(settings, tone, {"steps": 4, "guidance_interval": interval})
-    assert work["passes"] == passes * len(plan.chunks)
-    assert parse_options(plan.request.options).passes == passes
-    assert [each.passes for each in session.sampled] == [passes] * len(plan.chunks)
-    last = told(events)[-1]
-    assert last.done == last.total
-    assert work["blocks"] == last.total
+    with opened(settings, tone, {"steps": 4, "guidance_interval": interval}) as wan:
+        wan.render(wan.plan.chunks[0])
+    assert work["passes"] == parse_options(wan.plan.request.options).passes == passes
+    assert [each.passes for each in wan.session.sampled] == [passes]
+    assert work["blocks"] == wan.told[-1].done == wan.told[-1].total
+
+
+def test_a_step_cache_saves_blocks_by_whole_passes(
+    settings: Settings, tone: Path, work: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 10 guided steps 3 are always computed, in every chunk: each begins anew. What the cache
+    answers counts as done."""
+    monkeypatch.setitem(CACHES, "faster", Caching(1e9, 1.0, "a test"))
+    with opened(settings, tone, {"steps": 10, "cache": "faster"}, num_frames=13) as wan:
+        for number, chunk in enumerate(wan.plan.chunks, 1):
+            wan.render(chunk)
+            assert work["passes"] == 6 * number
+    assert number == 2
+    assert work["blocks"] * 20 == 6 * 2 * wan.told[-1].total
+    assert [each.passes for each in wan.session.sampled] == [6, 6]
+    assert wan.told[-1].done == wan.told[-1].total
+
+
+def test_a_chunk_after_a_restart_is_the_same_with_a_cache(
+    settings: Settings, tone: Path, work: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(CACHES, "faster", Caching(1.0, 1.0, "a test"))
+    options: dict[str, object] = {"steps": 10, "cache": "faster"}
+    with opened(settings, tone, options, num_frames=13) as wan:
+        first, second = wan.plan.chunks
+        wan.render(first)
+        state = wan.session.snapshot()
+        whole = wan.render(second)
+    assert work["passes"] < 2 * 20, "the cache answered nothing"
+    with opened(settings, tone, options, num_frames=13) as again:
+        again.session.restore(state)
+        assert np.array_equal(again.render(second), whole)
+
+
+def test_the_rate_of_a_job_with_a_cache_says_what_was_computed(
+    settings: Settings, tone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """6 of 20 passes: the operations of those alone are counted."""
+    monkeypatch.setitem(CACHES, "faster", Caching(1e9, 1.0, "a test"))
+    way = Fit("model", WHOLE, (StageNeeds("sampling", 0, 0, 10**12, True),))
+    monkeypatch.setattr(job, "_way", lambda *_: way)
+    with opened(settings, tone, {"steps": 10, "cache": "faster"}) as wan:
+        wan.render(wan.plan.chunks[0])
+    (rate,) = read_rates(settings.work_dir / "wan-rates.json")
+    assert rate.ways == {"offload": "model", "cache": "faster"}
+    assert rate.computed == 6 / 20
+    (sampled,) = wan.session.sampled
+    assert rate.tflops == pytest.approx(6 / sampled.seconds)

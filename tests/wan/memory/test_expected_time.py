@@ -17,7 +17,7 @@ from soundreel.engines.wan import job as job_module
 from soundreel.engines.wan.encoders.tiles import WHOLE
 from soundreel.engines.wan.engine import _memory_check
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named
-from soundreel.engines.wan.memory.estimate import Target, predict, target_named
+from soundreel.engines.wan.memory.estimate import Passes, Target, predict, target_named
 from soundreel.engines.wan.memory.fit import Fit, Precision, StageNeeds
 from soundreel.engines.wan.memory.main_memory import LEAST, main_memory
 from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS
@@ -60,7 +60,9 @@ def test_every_card_has_shares_with_their_source() -> None:
 
 def test_finished_jobs_of_this_machine_replace_what_is_published(plan: Plan) -> None:
     card = card_named("RTX 4090")
-    rates = [Rate("driver's name", "none", share * card.bf16) for share in (0.5, 0.25, 0.4)]
+    rates = [
+        Rate("driver's name", {"offload": "none"}, share * card.bf16) for share in (0.5, 0.25, 0.4)
+    ]
     target = Target("here", 80 * GIB, card, rates, "driver's name")
     estimate = predict(plan, target, level="none")
     assert estimate.seconds is not None
@@ -72,7 +74,7 @@ def test_finished_jobs_of_this_machine_replace_what_is_published(plan: Plan) -> 
 
 
 def test_a_card_whose_rates_are_not_published_has_a_time_after_its_first_job(plan: Plan) -> None:
-    target = Target("here", 80 * GIB, None, [Rate("X 1", "none", 50.0)], "X 1")
+    target = Target("here", 80 * GIB, None, [Rate("X 1", {"offload": "none"}, 50.0)], "X 1")
     estimate = predict(plan, target, level="none")
     assert estimate.seconds is None
     assert estimate.likely_seconds is not None
@@ -86,31 +88,82 @@ def test_a_card_whose_rates_are_not_published_has_a_time_after_its_first_job(pla
 def test_the_file_keeps_the_newest_rates_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "work" / "rates.json"
     for number in range(KEPT + 5):
-        keep_rate(path, Rate("card", "none", 1.0 + number))
+        keep_rate(path, Rate("card", {"offload": "none"}, 1.0 + number))
     kept = read_rates(path)
     assert [rate.tflops for rate in kept] == [6.0 + number for number in range(KEPT)]
-    assert set(json.loads(path.read_text())[0]) == {"device", "level", "tflops"}
+    assert set(json.loads(path.read_text())[0]) == {"device", "ways", "tflops", "computed"}
     assert [each.name for each in path.parent.iterdir()] == ["rates.json"]
+
+
+_WAYS = '"device": "a", "ways": {"offload": "none"}'
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "{", "[" * 50_000, "[1, null]", '[{"device": "a", "level": "none", "tflops": -1.0}]',
-     '[{"device": "a", "level": "none", "tflops": NaN}]'],
+    ["", "{", "[" * 50_000, "[1, null]", f'[{{{_WAYS}, "tflops": -1.0, "computed": 1.0}}]',
+     f'[{{{_WAYS}, "tflops": NaN, "computed": 1.0}}]', f'[{{{_WAYS}, "tflops": 1.0}}]',
+     f'[{{{_WAYS}, "tflops": 1.0, "computed": 1.5}}]',
+     '[{"device": "a", "ways": {"offload": 1}, "tflops": 1.0, "computed": 1.0}]'],
 )  # fmt: skip
 def test_a_damaged_file_is_none(tmp_path: Path, text: str) -> None:
     path = tmp_path / "rates.json"
     path.write_text(text, encoding="utf-8")
     assert read_rates(path) == ()
-    keep_rate(path, Rate("card", "none", 1.0))
+    keep_rate(path, Rate("card", {"offload": "none"}, 1.0))
     assert len(read_rates(path)) == 1
 
 
-def test_rates_of_the_same_level_come_first() -> None:
-    rates = [Rate("a", "none", 3.0), Rate("a", "block", 1.0), Rate("b", "none", 9.0)]
-    assert rates_of(rates, "a", "none") == [3.0]
-    assert rates_of(rates, "a", "model") == [1.0, 3.0]
-    assert rates_of(rates, "c", "none") == []
+def test_rates_of_the_same_way_come_first() -> None:
+    """Another level is taken where there is no better; another kernel or cache never."""
+    none, block = {"offload": "none"}, {"offload": "block"}
+    sage = {"offload": "none", "attention": "sage"}
+    rates = [
+        Rate("a", none, 3.0),
+        Rate("a", block, 1.0),
+        Rate("a", sage, 5.0),
+        Rate("b", none, 9.0),
+    ]
+
+    def found(device: str, **ways: str) -> list[float]:
+        return [rate.tflops for rate in rates_of(rates, device, ways)]
+
+    assert found("a", offload="none") == [3.0]
+    assert found("a", offload="model") == [3.0, 1.0]
+    assert found("a", offload="block", attention="sage") == [5.0]
+    assert found("a", offload="none", cache="fast") == []
+    assert found("c", offload="none") == []
+
+
+def test_caches_have_likely_times_and_no_promise(plan: Plan) -> None:
+    """What is published is the best that may come; the least is what no cache ever answers."""
+
+    def times(passes: Passes) -> tuple[float, float, float]:
+        estimate = predict(plan, target_named("RTX 4090"), level="none", passes=passes)
+        assert estimate.seconds is not None
+        assert estimate.likely_seconds is not None
+        return estimate.seconds, *estimate.likely_seconds
+
+    least, quick, slow = times(Passes(80, True, 18, 2.0, "somebody"))
+    assert times(Passes(80, True, 80))[2] == slow
+    assert times(Passes(18, True, 18))[0] == least
+    assert times(Passes(40, True, 40))[1] == quick
+    assert times(Passes(80, True, 50, 2.0, "somebody"))[1] == times(Passes(50, True, 50))[1]
+    details = dict(predict(plan, target_named("24GB"), passes=Passes(80, True, 18)).details)
+    assert "computes 18 to 80 of them" in details["step cache"]
+
+
+def test_a_finished_job_with_a_cache_tells_how_much_it_computed(plan: Plan) -> None:
+    card, ways = card_named("RTX 4090"), {"cache": "fast"}
+    rates = [Rate("driver's name", {**ways, "offload": "none"}, 0.5 * card.bf16, 0.25)]
+    target = Target("here", 80 * GIB, card, rates, "driver's name")
+    passes = Passes(80, True, 18, 2.0, "somebody")
+    estimate = predict(plan, target, level="none", passes=passes, ways=ways)
+    twenty = predict(plan, target_named("RTX 4090"), level="none", passes=Passes(20, True, 20))
+    assert twenty.seconds is not None
+    assert estimate.likely_seconds == pytest.approx(
+        (2 * twenty.seconds,) * 2,
+        rel=5e-2,  # what the bus decides stays as it is
+    )
 
 
 def test_a_finished_job_keeps_its_rate(
@@ -127,7 +180,7 @@ def test_a_finished_job_keeps_its_rate(
     with wan_tiny.one_thread():
         generate(request, settings.model_copy(update={"models_dir": (wan_tiny.model_folder(),)}))
     (rate,) = read_rates(settings.work_dir / "wan-rates.json")
-    assert (rate.device, rate.level) == ("cpu", "model")
+    assert (rate.device, rate.ways, rate.computed) == ("cpu", {"offload": "model"}, 1.0)
     assert 0 < rate.tflops <= 4  # four passes of 10^12 operations in at least a tick of the clock
 
 

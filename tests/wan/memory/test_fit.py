@@ -26,6 +26,7 @@ from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named, memory_named
 from soundreel.engines.wan.memory.counting import count
 from soundreel.engines.wan.memory.estimate import (
+    Passes,
     count_workloads,
     predict,
     target_here,
@@ -355,8 +356,9 @@ def test_the_prediction_names_every_stage_and_its_sources() -> None:
 
 
 def test_time_is_passes_times_the_pass() -> None:
-    def seconds(passes: int, guided: bool = True) -> float:
-        value = predict(_plan(), target_named("RTX 4090"), passes=passes, guided=guided).seconds
+    def seconds(count: int, guided: bool = True) -> float:
+        passes = Passes(count, guided, count)
+        value = predict(_plan(), target_named("RTX 4090"), passes=passes).seconds
         assert value is not None
         return value
 

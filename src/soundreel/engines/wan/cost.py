@@ -6,7 +6,7 @@ from pathlib import Path
 
 from soundreel.engines.wan.files.catalog import PUBLISHED
 from soundreel.engines.wan.files.selection import Selection
-from soundreel.engines.wan.memory.estimate import Target, predict, target_here, target_named
+from soundreel.engines.wan.memory.estimate import Passes, Target, predict, target_here, target_named
 from soundreel.engines.wan.memory.fit import Precision
 from soundreel.engines.wan.memory.needs import OffloadLevel
 from soundreel.engines.wan.memory.rates import read_rates
@@ -36,9 +36,16 @@ def estimate(
         target,
         precision=_published(options) if files is None else precision_of(files),
         level=given_level(options),
-        passes=options.passes,
-        guided=any(options.guided_steps),
+        passes=_passes(options),
+        ways=ways_of(options),
     )
+
+
+def _passes(options: WanOptions) -> Passes:
+    planned, guided, caching = options.passes, any(options.guided_steps), options.caching
+    if caching is None:
+        return Passes(planned, guided, planned)
+    return Passes(planned, guided, options.least_passes, caching.speedup, caching.source)
 
 
 def _target(gpu: str | None, rates: Path) -> Target | None:
@@ -51,6 +58,13 @@ def _target(gpu: str | None, rates: Path) -> Target | None:
     if free is None:
         return None
     return target_here(driver_name(choose_device()), free, read_rates(rates))
+
+
+def ways_of(options: WanOptions) -> dict[str, str]:
+    """What of them changes speed, but the offload level: see `rates.Rate`."""
+    ways = {"attention": options.attention, "cache": options.cache}
+    plain = ("auto", "native", "off")
+    return {name: way for name, way in ways.items() if way not in plain}
 
 
 def given_level(options: WanOptions) -> OffloadLevel | None:

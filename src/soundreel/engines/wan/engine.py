@@ -145,10 +145,16 @@ class WanReady:
         module = _KERNELS.get(self.options.attention)
         if module is not None:
             libraries["attention"] = f"{self.options.attention} {_brought_by(module)}"
-        return {
-            **{**self.files.names, **libraries},
-            **{"computed": self.computed, "sampling": sampling},
+        identity = {
+            **self.files.names,
+            **libraries,
+            "computed": self.computed,
+            "sampling": sampling,
         }
+        caching = self.options.caching
+        if caching is not None:
+            identity["cache"] = f"{self.options.cache} (threshold {caching.threshold:g})"
+        return identity
 
     def estimate(self, plan: Plan) -> Estimate:
         return estimate(plan, self.options, self.files, self.gpu, self.rates)

@@ -11,7 +11,7 @@ import torch
 
 from soundreel.engines.base import Session
 from soundreel.engines.wan.components import Components
-from soundreel.engines.wan.cost import given_level, precision_of
+from soundreel.engines.wan.cost import given_level, precision_of, ways_of
 from soundreel.engines.wan.encoders.tiles import WHOLE, Tiling
 from soundreel.engines.wan.encoders.vae import WanVae, decoding_on
 from soundreel.engines.wan.files.formats import SMALL_FLOATS
@@ -75,7 +75,7 @@ def open_session(
             session.prepare(control)
         yield session
         if way is not None:
-            rate = _rate(plan, device, residence.level, way, session.sampled)
+            rate = _rate(plan, options, device, residence.level, way, session.sampled)
             _keep(rates, rate, control)
     finally:
         del session, parts, residence
@@ -156,15 +156,24 @@ def _check_main_memory(
 
 
 def _rate(
-    plan: Plan, device: torch.device, level: OffloadLevel, way: Fit, sampled: Sequence[Sampled]
+    plan: Plan,
+    options: WanOptions,
+    device: torch.device,
+    level: OffloadLevel,
+    way: Fit,
+    sampled: Sequence[Sampled],
 ) -> Rate | None:
     """Of the longest chunks, whose operations were counted when the job began; None where this run
     made none of them."""
     longest = max(chunk.generated_frames for chunk in plan.chunks)
-    passes = sum(each.passes for each in sampled if each.frames == longest)
-    seconds = sum(each.seconds for each in sampled if each.frames == longest)
+    made = [each for each in sampled if each.frames == longest]
+    passes, seconds = sum(each.passes for each in made), sum(each.seconds for each in made)
+    if not seconds:
+        return None
     flops = next(stage.flops for stage in way.stages if stage.name == "sampling")
-    return Rate(driver_name(device), level, flops * passes / seconds / 1e12) if seconds else None
+    ways = {**ways_of(options), "offload": level}
+    computed = passes / (options.passes * len(made))
+    return Rate(driver_name(device), ways, flops * passes / seconds / 1e12, computed)
 
 
 def _keep(rates: Path, rate: Rate | None, control: RunControl) -> None:

@@ -10,7 +10,14 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from soundreel.engines.base import parse_options as parse
-from soundreel.engines.wan.passes import Interval, parse_interval
+from soundreel.engines.wan.passes import (
+    CACHES,
+    LEAST_STEPS,
+    Caching,
+    Interval,
+    always_computed,
+    parse_interval,
+)
 from soundreel.engines.wan22 import (
     CHUNK_FRAMES,
     FEW_STEP_LORA,
@@ -38,6 +45,11 @@ class WanOptions(SamplingOptions):
         default=None,
         description="guidance in a part of the steps only, START:END as shares of all (e.g. "
         "0:0.5): a step outside takes one pass instead of two",
+    )
+    cache: Literal["off", "fast", "faster"] = Field(
+        default="off",
+        description="leave out sampling steps that change little: off, fast, faster; for 10 "
+        "steps and more",
     )
     init_first_frame: bool = Field(
         default=False, description="begin the video with the reference image itself"
@@ -103,6 +115,20 @@ class WanOptions(SamplingOptions):
         return self.sampling.steps + sum(self.guided_steps)
 
     @property
+    def least_passes(self) -> int:
+        """Those of `passes` that are computed whatever a step cache does."""
+        if self.caching is None:
+            return self.passes
+        kept = always_computed(self.sampling.steps)
+        return sum(
+            1 + guided for guided, always in zip(self.guided_steps, kept, strict=True) if always
+        )
+
+    @property
+    def caching(self) -> Caching | None:
+        return CACHES.get(self.cache)
+
+    @property
     def _interval(self) -> Interval:
         return (
             Interval() if self.guidance_interval is None else parse_interval(self.guidance_interval)
@@ -113,7 +139,19 @@ def parse_options(values: Mapping[str, object]) -> WanOptions:
     """The options of a request. Raises InputError naming the first bad one."""
     options = parse(WanOptions, values)
     _check_interval(options)
+    _check_cache(options)
     return options
+
+
+def _check_cache(options: WanOptions) -> None:
+    """Raises InputError where a step cache makes no sense."""
+    steps = options.sampling.steps
+    if options.caching is not None and steps < LEAST_STEPS:
+        raise InputError.about(
+            {"options.cache": options.cache},
+            f"{steps} steps are too few: each differs too much from the last to stand for it",
+            hint=f"take at least {mention(steps=LEAST_STEPS)}, or {mention(cache='off')}",
+        )
 
 
 def _check_interval(options: WanOptions) -> None:

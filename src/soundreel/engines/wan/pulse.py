@@ -65,6 +65,10 @@ class Pulse:
             hook.remove()
         self._hooks.clear()
 
+    def skip(self) -> None:
+        """A pass that was planned and is not made counts as done."""
+        self._pass()
+
     def _block(self, index: int) -> None:
         if not torch.compiler.is_compiling():
             self._feel(self._passes * len(self._blocks) + index)

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ from soundreel.engines.wan.motion import Motion, survivors
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan.pulse import Pulse
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
+from soundreel.engines.wan.step_cache import StepCache
 from soundreel.engines.wan22 import MOTION_FRAMES, TEXT_TOKENS
 from soundreel.errors import EngineError, OutOfMemory, mention
 from soundreel.events import Notice, RunControl, SamplingProgress, StepDone, StepPreview
@@ -65,7 +66,8 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """What the sampling of a chunk of `frames` generated pictures took."""
+    """What the sampling of a chunk of `frames` generated pictures took; passes: of the transformer,
+    that were computed."""
 
     frames: int
     passes: int
@@ -207,20 +209,26 @@ class WanSession:
         if self._transformer is None:
             self._transformer = parts.transformer()
         model = self._transformer
+        pulse = self._pulse(model, chunk, control)
+        cache = self._step_cache(pulse)
         with parts.resident(model), torch.no_grad():
-            predict = self._predictor(model, chunk, size, pose)
+            predict = self._predictor(model, chunk, size, pose, cache)
             solver = make_solver(options.sampling)
             start = time.monotonic()
-            with self._pulse(model, chunk, control):
+            with pulse:
                 for step in denoise(predict, noise, solver, control.raise_if_cancelled):
                     self._report(chunk, step, control)
             seconds = time.monotonic() - start
-        self.sampled.append(Sampled(chunk.generated_frames, options.passes, seconds))
+        computed = options.passes - (cache.reused if cache is not None else 0)
+        self.sampled.append(Sampled(chunk.generated_frames, computed, seconds))
         return step.latents
 
-    def _pulse(
-        self, model: WanS2VTransformer3DModel, chunk: Chunk, control: RunControl
-    ) -> AbstractContextManager[None]:
+    def _step_cache(self, pulse: Pulse) -> StepCache | None:
+        """A fresh one for each chunk."""
+        caching, steps = self._options.caching, self._options.sampling.steps
+        return None if caching is None else StepCache(caching.threshold, steps, pulse.skip)
+
+    def _pulse(self, model: WanS2VTransformer3DModel, chunk: Chunk, control: RunControl) -> Pulse:
         """Tells and stops inside the steps."""
 
         def beat(done: int, total: int) -> None:
@@ -235,6 +243,7 @@ class WanSession:
         chunk: Chunk,
         size: tuple[int, int, int],
         pose: Tensor | None,
+        cache: StepCache | None,
     ) -> Predict:
         """The guided transformer, with all that the sampling steps share computed once."""
         inputs = self._ready
@@ -254,9 +263,13 @@ class WanSession:
             return lambda latents, timestep: model(latents, timestep, conditioning).sample
 
         conditional = conditioned(inputs.text, sound)
+        if cache is not None:
+            conditional = cache.leading(conditional)
         if inputs.null_text is None:
             return conditional
         silent = conditioned(inputs.null_text, torch.zeros_like(sound))
+        if cache is not None:
+            silent = cache.following(silent)
         scale = self._options.sampling.guidance_scale
         return guide(conditional, silent, scale, self._options.guided_steps)
 

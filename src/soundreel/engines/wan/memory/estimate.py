@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from soundreel.engines.wan.memory.cards import PCIE_4, Card, card_named, known_card, memory_named
 from soundreel.engines.wan.memory.fit import (
@@ -63,35 +64,62 @@ def target_here(driver_name: str, free: int, measured: Sequence[Rate] = ()) -> T
     return Target(shown, free, known_card(driver_name), measured, driver_name, total_memory())
 
 
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Of the transformer, for a chunk: as planned, and guided where some steps take two.
+
+    A step cache answers some of them as it goes, so that nobody knows before how many are computed:
+    at least `least`. speedup: of sampling, at best, as published by the cache's authors.
+    """
+
+    planned: int = 80
+    guided: bool = True
+    least: int = 80
+    speedup: float = 1.0
+    source: str = ""
+
+    @property
+    def few(self) -> float:
+        """As many as are likely at best."""
+        return max(self.least, self.planned / self.speedup)
+
+    def told(self) -> Sequence[tuple[str, str]]:
+        lines = [("passes of the model", f"{self.planned} a chunk")]
+        if self.least < self.planned:
+            text = f"computes {self.least} to {self.planned} of them, as the pictures allow"
+            lines.append(("step cache", f"{text}; published: {self.speedup:g}x ({self.source})"))
+        return lines
+
+
 def predict(
     plan: Plan,
     target: Target,
     *,
     precision: Precision = Precision(),  # noqa: B008  (frozen)
     level: OffloadLevel | None = None,
-    passes: int = 80,
-    guided: bool = True,
+    passes: Passes = Passes(),
+    ways: Mapping[str, str] = MappingProxyType({}),
 ) -> Estimate:
-    """The plan on a card. level: None is auto. passes: of the transformer, for a chunk; guided: in
-    some steps there are two. Without the card's rates there are no times."""
-    workloads = count_workloads(plan, guided=guided)
+    """The plan on a card. level: None is auto. ways: of `rates.Rate`, but the level. Without the
+    card's rates there are no times."""
+    workloads = count_workloads(plan, guided=passes.guided)
     greatest = max(workloads, key=lambda workload: workload.frames)
     way = fit(greatest, precision, target.free, level)
     card = target.card
-    details = [("card", target.name), ("passes of the model", f"{passes} a chunk")]
-    details += _stage_lines(way, card)
+    details = [("card", target.name), *passes.told(), *_stage_lines(way, card)]
     details += _verdict(greatest, precision, way, target.free)
     details.append(main_memory(precision, way.level).told(target.main_memory))
     if card is not None:
         rates = f"{card.bf16:g} TFLOP/s in bf16, {card.bus_gb:g} GB/s"
         details.append(("rates", f"{rates}; {card.source}"))
 
-    def seconds(speed: Speed) -> float:
-        return _seconds(workloads, precision, way, speed, passes)
+    def seconds(run: Run) -> float:
+        return _seconds(workloads, precision, way, run)
 
-    least = None if card is None else seconds(_speed(card, 1.0))
-    speeds, source = _likely(target, way.level)
-    likely = (seconds(speeds[0]), seconds(speeds[1])) if speeds else None
+    least = None if card is None else seconds(Run(_speed(card, 1.0), passes.least))
+    runs, source = _likely(target, passes, {**ways, "offload": way.level})
+    times = [seconds(run) for run in runs]
+    likely = (min(times), max(times)) if times else None
     if likely is not None:
         details.append(("likely time", source))
     return Estimate(least, way.peak + RESERVE, SOURCE, tuple(details), likely)
@@ -110,18 +138,33 @@ def _speed(card: Card, share: float) -> Speed:
     return Speed(card.bf16 * share * 1e12, card.tf32 * share * 1e12, card.bus_gb * 1e9)
 
 
-def _likely(target: Target, level: OffloadLevel) -> tuple[tuple[Speed, Speed] | None, str]:
-    """The quicker and the slower end, and where they come from."""
-    card, measured = target.card, rates_of(target.measured, target.device, level)
+@dataclass(frozen=True, slots=True)
+class Run:
+    """How fast a job may go. passes: of the transformer that are computed, for a chunk."""
+
+    speed: Speed
+    passes: float
+
+
+def _likely(target: Target, passes: Passes, ways: Mapping[str, str]) -> tuple[Sequence[Run], str]:
+    """The quickest, the slowest and any between, and where they come from."""
+    card, measured = target.card, rates_of(target.measured, target.device, ways)
     if measured:
         jobs = "1 job" if len(measured) == 1 else f"{len(measured)} jobs"
-        slow, fast = (_measured_speed(card, rate * 1e12) for rate in (measured[0], measured[-1]))
-        return (fast, slow), f"from the rate measured here on {jobs}"
+        return [_measured(card, passes, rate) for rate in measured], (
+            f"from the rate measured here on {jobs}"
+        )
     if card is None:
-        return None, ""
+        return (), ""
     shares = card.shares
     text = f"{shares.low:.0%} to {shares.high:.0%} of the rate in bf16, published: {shares.source}"
-    return (_speed(card, shares.high), _speed(card, shares.low)), text
+    quick = Run(_speed(card, shares.high), passes.few)
+    return (quick, Run(_speed(card, shares.low), passes.planned)), text
+
+
+def _measured(card: Card | None, passes: Passes, rate: Rate) -> Run:
+    computed = max(passes.least, passes.planned * rate.computed)
+    return Run(_measured_speed(card, rate.tflops * 1e12), computed)
 
 
 def _measured_speed(card: Card | None, rate: float) -> Speed:
@@ -161,17 +204,15 @@ def _stage_seconds(stage: StageNeeds, speed: Speed) -> float:
 _PER_CHUNK = ("sampling", "decode", "motion")
 
 
-def _seconds(
-    workloads: Counter[Workload], precision: Precision, way: Fit, speed: Speed, passes: int
-) -> float:
+def _seconds(workloads: Counter[Workload], precision: Precision, way: Fit, run: Run) -> float:
     total = 0.0
     for index, (workload, chunks) in enumerate(workloads.items()):
         for stage in stage_needs(workload, precision, way.level, way.tiling):
             if stage.name in _PER_CHUNK:
-                runs = chunks * (passes if stage.name == "sampling" else 1)
+                runs = chunks * (run.passes if stage.name == "sampling" else 1)
             else:
                 runs = int(index == 0) * (2 if stage.name == "text" and workload.guided else 1)
-            total += runs * _stage_seconds(stage, speed)
+            total += runs * _stage_seconds(stage, run.speed)
     return total
 
 

@@ -1,18 +1,20 @@
 """How fast this machine's card samples: kept from finished jobs, for the plan of the next one.
 
-A small file of JSON in the work folder, the newest entry last. It holds a card's name, an offload
-level and a rate: nothing of what was made.
+A small file of JSON in the work folder, the newest entry last. It holds a card's name, how the job
+ran and its rate: nothing of what was made.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 FILE_NAME = "wan-rates.json"
 KEPT = 50
@@ -20,15 +22,23 @@ KEPT = 50
 
 _MOST_BYTES = 64 * 1024
 
+_Name = Annotated[str, Field(max_length=200)]
+
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """One job. device: as the driver names it; tflops: 10^12 operations of the transformer a
-    second, everything between two sampling steps included."""
+    """One job.
+
+    device: as the driver names it. ways: what of the way that it ran changes speed, by the names of
+    the options ("offload", "attention"); those that ran the plain way are not named. tflops: 10^12
+    operations of the transformer a second, everything between two sampling steps included.
+    computed: share of the planned passes that were computed; a step cache answered the rest.
+    """
 
     device: str
-    level: str
+    ways: Mapping[str, str]
     tflops: float
+    computed: float = 1.0
 
 
 def read_rates(path: Path) -> tuple[Rate, ...]:
@@ -56,16 +66,31 @@ def keep_rate(path: Path, rate: Rate) -> None:
         raise
 
 
-def rates_of(rates: Sequence[Rate], device: str, level: str) -> list[float]:
-    """tflops of that card, rising: at that level, else at any."""
+def rates_of(rates: Sequence[Rate], device: str, ways: Mapping[str, str]) -> list[Rate]:
+    """Of jobs on that card which ran in the same way, else in one that differs in nothing but the
+    offload level: copies hide behind computing, so that it changes least."""
     own = [rate for rate in rates if rate.device == device]
-    same = [rate for rate in own if rate.level == level]
-    return sorted(rate.tflops for rate in same or own)
+    same = [rate for rate in own if rate.ways == ways]
+    return same or [rate for rate in own if _but_offload(rate.ways) == _but_offload(ways)]
+
+
+def _but_offload(ways: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in ways.items() if name != "offload"}
+
+
+class _Entry(BaseModel):
+    """An entry of the file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    device: _Name
+    ways: Annotated[dict[_Name, _Name], Field(max_length=20)]
+    tflops: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    computed: Annotated[float, Field(gt=0, le=1)]
 
 
 def _rate(entry: object) -> Rate | None:
-    match entry:
-        case {"device": str(device), "level": str(level), "tflops": float(tflops)}:
-            fits = math.isfinite(tflops) and tflops > 0 and len(device) <= 200
-            return Rate(device, level, tflops) if fits else None
-    return None
+    try:
+        return Rate(**_Entry.model_validate(entry).model_dump())
+    except ValidationError:
+        return None
