@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from soundreel.types import Plan as Plan
     from soundreel.types import Request as Request
     from soundreel.types import Result as Result
+    from soundreel.types import for_platform as for_platform
 
 _HOMES = {
     "api": ("generate", "plan"),
@@ -58,7 +59,7 @@ _HOMES = {
         *("StepDone", "StepPreview"),
     ),
     "finished.inspection": ("FileFacts", "probe"),
-    "types": ("Encoding", "Estimate", "Plan", "Request", "Result"),
+    "types": ("Encoding", "Estimate", "Plan", "Request", "Result", "for_platform"),
     "installation": ("__version__",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from soundreel.errors import InputError
 from soundreel.options.encoding import Encoding as Encoding
 from soundreel.options.given import AnyPath, Given, Rate, Time, given, reading_dataclass
+from soundreel.options.platforms import PLATFORM_FIELDS, with_platform
 from soundreel.options.sizes import MIN_SIDE
 from soundreel.options.sizes import Size as Size
 from soundreel.options.table import (
     read_engine_options,
     read_field,
+    read_platform_option,
     read_size_option,
 )
 
@@ -129,6 +131,13 @@ def with_values(request: Request, values: Mapping[str, Any]) -> Request:
     }
     changed = replace(request, encoding=replace(request.encoding, **encoding))
     return replace(changed, **own)
+
+
+def for_platform(platform: str, audio: AnyPath, **chosen: Any) -> Request:
+    """A request with the size, rate, loudness and quality that suit "youtube", "reels", "tiktok" or
+    "podcast", where `chosen`, values of a Request by name, says nothing else. Raises InputError."""
+    wanted = zip(PLATFORM_FIELDS, read_platform_option(platform), strict=True)
+    return with_values(Request(audio=audio), with_platform(dict(wanted), chosen))
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, Str
 from soundreel.errors import InputError, mention
 from soundreel.options import sizes, texts
 from soundreel.options.option import Option
+from soundreel.options.platforms import PLATFORM_FIELDS, PLATFORMS, read_platform
 from soundreel.options.sizes import MAX_SIDE, MIN_SIDE
 
 SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "Output", "Run"
@@ -74,6 +75,7 @@ _Rate = Annotated[
 _Whole = Annotated[int, BeforeValidator(texts.read_whole)]
 _Side = Annotated[_Whole, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=2)]
 _Bitrate = Annotated[int | None, PlainValidator(texts.read_bitrate)]
+_Platform = Annotated[tuple[object, ...], PlainValidator(read_platform)]
 _Size = Annotated[tuple[int, int], PlainValidator(sizes.read_size)]
 _DrawnSize = Annotated[
     tuple[int, int], PlainValidator(sizes.read_size), AfterValidator(_within_bounds)
@@ -140,6 +142,11 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     Option(
         "height", names=("height",), panel=PICTURE, metavar="N", kind=_Side, rule=_SIDE_RULE,
         help="Pixels.",
+    ),
+    Option(
+        *PLATFORM_FIELDS, names=("for_",), panel=PICTURE, metavar="|".join(PLATFORMS),
+        kind=_Platform, rule=f"one of {', '.join(PLATFORMS)}",
+        help="Size, rate, loudness and quality that suit it; what you give beside it wins.",
     ),
     Option(
         "render_size", names=("render_size",), panel=PICTURE, metavar="SIZE", kind=_DrawnSize,
@@ -249,6 +256,11 @@ def read_field(path: str, value: object) -> object:
 def read_size_option(value: object) -> tuple[object, ...]:
     """Width and height from what a person writes for both. Raises InputError."""
     return next(row for row in REQUEST_OPTIONS if row.names == ("size",)).read_many(value)
+
+
+def read_platform_option(value: object) -> tuple[object, ...]:
+    """A value for each of `PLATFORM_FIELDS`. Raises InputError."""
+    return next(row for row in REQUEST_OPTIONS if row.fields == PLATFORM_FIELDS).read_many(value)
 
 
 def read_engine_options(value: object) -> dict[str, object]:

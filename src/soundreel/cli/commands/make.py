@@ -20,6 +20,7 @@ from soundreel.cli.flags.arguments import (
     Replay,
     make_request,
     make_settings,
+    platform_notice,
     request_command,
 )
 from soundreel.cli.flags.sounds import require_folder, sound_files, with_folder
@@ -77,6 +78,7 @@ def generate(
             _watched,
             partial(api.generate, settings=settings, overwrite=overwrite, keep_job=keep_job),
             log,
+            platform_notice(given, config, requests[0]),
             silent=quiet or as_json,
         )
         tell = _tell_quietly if quiet else _tell
@@ -121,6 +123,7 @@ def _make_each(
 def _watched(
     generate: Callable[..., Result],
     log: LogFile,
+    said: list[Notice],
     request: Request,
     title: str = "",
     *,
@@ -134,6 +137,8 @@ def _watched(
         control = RunControl(log.handle)
         if title:
             control.emit(Notice(title))
+        for notice in said:
+            control.emit(notice)
         with stop_on_signals(control):
             return generate(request, control=control)
 
@@ -165,11 +170,11 @@ def plan(
         sound_files([] if audio is None else [audio]) as sounds,
         make_reporter(quiet=quiet or as_json) as reporter,
     ):
-        made, estimate = api.plan(
-            make_request(next(iter(sounds), None), given, config, replay),
-            make_settings(given, config, gpu=gpu),
-            RunControl(reporter.handle),
-        )
+        request = make_request(next(iter(sounds), None), given, config, replay)
+        control = RunControl(reporter.handle)
+        for notice in platform_notice(given, config, request):
+            control.emit(notice)
+        made, estimate = api.plan(request, make_settings(given, config, gpu=gpu), control)
     if as_json:
         say_json(plan_json(made, estimate))
     else:

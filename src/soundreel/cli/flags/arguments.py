@@ -24,7 +24,9 @@ from soundreel.config import (
     read_config,
 )
 from soundreel.errors import InputError
+from soundreel.events import Notice
 from soundreel.options.option import Option
+from soundreel.options.platforms import PLATFORM_FIELDS, with_platform
 from soundreel.options.table import FILE, REQUEST_OPTIONS, RUN, read_field
 from soundreel.types import Request, with_values
 
@@ -145,20 +147,35 @@ def make_request(
     replay: Path | None = None,
 ) -> Request:
     """The request of a command line. Raises InputError for a value that cannot be read."""
-    changes: dict[str, object] = {}
-    options: dict[str, object] = {}
+    wanted, changes, options = dict[str, object](), dict[str, object](), dict[str, object]()
     for values in (_configured(config), _flags(given)):
         for row in _FLAG_ROWS:
             value = values.pop(row.key, None)
             if value is not None:
-                changes |= _by_field(row, value)
+                found = wanted if row.fields == PLATFORM_FIELDS else changes
+                found |= _by_field(row, value)
         options |= values
+    changes = with_platform(wanted, changes)
     base = _base_request(audio, replay, changes, options)
     if replay is not None:
         from soundreel.finished.replay import with_form
 
         changes = with_form(base, changes)
     return with_values(base, {**changes, "options": {**base.options, **options}})
+
+
+def platform_notice(
+    given: Mapping[str, object], config: Path | None, request: Request
+) -> list[Notice]:
+    """What was chosen for the platform that is named, if one is."""
+    name = {**_configured(config), **_flags(given)}.get("for_")
+    if name is None:
+        return []
+    loudness, crf = request.encoding.loudness, request.encoding.crf
+    rate = "the engine's rate" if request.fps is None else f"{request.fps} pictures a second"
+    sound = "the sound as loud as it is" if loudness is None else f"{loudness:g} LUFS"
+    quality = "" if crf is None else f", crf {crf}"
+    return [Notice(f"for {name}: {request.width}x{request.height}, {rate}, {sound}{quality}")]
 
 
 def _by_field(row: Option, value: object) -> dict[str, object]:
@@ -170,7 +187,7 @@ def _by_field(row: Option, value: object) -> dict[str, object]:
 
 def _known() -> dict[str, str]:
     """Every long name of an option of the request or of an engine, with its key."""
-    known = {name: row.key for row in _FLAG_ROWS for name in row.names if len(name) > 1}
+    known = {name.rstrip("_"): row.key for row in _FLAG_ROWS for name in row.names if name[1:]}
     return known | {p.name: p.name for p in _engine_parameters()}
 
 

@@ -26,8 +26,8 @@ def flag(name: str) -> str:
 
 
 def dashed(name: str) -> str:
-    """A flag by its name: flow_shift -> --flow-shift, p -> -p."""
-    return f"--{name.replace('_', '-')}" if len(name) > 1 else f"-{name}"
+    """A flag by its name: flow_shift -> --flow-shift, p -> -p, for_ -> --for."""
+    return f"--{name.rstrip('_').replace('_', '-')}" if len(name) > 1 else f"-{name}"
 
 
 def _flag_of(row: Option) -> str:
