@@ -15,7 +15,7 @@ from typing import Any
 
 from soundreel.audio.load import AudioInfo, probe
 from soundreel.audio.mix import MIX_NOTICE, choose_mix
-from soundreel.check import check_request
+from soundreel.check import check_request, settled_cover
 from soundreel.config import Settings, load_settings
 from soundreel.engines.base import Engine, Ready
 from soundreel.errors import InputError
@@ -150,6 +150,7 @@ def check_inputs(request: Request, control: RunControl | None = None) -> AudioIn
 def plan_request(request: Request, info: AudioInfo, engine: Engine, control: RunControl) -> Plan:
     """The plan of a request whose engine and seed are resolved. Renders nothing."""
     request = replace(request, encoding=settled(request.encoding))
+    request = settled_cover(request, getattr(engine, "shows_cover", False), control)
     geometry = engine.geometry(request)
     interpolation = choose_interpolation(
         request, geometry.fps, engine.interpolations, LOCAL_METHODS

@@ -59,7 +59,7 @@ def output_name(plan: Plan, timestamp: str) -> str:
     and the ending of its container."""
     request = plan.request
     seconds = format_seconds(plan.audio.duration)
-    reference = "no_ref" if request.image is None else "with_ref"
+    reference = "with_ref" if request.has_picture else "no_ref"
     tag = f"{request.tag}_draft" if request.draft else request.tag
     facts = (
         f"_{request.output_size}_{plan.num_frames}f_{seconds}s_"

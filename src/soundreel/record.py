@@ -200,6 +200,7 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         values["encoding"] = Encoding(**values["encoding"])
         options = dict(values.pop("options"))
         options |= {name: files[name] for name in inputs if name in options}
+        values.setdefault("cover", False)  # which earlier versions did not look at
         return Request(audio=files["audio"], image=files.get("image"), options=options, **values)
     except InputError as err:
         raise InputError(

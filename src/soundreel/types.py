@@ -41,11 +41,16 @@ DEFAULT_NEGATIVE_PROMPT = (
     "静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
 )
 
+COVER_WORDS = {"cover": True, "none": False}
+"""What may stand for the name of an image."""
+
 
 @reading_dataclass
 class Request:
     """What one person asks for. The same request gives the same video (with a seed >= 0).
 
+    image: who or what is seen; "cover" is the picture inside the sound file, "none" is none.
+    cover: whether that picture is the image; None: with the preview. Not asked with an image.
     start, duration: seconds in the sound file; duration None is all of the rest.
     num_frames: pictures that the engine makes (before interpolation); None follows duration.
     fps: of the output; None is the engine's own rate.
@@ -69,6 +74,7 @@ class Request:
 
     audio: Given[AnyPath, Path]
     image: Given[AnyPath | None, Path | None] = given(None)
+    cover: bool | None = None
     prompt: str = DEFAULT_PROMPT
     negative_prompt: str = DEFAULT_NEGATIVE_PROMPT
     start: Given[Time, Fraction] = given(Fraction(0))
@@ -96,6 +102,11 @@ class Request:
             width, height = read_size_option(size)
             object.__setattr__(self, "width", width)
             object.__setattr__(self, "height", height)
+        if str(self.image) in COVER_WORDS:
+            object.__setattr__(self, "cover", COVER_WORDS[str(self.image)])
+            object.__setattr__(self, "image", None)
+        elif self.image is not None:
+            object.__setattr__(self, "cover", False)
         object.__setattr__(self, "options", read_engine_options(self.options))
         if not isinstance(self.encoding, Encoding):
             raise InputError.about({"encoding": self.encoding}, "give an Encoding")
@@ -109,6 +120,11 @@ class Request:
         """Of the file's pictures."""
         size = Size(self.width, self.height)
         return size.halved() if self.draft else size
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether an engine gets a picture to show, once `cover` is settled."""
+        return self.image is not None or self.cover is True
 
     @property
     def files(self) -> dict[str, Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image, UnidentifiedImageError
 
@@ -32,10 +33,15 @@ def load_image(path: Path) -> Rgb:
     transparency on a dark backdrop, CMYK and 16 bit converted, the first frame of an animation.
     Raises InputError."""
     _require_file(path)
+    return read_image(path, path)
+
+
+def read_image(source: Path | BinaryIO, path: Path) -> Rgb:
+    """As `load_image`; `path` is what messages call it. Raises InputError."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: ours is an error
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(source, formats=FORMATS) as image:
                 _check_size(path, image)
                 return upright_rgb(image)
     except UnidentifiedImageError as err:

@@ -90,10 +90,11 @@ _Tag = Annotated[_Word, StringConstraints(pattern=r"^[^\s/\\:*?\"<>|\x00]{1,40}$
 REQUEST_OPTIONS: tuple[Option, ...] = (
     Option("audio", kind=_Name, rule="the name of a sound file"),
     Option(
-        "image", names=("ref_image", "image"), panel=PICTURE, metavar="FILE", kind=_Name,
-        optional=True, rule="the name of a picture",
-        help="Reference image: who or what is seen.",
+        "image", names=("ref_image", "image"), panel=PICTURE, metavar="FILE|cover|none", kind=_Name,
+        optional=True, rule="the name of a picture, or cover, or none",
+        help="Reference image: who or what is seen; cover is the sound file's own.",
     ),
+    Option("cover", kind=_Flag, optional=True, rule="true or false"),
     Option(
         "start", names=("audio_start", "start"), panel=SOUND, metavar="TIME", default="0",
         kind=Annotated[_Seconds, Field(ge=0, le=MAX_SECONDS)],

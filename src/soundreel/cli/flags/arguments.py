@@ -28,7 +28,7 @@ from soundreel.events import Notice
 from soundreel.options.option import Option
 from soundreel.options.platforms import PLATFORM_FIELDS, with_platform
 from soundreel.options.table import FILE, REQUEST_OPTIONS, RUN, read_field
-from soundreel.types import Request, with_values
+from soundreel.types import COVER_WORDS, Request, with_values
 
 _FLAG_ROWS = tuple(row for row in REQUEST_OPTIONS if row.names)
 _NOT_SHARED = ("gpu",)
@@ -59,7 +59,7 @@ def _completion(row: Option) -> Callable[[str], list[str]] | None:
 
 
 def _annotation(row: Option) -> Any:
-    scalar: Any = Path if row.metavar in ("FILE", "DIR") else str if row.metavar else bool
+    scalar: Any = Path if row.metavar.startswith(("FILE", "DIR")) else str if row.metavar else bool
     return Annotated[list[scalar] | None if row.many else scalar | None, _typer_option(row)]
 
 
@@ -238,7 +238,7 @@ def _base_request(
 
 def _path(image: object) -> Path | None:
     read = read_field("image", image)
-    return read if isinstance(read, Path) else None
+    return read if isinstance(read, Path) and str(read) not in COVER_WORDS else None
 
 
 def _parameters(function: Callable[..., None]) -> list[inspect.Parameter]:

@@ -23,7 +23,7 @@ from soundreel.engines.comfyui.window import SoundWindows
 from soundreel.engines.wan22 import MOTION_LATENTS
 from soundreel.errors import EngineError, RemoteError
 from soundreel.events import NodeProgress, Notice, RunControl, StepDone, StepPreview
-from soundreel.media.image import load_image
+from soundreel.media.cover import reference_image
 from soundreel.timeline.grid import latents_for
 from soundreel.types import Chunk, Frame, Plan
 
@@ -108,7 +108,7 @@ class ComfyUISession:
             latents=latents_for(chunk.generated_frames),
             pictures=chunk.num_frames + chunk.lookahead_frames,
             sound="",
-            image=None if request.image is None else "",
+            image=None if not request.has_picture else "",
             motion=None if self._motion is None else "",
             latents_before=latents_before,
             positive=request.prompt,
@@ -135,8 +135,8 @@ class ComfyUISession:
 
     @cached_property
     def _image(self) -> bytes | None:
-        path = self._plan.request.image
-        return None if path is None else reference_png(load_image(path))
+        image = reference_image(self._plan.request)
+        return None if image is None else reference_png(image)
 
     def _frames(
         self, chunk: Chunk, shape: ChunkPrompt, files: list[bytes], control: RunControl

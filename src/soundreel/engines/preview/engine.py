@@ -20,7 +20,7 @@ from soundreel.engines.preview.scenes import make_scene
 from soundreel.engines.preview.session import PreviewSession, worker_count
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
-from soundreel.media.image import load_image
+from soundreel.media.cover import reference_image
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 
 RENDERER = "2"
@@ -39,6 +39,8 @@ class PreviewEngine:
     name = "preview"
     interpolations: frozenset[str] = frozenset()
     Options = PreviewOptions
+    shows_cover = True
+    """Of a sound without an image it shows the cover, unasked. To a model it would be a person."""
 
     def __init__(self, settings: Settings) -> None:
         del settings  # needs nothing of the machine
@@ -55,7 +57,7 @@ class PreviewEngine:
     def find(self, request: Request) -> Ready:
         options = parse_options(PreviewOptions, request.options)
         self.geometry(request)
-        image = None if request.image is None else load_image(request.image)
+        image = reference_image(request, unasked=True)
         if options.mouth not in ("auto", "off"):
             require_box(options.mouth, image)
         return PreviewReady(options, portrait=image is not None and options.mouth != "off")

@@ -15,7 +15,7 @@ from soundreel.engines.preview.portrait.face import search_faces
 from soundreel.engines.preview.portrait.speaking import make_portrait
 from soundreel.engines.preview.session import Scene
 from soundreel.events import RunControl
-from soundreel.media.image import load_image
+from soundreel.media.cover import reference_image
 from soundreel.types import Plan
 
 
@@ -29,10 +29,10 @@ def make_scene(
     drive = faded(drive, _fade_seconds(drive, options))
     style = read_style(request.prompt, request.negative_prompt)
     notices = [text] if (text := describe(style)) else []
-    if request.image is None:
+    image = reference_image(request)
+    if image is None:
         look = compose(style, drive, request.seed)
         return AbstractScene(request.width, request.height, drive, look), notices
-    image = load_image(request.image)
     search = search_faces(image)
     boxes = [face.box for face in search.faces]
     source = make_source(image, request.width, request.height, options.fit, boxes)

@@ -168,7 +168,7 @@ class WanReady:
 def _check(request: Request, options: WanOptions) -> None:
     """Raises InputError where options and request do not go together."""
     check_size(request.width, request.height)
-    if options.init_first_frame and request.image is None:
+    if options.init_first_frame and not request.has_picture:
         raise InputError.about(
             {"options.init_first_frame": True},
             "it begins with the reference image, and there is none",

@@ -191,7 +191,7 @@ def _fit(plan: Plan, options: WanOptions, files: Selection, free: int) -> Fit:
         request.width,
         request.height,
         max(chunk.generated_frames for chunk in plan.chunks),
-        reference=request.image is not None,
+        reference=request.has_picture,
         motion=len(plan.chunks) > 1 or options.init_first_frame,
         guided=any(options.guided_steps),
     )

@@ -41,7 +41,7 @@ from soundreel.engines.wan.step_cache import StepCache
 from soundreel.engines.wan22 import MOTION_FRAMES, TEXT_TOKENS
 from soundreel.errors import EngineError, OutOfMemory, mention
 from soundreel.events import Notice, RunControl, SamplingProgress, StepDone, StepPreview
-from soundreel.media.image import load_image
+from soundreel.media.cover import reference_image
 from soundreel.timeline.grid import latents_for, pictures_of
 from soundreel.types import Chunk, Frame, Plan, Rgb
 
@@ -180,10 +180,11 @@ class WanSession:
     def _encode_reference(self, control: RunControl) -> tuple[Tensor | None, Tensor | None]:
         """Latents of the reference image, and the motion pictures that show it, if any do."""
         request = self._plan.request
-        if request.image is None:
+        image = reference_image(request)
+        if image is None:
             return None, None
         pixels = reference_pixels(
-            load_image(request.image),
+            image,
             request.width,
             request.height,
             official=self._options.reference_timing,

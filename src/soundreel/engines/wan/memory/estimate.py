@@ -182,7 +182,7 @@ def count_workloads(plan: Plan, *, guided: bool) -> Counter[Workload]:
             request.width,
             request.height,
             chunk.generated_frames,
-            reference=request.image is not None,
+            reference=request.has_picture,
             motion=chunk.first_slot > 0 or len(plan.chunks) > 1,
             guided=guided,
             sound_s=seconds,

@@ -1,0 +1,52 @@
+"""The picture inside a sound file, and which picture a request shows."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+from av.stream import Disposition
+
+from soundreel.errors import InputError
+from soundreel.media.container import open_media
+from soundreel.media.image import load_image, read_image
+from soundreel.types import Request, Rgb
+
+MOST_BYTES = 64 << 20
+"""Of a cover as it is stored."""
+
+
+def load_cover(path: Path) -> Rgb | None:
+    """The first picture that is attached to the sound; None where there is none. Raises InputError
+    where it cannot be shown, as `load_image`."""
+    data = _attached(path)
+    if data is None:
+        return None
+    named = path.with_name(f"cover of {path.name}")
+    if len(data) > MOST_BYTES:
+        raise InputError(f"the {named.name} is too large: {len(data)} bytes", hint="remove it")
+    return read_image(BytesIO(data), named)
+
+
+def reference_image(request: Request, *, unasked: bool = False) -> Rgb | None:
+    """What the request shows: its image, or the sound's cover where it takes that. unasked: also
+    where nobody said whether; then one that cannot be shown is no error. Raises InputError."""
+    if request.image is not None:
+        return load_image(request.image)
+    if request.cover:
+        return load_cover(request.audio)
+    if unasked and request.cover is None:
+        try:
+            return load_cover(request.audio)
+        except InputError:
+            return None
+    return None
+
+
+def _attached(path: Path) -> bytes | None:
+    with open_media(path) as container:
+        for stream in container.streams.video:
+            if stream.disposition & Disposition.attached_pic:
+                packet = next(container.demux(stream), None)
+                return None if packet is None or not packet.size else bytes(packet)
+    return None
