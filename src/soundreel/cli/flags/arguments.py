@@ -58,8 +58,11 @@ def _completion(row: Option) -> Callable[[str], list[str]] | None:
     return lambda incomplete: [word for word in row.words if word.startswith(incomplete)]
 
 
+_PATHS = ("FILE", "DIR", "FILE|cover|none")
+
+
 def _annotation(row: Option) -> Any:
-    scalar: Any = Path if row.metavar.startswith(("FILE", "DIR")) else str if row.metavar else bool
+    scalar: Any = Path if row.metavar in _PATHS else str if row.metavar else bool
     return Annotated[list[scalar] | None if row.many else scalar | None, _typer_option(row)]
 
 
