@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from soundreel.events import ChunkStarted as ChunkStarted
     from soundreel.events import Event as Event
     from soundreel.events import FrameDone as FrameDone
+    from soundreel.events import FrameJoined as FrameJoined
     from soundreel.events import NodeProgress as NodeProgress
     from soundreel.events import Notice as Notice
     from soundreel.events import RunControl as RunControl
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from soundreel.finished.inspection import FileFacts as FileFacts
     from soundreel.finished.inspection import probe as probe
     from soundreel.installation import __version__ as __version__
+    from soundreel.progress.reporters import progress_bar as progress_bar
     from soundreel.types import Encoding as Encoding
     from soundreel.types import Estimate as Estimate
     from soundreel.types import Plan as Plan
@@ -54,11 +56,13 @@ _HOMES = {
         *("RemoteError", "SoundreelError", "WorkError"),
     ),
     "events": (
-        *("ChunkSealed", "ChunkStarted", "Event", "FrameDone", "NodeProgress", "Notice"),
+        *("ChunkSealed", "ChunkStarted", "Event", "FrameDone", "FrameJoined"),
+        *("NodeProgress", "Notice"),
         *("RunControl", "SamplingProgress", "SoundRead", "StageFinished", "StageStarted"),
         *("StepDone", "StepPreview"),
     ),
     "finished.inspection": ("FileFacts", "probe"),
+    "progress.reporters": ("progress_bar",),
     "types": ("Encoding", "Estimate", "Plan", "Request", "Result", "for_platform"),
     "installation": ("__version__",),
 }

@@ -17,9 +17,10 @@ from soundreel.audio.load import AudioInfo, probe
 from soundreel.audio.mix import MIX_NOTICE, choose_mix
 from soundreel.check import check_request, settled_cover
 from soundreel.config import Settings, load_settings
-from soundreel.engines.base import Engine, Ready
+from soundreel.engines.base import Engine
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
+from soundreel.media import marks
 from soundreel.media.image import load_image
 from soundreel.output import (
     Target,
@@ -43,7 +44,7 @@ from soundreel.record import (
     require_same_inputs,
     with_absolute_paths,
 )
-from soundreel.registry import choose, create, fit_options
+from soundreel.registry import Choice, choose, create, fit_options, source_type
 from soundreel.render import render_chunks
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
 from soundreel.timeline.rates import outputs_of
@@ -87,10 +88,11 @@ def generate(
         require_encoder(request.encoding, *request.output_size)
         key = job_key(request, settings)
     with Job(settings.work_dir, key, control) as job:
-        plan, ready = _fixed_plan(request, info, settings, job, control)
+        plan, choice = _fixed_plan(request, info, settings, job, control)
+        ready, origin = choice.ready, source_type(choice.engine, plan.request)
         job.fix("asked", asked(request, settings.output_dir.absolute(), len(plan.chunks)))
         inputs = hash_inputs(plan.request)
-        record = make_record(plan, inputs, ready.identity, versions(plan))
+        record = make_record(plan, inputs, ready.identity, versions(plan), origin)
         target = _fixed_target(plan, settings, job, record)
         if not _is_finished(target.path, record, job, plan):
             check_target(target, plan.request, overwrite=overwrite)
@@ -202,13 +204,13 @@ def _with_bytes(estimate: Estimate, plan: Plan) -> Estimate:
 
 def _fixed_plan(
     request: Request, info: AudioInfo, settings: Settings, job: Job, control: RunControl
-) -> tuple[Plan, Ready]:
+) -> tuple[Plan, Choice]:
     """Engine and seed are decided when the job starts; a later run keeps to them."""
     choice = choose(request, settings, control, begun=job.fact("engine"))
     job.fixed("engine", lambda: choice.request.engine)
     seed = job.fixed("seed", lambda: secrets.randbelow(2**31) if request.seed < 0 else request.seed)
     resolved = replace(choice.request, seed=seed)
-    return plan_request(resolved, info, choice.engine, control), choice.ready
+    return plan_request(resolved, info, choice.engine, control), choice
 
 
 def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str, object]) -> Target:
@@ -254,7 +256,7 @@ def _join(
     job.check_pieces()
     pieces = [job.piece(chunk.index) for chunk in plan.chunks if outputs_of(plan, chunk)]
     fps, encoding = plan.output_fps, plan.request.encoding
-    tags = {TAG: record_text(record)}
+    tags = {TAG: record_text(record), marks.TAG: marks.SCHEME + record["source_type"]}
     mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding)
     width, height = plan.request.output_size
     mux.verify(temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding)

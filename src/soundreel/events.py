@@ -95,6 +95,14 @@ class FrameDone(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FrameJoined(Event):
+    """`done` of `total` pictures stand in the finished file."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepPreview(Event):
     """A small picture of the state of sampling: encoded image bytes (`image/jpeg`, `image/png`)."""
 
@@ -165,7 +173,7 @@ class RunControl:
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise EngineError(
                 f"the job was not finished within {mention(timeout=self._limit)} seconds",
-                hint="run the same command again: it goes on from the last finished chunk",
+                hint="run the same command again: it goes on from the last finished part",
             )
 
     def wait(self, seconds: float) -> None:

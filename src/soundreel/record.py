@@ -99,7 +99,7 @@ def require_same_inputs(request: Request, inputs: Mapping[str, Mapping[str, str]
         raise WorkError(
             f"{request.files[changed[0]]} changed while the job ran",
             hint="run the same command again to use it as it is now; with the old file back in "
-            "its place, the finished chunks are used",
+            "its place, the finished parts are used",
         )
 
 
@@ -108,8 +108,10 @@ def make_record(
     inputs: Mapping[str, Mapping[str, str]],
     identity: Mapping[str, str],
     versions: Mapping[str, str],
+    source_type: str,
 ) -> dict[str, object]:
-    """All that decides the bytes of the video."""
+    """All that decides the bytes of the video. source_type: where its pictures come from, as
+    `media.marks` has the terms."""
     request = {
         key: value for key, value in to_json(plan.request).items() if key not in _LOCAL_FIELDS
     }
@@ -133,6 +135,7 @@ def make_record(
         "seed": plan.request.seed,
         "inputs": to_json(inputs),
         "versions": dict(versions),
+        "source_type": source_type,
     }
 
 

@@ -21,6 +21,7 @@ from soundreel.engines.base import Engine, Ready, Recalling, parse_options
 from soundreel.errors import Cancelled, EngineUnavailable, InputError, SoundreelError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.installation import install_command
+from soundreel.media.marks import TRAINED
 from soundreel.timeline.sizes import for_engine
 from soundreel.types import Check, Request
 
@@ -72,6 +73,16 @@ def create(name: str, settings: Settings) -> Engine:
         )
     with _blamed(name, "cannot be made"):
         return cast(Callable[[Settings], Engine], made)(settings)
+
+
+def source_type(engine: Engine, request: Request) -> str:
+    """Where the engine's pictures come from, in the words of `media.marks`: see
+    `engines.base.Declaring`."""
+    declare = getattr(engine, "source_type", None)
+    if declare is None:
+        return TRAINED
+    with _blamed(engine.name, "cannot say where its pictures come from"):
+        return str(declare(request))
 
 
 def diagnose(name: str, settings: Settings) -> Sequence[Check]:

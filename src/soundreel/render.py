@@ -31,7 +31,7 @@ def render_chunks(
     count, resumed = len(plan.chunks), job.sealed
     if resumed > count:
         raise WorkError(
-            f"the unfinished job in {job.folder} has {resumed} chunks, its plan has {count}",
+            f"the unfinished job in {job.folder} has {resumed} parts, its plan has {count}",
             hint=f"to start over, delete {job.folder}",
         )
     for index in range(resumed):
@@ -91,9 +91,9 @@ def _pictures(
         seen += 1
     if seen < chunk.num_frames:
         raise EngineError(
-            f"engine {plan.request.engine} gave {seen} of {chunk.num_frames} pictures of chunk "
+            f"engine {plan.request.engine} gave {seen} of {chunk.num_frames} pictures of part "
             f"{chunk.index + 1}",
-            hint="run the same command again: finished chunks are kept",
+            hint="run the same command again: finished parts are kept",
         )
     if plan.following(chunk) is None:
         yield from post.finish(following)

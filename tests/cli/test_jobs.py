@@ -55,7 +55,7 @@ def test_a_job_is_listed_with_what_how_far_and_how_large(
 ) -> None:
     assert jobs(settings, "list") == 0
     line = capsys.readouterr().out.splitlines()[0]
-    assert line.startswith(f"{key[:8]}  tone.wav, fake -> a.mp4: 2 of 5 chunks, ")
+    assert line.startswith(f"{key[:8]}  tone.wav, fake -> a.mp4: 2 of 5 parts, ")
     assert len(line) <= 80
     assert jobs(settings, "list", "--json") == 0
     [listed] = json.loads(capsys.readouterr().out)["jobs"]

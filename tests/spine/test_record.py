@@ -39,7 +39,9 @@ def plan(tone: Path, tmp_path: Path) -> Plan:
 
 
 def record_of(plan: Plan) -> dict[str, object]:
-    return make_record(plan, hash_inputs(plan.request), {"model": "m"}, {"soundreel": "1"})
+    return make_record(
+        plan, hash_inputs(plan.request), {"model": "m"}, {"soundreel": "1"}, "algorithmicMedia"
+    )
 
 
 def test_record_names_files_without_their_places(plan: Plan, tmp_path: Path) -> None:

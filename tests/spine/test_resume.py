@@ -183,7 +183,7 @@ def test_ctrl_c_exits_130_and_can_be_resumed(tone: Path, tmp_path: Path) -> None
     process = run_fake(*arguments, FAKE_SLOW="0.05")
     assert process.stderr is not None
     for line in process.stderr:
-        if line.startswith("chunk 2/"):
+        if line.startswith("part 2 of"):
             process.send_signal(signal.SIGINT)
             break
     assert process.wait() == 130
@@ -192,7 +192,7 @@ def test_ctrl_c_exits_130_and_can_be_resumed(tone: Path, tmp_path: Path) -> None
     again = run_fake(*arguments)
     assert again.wait() == 0
     assert again.stderr is not None
-    assert "done by an earlier run" in again.stderr.read()
+    assert "there from an earlier run" in again.stderr.read()
 
 
 def test_full_disk_is_said_and_loses_nothing(tone: Path, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_full_disk_is_said_and_loses_nothing(tone: Path, tmp_path: Path) -> None
     _, said = process.communicate()
     assert process.returncode == 4
     assert "Traceback" not in said
-    assert "finished chunks are kept" in said
+    assert "finished parts are kept" in said
     assert not list(tmp_path.glob("*broken*"))
     assert run_fake(*broken).wait() == 0
     assert digest(tmp_path / "broken.mp4") == digest(tmp_path / "whole.mp4")

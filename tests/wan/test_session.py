@@ -108,7 +108,7 @@ def test_a_chunk_without_the_state_before_it_is_refused(engine: WanEngine, tone:
     plan = plan_for(engine, request_for(tone, num_frames=13))
     with (
         engine.find(plan.request).open(plan, RunControl()) as session,
-        pytest.raises(EngineError, match="chunk 2"),
+        pytest.raises(EngineError, match="part 2"),
     ):
         list(session.render(plan.chunks[1], RunControl()))
 

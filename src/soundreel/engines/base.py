@@ -93,6 +93,15 @@ class Engine(Protocol):
         ...
 
 
+class Declaring(Protocol):
+    """An engine that says where its pictures come from. Without this the file says that a trained
+    model made them."""
+
+    def source_type(self, request: Request) -> str:
+        """IPTC's digital source type: a term that `media.marks` has."""
+        ...
+
+
 class Recalling(Protocol):
     """An options model whose presets or defaults may change from version to version."""
 

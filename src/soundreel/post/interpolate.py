@@ -83,7 +83,7 @@ def _frame(state: bytes) -> Frame:
     picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if picture is None:
         raise WorkError(
-            "the saved picture between two chunks is damaged",
+            "the saved picture between two parts is damaged",
             hint="remove the work folder of this job, then run the same command again",
         )
     (index,) = _INDEX.unpack(head)

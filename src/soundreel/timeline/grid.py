@@ -69,6 +69,13 @@ def whole_latents(pictures: int) -> int:
     return (pictures - 1) // FRAMES_PER_LATENT + 1
 
 
+def clock(seconds: float) -> str:
+    """A time as a clock shows it, for people: "0:07", "1:20", "1:02:03"."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
 def format_seconds(value: Fraction) -> str:
     """A short decimal for names and messages: 5, 4.8125, 10.35."""
     return f"{float(value):.4f}".rstrip("0").rstrip(".")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import av
 from av.container import InputContainer, OutputContainer
@@ -17,7 +17,8 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from soundreel.errors import WorkError
-from soundreel.events import RunControl
+from soundreel.events import FrameJoined, RunControl
+from soundreel.media import marks
 from soundreel.media.container import decodable, open_media, url
 from soundreel.types import AudioClip, Encoding
 from soundreel.video import copying, sound
@@ -36,6 +37,12 @@ _TWINS = ("h264", "hevc")
 
 _WEBM_OPTIONS = {"fflags": "+bitexact", "cues_to_front": "1"}
 """bitexact: no random number names the file."""
+
+_TOLD_FRAMES = 16
+
+_T = TypeVar("_T")
+
+_WITH_BOXES = ("mp4", "mov")
 
 _PIECE_HINT = "remove the work folder of this job, then run the same command again"
 
@@ -56,6 +63,8 @@ def finish(
     try:
         with writing(output):
             make(segments, audio, output, fps, tags, control, encoding)
+            if marks.TAG in tags and container_of(encoding).name in _WITH_BOXES:
+                marks.append_box(output, tags[marks.TAG])
             sync(output)
     except BaseException:
         discard(output)
@@ -79,7 +88,11 @@ def _join(
         container.metadata.update(tags)
         video = _add_video(container, segments[0], encoder_for(encoding))
         tracks: list[Iterator[Packet[Any]]] = [
-            _pictures(segments, video, fps, encoder_for(encoding).decode_delay),
+            _told(
+                _pictures(segments, video, fps, encoder_for(encoding).decode_delay),
+                math.ceil(audio.duration * fps),
+                control,
+            ),
             _sound(container, audio, form, control),
         ]
         for packet in heapq.merge(*tracks, key=_decode_time):
@@ -95,7 +108,7 @@ def _join(
 
 def _draw(
     segments: Sequence[Path],
-    audio: AudioClip,  # noqa: ARG001  (silent)
+    audio: AudioClip,
     output: Path,
     fps: Fraction,
     tags: Mapping[str, str],
@@ -104,10 +117,21 @@ def _draw(
 ) -> None:
     write = gif.write if container_of(encoding).name == "gif" else webp.write
     first = probe_video(segments[0])
+    count = math.ceil(audio.duration * fps)
     strip = Strip(
-        lambda: chain.from_iterable(map(read_frames, segments)), (first.width, first.height), fps
+        lambda: _told(chain.from_iterable(map(read_frames, segments)), count, control),
+        (first.width, first.height),
+        fps,
     )
     write(output, strip, tags, control)
+
+
+def _told(pictures: Iterable[_T], total: int, control: RunControl) -> Iterator[_T]:
+    """The pictures or their packets as they are, with a word of progress now and then."""
+    for done, picture in enumerate(pictures, 1):
+        yield picture
+        if done == total or done % _TOLD_FRAMES == 0:
+            control.emit(FrameJoined(done, total))
 
 
 def _sound(

@@ -32,7 +32,7 @@ def _write_failure(path: Path, err: Exception) -> SoundreelError:
     if getattr(err, "errno", None) in DISK_FULL:
         return WorkError(
             f"no room left while writing {path}: {reason(err)}",
-            hint="free some space, then run the same command again: finished chunks are kept",
+            hint="free some space, then run the same command again: finished parts are kept",
         )
     return WorkError(
         f"cannot write {path}: {reason(err)}",

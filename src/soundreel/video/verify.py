@@ -19,7 +19,7 @@ from soundreel.video.containers import container_of
 from soundreel.video.encoders import encoder_for
 from soundreel.video.sound_format import AAC_FRAME
 
-_HINT = "run the same command again: the finished chunks are kept and only joined anew"
+_HINT = "run the same command again: the finished parts are kept and only joined anew"
 
 
 def verify(

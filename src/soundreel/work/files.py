@@ -36,7 +36,7 @@ def disk_errors(action: str) -> Iterator[None]:
     except OSError as err:
         full = err.errno in DISK_FULL
         hint = (
-            "free some space, then run the same command: finished chunks are kept"
+            "free some space, then run the same command: finished parts are kept"
             if full
             else "check the folder and its permissions, or choose another: "
             f"{mention('output', 'work_dir')}"

@@ -211,7 +211,7 @@ class Job:
             path.unlink(missing_ok=True)
         if lost:
             self._tell(
-                f"the unfinished chunks in {self.folder} are not used: {_FACTS}, which says what "
+                f"the unfinished parts in {self.folder} are not used: {_FACTS}, which says what "
                 "they belong to, is gone"
             )
 
@@ -265,7 +265,7 @@ class Job:
         if pieces[-1].size != seal.last_size:
             raise self._damaged(self.piece(last))
         self._tell(
-            f"{len(pieces)} finished chunks were sealed by an earlier version, without a digest: "
+            f"{len(pieces)} finished parts were sealed by an earlier version, without a digest: "
             "they are taken as they lie"
         )
         return pieces

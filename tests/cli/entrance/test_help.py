@@ -12,7 +12,7 @@ import soundreel
 from soundreel.cli.app import run
 from soundreel.options.table import REQUEST_OPTIONS
 
-COMMANDS = ("generate", "plan", "probe", "doctor", "engines", "models", "models pull")
+COMMANDS = ("generate", "plan", "probe", "doctor", "engines", "models", "models pull", "jobs")
 
 
 @pytest.fixture(params=[80, 40])

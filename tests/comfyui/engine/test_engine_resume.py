@@ -58,7 +58,7 @@ def test_a_snapshot_is_the_motion_of_nineteen_latents_and_nothing_else(audio: Pa
 def test_a_chunk_without_the_state_before_it_is_refused(audio: Path) -> None:
     with FakeComfyUI() as server:
         plan = make_plan(server, audio, num_frames=100)
-        with opened(server, plan) as session, pytest.raises(EngineError, match="chunk 2"):
+        with opened(server, plan) as session, pytest.raises(EngineError, match="part 2"):
             list(session.render(plan.chunks[1], RunControl()))
         assert not server.prompts
 

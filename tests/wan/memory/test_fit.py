@@ -349,7 +349,7 @@ def test_the_prediction_names_every_stage_and_its_sources() -> None:
     stages = ("text", "reference", "sound", "sampling", "decode", "motion")
     assert all("weights" in details[name] for name in stages)
     assert "white paper" in details["rates"]
-    assert details["passes of the model"] == "80 a chunk"
+    assert details["passes of the model"] == "80 a part"
     assert "predicted" in estimate.source
     assert estimate.memory_bytes == fit(SMALL, Precision(), 24 * GIB).peak + RESERVE
     assert "fits" in details

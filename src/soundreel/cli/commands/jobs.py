@@ -16,15 +16,17 @@ from soundreel.cli.flags.arguments import (
     Url,
     make_settings,
 )
+from soundreel.cli.flags.help import HelpfulCommand, HelpfulGroup
 from soundreel.cli.terminal.report import result_json, result_summary
 from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.cli.terminal.spelling import spell
 from soundreel.cli.terminal.stopping import stop_on_signals
 from soundreel.errors import InputError
 from soundreel.events import RunControl
 from soundreel.work.listing import ListedJob, find_job, list_jobs, remove_job
 from soundreel.work.room import bytes_text
 
-app = typer.Typer(help="List unfinished jobs, go on with one, remove some.")
+app = typer.Typer(cls=HelpfulGroup, help="List unfinished jobs, go on with one, remove some.")
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The job's key, or its first letters.")]
 WorkDir = Annotated[
@@ -49,7 +51,7 @@ def _default(
         )
 
 
-@app.command("list")
+@app.command("list", cls=HelpfulCommand)
 def show(work_dir: WorkDir = None, config: ConfigFile = None, as_json: JsonFlag = False) -> None:
     """Show each unfinished job: what it makes, how far it is, its size and age."""
     folder = make_settings({"work_dir": work_dir}, config).work_dir
@@ -66,7 +68,7 @@ def show(work_dir: WorkDir = None, config: ConfigFile = None, as_json: JsonFlag 
         say("go on: soundreel jobs resume KEY; remove: soundreel jobs remove KEY")
 
 
-@app.command("resume")
+@app.command("resume", cls=HelpfulCommand)
 def resume(
     key: Key,
     overwrite: Annotated[
@@ -81,12 +83,12 @@ def resume(
 ) -> None:
     """Finish a job, from wherever you are."""
     from soundreel.api import resume as finish
-    from soundreel.cli.terminal.progress import make_reporter
+    from soundreel.progress.reporters import make_reporter
 
     given = {"work_dir": work_dir, "url": url, "models_dir": models_dir}
     settings = make_settings(given, config)
     job = find_job(settings.work_dir, key)
-    with make_reporter(quiet=quiet or as_json) as reporter:
+    with make_reporter(quiet=quiet or as_json, spell=spell) as reporter:
         control = RunControl(reporter.handle)
         with stop_on_signals(control):
             result = finish(job, settings, control, overwrite=overwrite)
@@ -96,7 +98,7 @@ def resume(
         say(name(result.path) if quiet else result_summary(result))
 
 
-@app.command("remove")
+@app.command("remove", cls=HelpfulCommand)
 def remove(
     keys: Annotated[
         list[str] | None, typer.Argument(metavar="KEY...", help="Keys, or their first letters.")
@@ -123,7 +125,7 @@ def remove(
 
 def _line(job: ListedJob) -> str:
     total = job.asked.get("chunks")
-    done = f"{job.sealed} of {total} chunks" if total else f"{job.sealed} chunks"
+    done = f"{job.sealed} of {total} parts" if total else f"{job.sealed} parts"
     state = "running now" if job.running else f"{_age(time.time() - job.touched)} ago"
     return f"{job.key[:8]}  {_what(job)}: {done}, {bytes_text(job.size)}, {state}"
 

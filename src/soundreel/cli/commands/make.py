@@ -33,6 +33,7 @@ from soundreel.cli.terminal.report import (
     result_summary,
 )
 from soundreel.cli.terminal.say import name, say, say_error, say_failure, say_json
+from soundreel.cli.terminal.spelling import spell
 from soundreel.cli.terminal.stopping import stop_on_signals
 from soundreel.errors import SoundreelError
 from soundreel.events import Notice, RunControl
@@ -130,9 +131,9 @@ def _watched(
     silent: bool,
 ) -> Result:
     """A job with its progress on the terminal, which Ctrl-C stops."""
-    from soundreel.cli.terminal.progress import make_reporter
+    from soundreel.progress.reporters import make_reporter
 
-    with make_reporter(quiet=silent) as reporter:
+    with make_reporter(quiet=silent, spell=spell) as reporter:
         log.tell = reporter.handle
         control = RunControl(log.handle)
         if title:
@@ -161,14 +162,14 @@ def plan(
     replay: Replay = None,
     **given: Any,
 ) -> None:
-    """Show shots, chunks, what is generated and trimmed, expected time and memory."""
+    """Show shots, parts, what is generated and trimmed, expected time and memory."""
     from soundreel import api
-    from soundreel.cli.terminal.progress import make_reporter
+    from soundreel.progress.reporters import make_reporter
 
     given = with_folder(given)
     with (
         sound_files([] if audio is None else [audio]) as sounds,
-        make_reporter(quiet=quiet or as_json) as reporter,
+        make_reporter(quiet=quiet or as_json, spell=spell) as reporter,
     ):
         request = make_request(next(iter(sounds), None), given, config, replay)
         control = RunControl(reporter.handle)

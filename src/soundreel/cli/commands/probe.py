@@ -12,6 +12,7 @@ import typer
 from soundreel.cli.flags.arguments import JsonFlag, QuietFlag
 from soundreel.cli.terminal.report import count, length
 from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.media.marks import ALGORITHMIC, COMPOSITE, TRAINED
 from soundreel.timeline.grid import format_seconds
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
@@ -19,6 +20,14 @@ if TYPE_CHECKING:
     from soundreel.audio.load import AudioInfo
     from soundreel.finished.inspection import FileFacts
     from soundreel.video.reader import VideoInfo
+
+_LAYOUTS = {1: "mono", 2: "stereo"}
+
+_ORIGINS = {
+    TRAINED: f"made by a trained model (IPTC {TRAINED})",
+    ALGORITHMIC: f"made by an algorithm, no trained model (IPTC {ALGORITHMIC})",
+    COMPOSITE: f"effects on a picture, no generative model (IPTC {COMPOSITE})",
+}
 
 _OURS = {"prompt": DEFAULT_PROMPT, "negative_prompt": DEFAULT_NEGATIVE_PROMPT}
 """Words that nobody typed."""
@@ -55,7 +64,7 @@ def _lines(facts: FileFacts) -> Iterator[tuple[str, str]]:
 
 
 def _sound(sound: AudioInfo) -> str:
-    layout = sound.layout or count(sound.channels, "channel")
+    layout = _LAYOUTS.get(sound.channels, sound.layout or f"{sound.channels} channels")
     return f"{length(sound.duration)}, {sound.rate} Hz, {layout}, {sound.codec}"
 
 
@@ -75,6 +84,8 @@ def _made(record: Mapping[str, Any], file: Path) -> Iterator[tuple[str, str]]:
     for key, default in _OURS.items():
         if request.get(key, default) not in ("", default):
             yield key.removesuffix("_prompt"), request[key]
+    if term := record.get("source_type"):
+        yield "marked", _ORIGINS.get(term, str(term))
     if "seed" in record:
         yield "seed", str(record["seed"])
     yield "again", f"soundreel --from {shlex.quote(str(file))}"

@@ -10,7 +10,7 @@ from soundreel.cli.terminal.say import name
 from soundreel.cli.terminal.spelling import spell
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
-from soundreel.timeline.grid import format_seconds, frame_time
+from soundreel.timeline.grid import clock, format_seconds, frame_time
 from soundreel.types import Chunk, Estimate, Plan, Result
 from soundreel.work.room import bytes_text
 
@@ -117,14 +117,14 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
             f"interpolation {plan.interpolation.method}{times}: {plan.output_frames} frames at "
             f"{format_seconds(plan.output_fps)} fps"
         )
-    lines += ["", "chunk  frames         kept  generated  dropped  trimmed  starts at"]
+    lines += ["", "part  frames         kept  generated  dropped  trimmed  starts at"]
     lines += [_chunk_line(plan, index) for index in range(min(len(plan.chunks), _SHOWN_CHUNKS))]
     if len(plan.chunks) > _SHOWN_CHUNKS:
         lines.append(f"... and {len(plan.chunks) - _SHOWN_CHUNKS} more")
     generated = sum(chunk.generated_frames for chunk in plan.chunks)
     lines += [
         "",
-        f"{count(len(plan.shots), 'shot')}, {count(len(plan.chunks), 'chunk')}: "
+        f"{count(len(plan.shots), 'shot')}, {count(len(plan.chunks), 'part')}: "
         f"{count(generated, 'frame')} generated, "
         f"{plan.num_frames} kept",
         *_lead_in(plan),
@@ -199,13 +199,6 @@ def length(seconds: Fraction) -> str:
     """How long a sound is: "7.1 s", from a minute on with the clock's word for it."""
     exact = f"{format_seconds(seconds)} s"
     return exact if seconds < 60 else f"{clock(float(seconds))} ({exact})"
-
-
-def clock(seconds: float) -> str:
-    """ "0:07", "1:20", "1:02:03"."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _duration(seconds: float) -> str:

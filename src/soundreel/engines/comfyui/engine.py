@@ -35,6 +35,7 @@ from soundreel.engines.wan22 import (
     check_size,
 )
 from soundreel.events import Notice, RunControl
+from soundreel.media.marks import TRAINED
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 
@@ -66,6 +67,9 @@ class ComfyUIEngine:
             best_area=BEST_AREA,
         )
 
+    def source_type(self, request: Request) -> str:  # noqa: ARG002
+        return TRAINED
+
     def find(self, request: Request) -> Ready:
         options = read_options(request)
         check_size(request.width, request.height)
@@ -92,7 +96,7 @@ class ComfyUIReady:
     def drawback(self) -> str:
         """Why `auto` does not take it, though it could: "" for none."""
         if runs_on_cpu(self.server.stats):
-            return f"{self.server.address} runs on a CPU, where a chunk takes hours"
+            return f"{self.server.address} runs on a CPU, where a part takes hours"
         return ""
 
     @property

@@ -52,9 +52,9 @@ class ComfyUISession:
             self._motion = None
         elif self._motion is None or self._motion.shape[2] != MOTION_LATENTS:
             raise EngineError(
-                f"chunk {chunk.index + 1} goes on from the one before it, whose last "
+                f"part {chunk.index + 1} goes on from the one before it, whose last "
                 f"{MOTION_LATENTS} latents are not here",
-                hint="render or restore the chunk before it first",
+                hint="render or restore the part before it first",
             )
         control.raise_if_cancelled()
         shape, files = self._made(chunk, control)

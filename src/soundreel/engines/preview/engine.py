@@ -21,6 +21,7 @@ from soundreel.engines.preview.session import PreviewSession, worker_count
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.media.cover import reference_image
+from soundreel.media.marks import ALGORITHMIC, COMPOSITE
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 
 RENDERER = "2"
@@ -53,6 +54,9 @@ class PreviewEngine:
                 {"fps": fps}, f"the preview engine draws {MIN_FPS} to {MAX_FPS} pictures a second"
             )
         return ChunkGeometry(fps=fps, chunk_frames=round(CHUNK_S * fps))
+
+    def source_type(self, request: Request) -> str:
+        return COMPOSITE if request.has_picture else ALGORITHMIC
 
     def find(self, request: Request) -> Ready:
         options = parse_options(PreviewOptions, request.options)

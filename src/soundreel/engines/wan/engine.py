@@ -31,6 +31,7 @@ from soundreel.engines.wan22 import (
 from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.events import RunControl
 from soundreel.installation import install_command
+from soundreel.media.marks import TRAINED
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 from soundreel.video.reader import probe_video
@@ -67,6 +68,9 @@ class WanEngine:
             least_side=LEAST_SIDE,
             best_area=BEST_AREA,
         )
+
+    def source_type(self, request: Request) -> str:  # noqa: ARG002
+        return TRAINED
 
     def find(self, request: Request) -> Ready:
         options = parse_options(request.options)

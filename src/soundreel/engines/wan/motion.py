@@ -44,7 +44,7 @@ class Motion:
             held = load(state)
         except SafetensorError as err:
             raise WorkError(
-                f"the state of the last finished chunk is damaged: {err}",
+                f"the state of the last finished part is damaged: {err}",
                 hint="remove the job's work folder and start again",
             ) from err
         latents = held.get("latents")

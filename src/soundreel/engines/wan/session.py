@@ -131,9 +131,9 @@ class WanSession:
                 self._motion = self._first_motion(chunk, control)
             elif self._motion.latents is None:
                 raise EngineError(
-                    f"chunk {chunk.index + 1} goes on from the one before it, whose motion is not "
+                    f"part {chunk.index + 1} goes on from the one before it, whose motion is not "
                     "here",
-                    hint="render or restore the chunk before it first",
+                    hint="render or restore the part before it first",
                 )
             latents = self._sample(chunk, control)
             recent: list[Tensor] = []

@@ -21,13 +21,14 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from soundreel.events import RunControl
+from soundreel.media import marks
 from soundreel.types import Rgb
 from soundreel.video.animated.strip import Strip, delay, stamp
 
 TICK = Fraction(1, 100)
 
 _EXTENSION, _IMAGE, _TRAILER = 0x21, 0x2C, 0x3B
-_CONTROL, _COMMENT = 0xF9, 0xFE
+_CONTROL, _COMMENT, _APPLICATION = 0xF9, 0xFE, 0xFF
 _MOST_COMMENT = 64 << 20
 
 
@@ -41,6 +42,8 @@ def write(output: Path, strip: Strip, tags: Mapping[str, str], control: RunContr
             file.write(_read_header(drawn))
             for key, value in tags.items():
                 file.write(bytes((_EXTENSION, _COMMENT)) + _blocks(f"{key}={value}".encode()))
+            if marks.TAG in tags:
+                file.write(_xmp(marks.packet(tags[marks.TAG])))
             shutil.copyfileobj(drawn, file)
 
 
@@ -194,6 +197,13 @@ def _content(file: BinaryIO, wanted: int) -> bytes:
 def _blocks(content: bytes) -> bytes:
     parts = (content[at : at + 255] for at in range(0, len(content), 255))
     return b"".join(bytes((len(part),)) + part for part in parts) + b"\0"
+
+
+def _xmp(packet: bytes) -> bytes:
+    """An application extension with the packet as it is; whoever reads it as sub-blocks lands, by
+    the bytes behind it, at its end (Adobe's XMP Specification Part 3, GIF)."""
+    landing = bytes((1, *range(0xFF, -1, -1), 0))
+    return bytes((_EXTENSION, _APPLICATION, 11)) + b"XMP DataXMP" + packet + landing
 
 
 def _take(file: BinaryIO, size: int) -> bytes:

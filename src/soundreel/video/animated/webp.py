@@ -21,6 +21,8 @@ from PIL import Image
 
 from soundreel.errors import WorkError, mention
 from soundreel.events import RunControl
+from soundreel.media.marks import NAMESPACE, PROPERTY
+from soundreel.media.marks import TAG as MARK
 from soundreel.types import Rgb
 from soundreel.video.animated.strip import Strip, delay
 
@@ -36,7 +38,7 @@ _MOST_BYTES = 0xFFFFFFF6
 _MOST_XMP = 64 << 20
 _XMP = """<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:tag="urn:soundreel:tag#">
+<rdf:Description rdf:about="" xmlns:tag="urn:soundreel:tag#"{}>
 {}
 </rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>"""
@@ -110,7 +112,8 @@ def _xmp(tags: Mapping[str, str]) -> str:
     lines = (
         f"<tag:{key}>{html.escape(value, quote=False)}</tag:{key}>" for key, value in tags.items()
     )
-    return _XMP.format("\n".join(lines))
+    mark = f' {NAMESPACE} {PROPERTY}="{html.escape(tags[MARK])}"' if MARK in tags else ""
+    return _XMP.format(mark, "\n".join(lines))
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

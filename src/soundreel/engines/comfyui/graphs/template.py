@@ -134,7 +134,7 @@ def _only_start_node(graph: Graph) -> str:
         )
     if "control_video" in graph[found[0]].inputs:
         raise InputError(
-            "a control video starts anew with every chunk and would be out of time",
+            "a control video starts anew with every part and would be out of time",
             hint=f"remove control_video from node {found[0]}",
         )
     return found[0]

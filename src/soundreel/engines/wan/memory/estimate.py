@@ -84,7 +84,7 @@ class Passes:
         return max(self.least, self.planned / self.speedup)
 
     def told(self) -> Sequence[tuple[str, str]]:
-        lines = [("passes of the model", f"{self.planned} a chunk")]
+        lines = [("passes of the model", f"{self.planned} a part")]
         if self.least < self.planned:
             text = f"computes {self.least} to {self.planned} of them, as the pictures allow"
             lines.append(("step cache", f"{text}; published: {self.speedup:g}x ({self.source})"))

@@ -201,7 +201,7 @@ def _smaller(workload: Workload, precision: Precision, free: int) -> str:
     if not best:
         return ""
     size = mention(width=sized(best).width, height=sized(best).height)
-    return f"{size} with {workload.frames} frames a chunk"
+    return f"{size} with {workload.frames} frames a part"
 
 
 def _largest(
@@ -222,9 +222,9 @@ def require(workload: Workload, precision: Precision, free: int, level: OffloadL
     if way.fits(free) or level is not None:
         return way
     raise EngineUnavailable(
-        f"{workload.width}x{workload.height} in chunks of {workload.frames} frames needs "
+        f"{workload.width}x{workload.height} in parts of {workload.frames} frames needs "
         f"{gib(way.peak + RESERVE)} even with {mention(offload='block')} "
-        f"(stage: {way.worst.name}), {gib(free)} are free",
+        f"(while: {way.worst.name}), {gib(free)} are free",
         hint=" or ".join(remedies(workload, precision, free)) or "take a card with more memory",
     )
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from soundreel.engines.comfyui.client.wire.answers import ErrorDetail, NodeErrors, PromptAnswer
 from soundreel.errors import EngineError, EngineUnavailable, OutOfMemory, RemoteError, mention
 
-RESUME_HINT = "finished chunks are kept: give the same command again to go on"
+RESUME_HINT = "finished parts are kept: give the same command again to go on"
 NO_ANSWER_SECONDS = 3600.0
 """How long a server may be away altogether: its machine may be started anew, by hand."""
 GATEWAY_SECONDS = 600.0
