@@ -20,6 +20,7 @@ from soundreel.config import Settings, load_settings
 from soundreel.engines.base import Engine
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
+from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
 from soundreel.media import marks
 from soundreel.media.image import load_image
 from soundreel.output import (
@@ -30,6 +31,7 @@ from soundreel.output import (
     output_name,
     placed,
     write_sidecar,
+    write_thumbnail,
 )
 from soundreel.post.describe import describe
 from soundreel.post.interpolate import LOCAL_METHODS
@@ -108,6 +110,8 @@ def generate(
                 _join(plan, job, record, temporary, control)
         else:
             resumed = len(plan.chunks)
+        if plan.request.thumbnail:
+            write_thumbnail(target, thumbnail(plan, job))
         sidecar = write_sidecar(target, record, _local_facts(plan, seconds))
         if not keep_job:
             job.remove()
@@ -169,6 +173,7 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     clip = replace(clip, loudness=measure_loudness(clip, request.encoding, control))
     made = make_plan(request, geometry, clip, count, interpolation)
     require_rate(request.encoding, made.output_fps)
+    require_poster(made)
     if not is_exact(request.encoding):
         control.emit(Notice("a card's encoder promises no same bytes: a second run may differ"))
     if remark := container_of(request.encoding).remark:
@@ -256,8 +261,10 @@ def _join(
     job.check_pieces()
     pieces = [job.piece(chunk.index) for chunk in plan.chunks if outputs_of(plan, chunk)]
     fps, encoding = plan.output_fps, plan.request.encoding
-    tags = {TAG: record_text(record), marks.TAG: marks.SCHEME + record["source_type"]}
+    label, mark = label_of(plan, job), marks.SCHEME + record["source_type"]
+    tags = {TAG: record_text(record), marks.TAG: mark, **tags_of(label, plan)}
     mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding)
+    write_label(temporary, label, plan)
     width, height = plan.request.output_size
     mux.verify(temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding)
     if encoding.audio_codec == "copy":

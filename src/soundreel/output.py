@@ -45,8 +45,16 @@ class Target:
         return self._hidden("part")
 
     @property
+    def thumbnail(self) -> Path:
+        return self.path.with_suffix(".jpg")
+
+    @property
     def sidecar_temporary(self) -> Path:
         return self._hidden("json.part")
+
+    @property
+    def thumbnail_temporary(self) -> Path:
+        return self._hidden("jpg.part")
 
     def _hidden(self, suffix: str) -> Path:
         """Short whatever the video is called; two work folders may know the same job."""
@@ -108,6 +116,8 @@ def check_target(target: Target, request: Request, *, overwrite: bool) -> None:
     with disk_errors(f"write {target.path}"):
         _check_existing(target.path, request, overwrite=overwrite)
         _check_sidecar(target.sidecar, request, overwrite=overwrite)
+        if request.thumbnail:
+            _check_thumbnail(target.thumbnail, request, overwrite=overwrite)
     with disk_errors(f"write to the folder {target.path.parent}"):
         create(target.temporary)
         target.temporary.unlink()
@@ -140,6 +150,10 @@ def write_sidecar(
     content = json_text({**record, **local}, indent=2).encode()
     write_atomic(target.sidecar, content, temporary=target.sidecar_temporary)
     return target.sidecar
+
+
+def write_thumbnail(target: Target, jpeg: bytes) -> None:
+    write_atomic(target.thumbnail, jpeg, temporary=target.thumbnail_temporary)
 
 
 def _check_name(path: Path) -> None:
@@ -180,6 +194,7 @@ def _claimed(path: Path, lock: Lock, job: Job) -> Target:
     with disk_errors(f"write to the folder {path.parent}"):
         target.temporary.unlink(missing_ok=True)
         target.sidecar_temporary.unlink(missing_ok=True)
+        target.thumbnail_temporary.unlink(missing_ok=True)
     return target
 
 
@@ -213,6 +228,19 @@ def _check_sidecar(path: Path, request: Request, *, overwrite: bool) -> None:
     if not overwrite and not _is_record(path):
         raise InputError(
             f"{path} exists already, where the video's record would go",
+            hint=f"choose another name, or add {mention(overwrite=True)}",
+        )
+
+
+def _check_thumbnail(path: Path, request: Request, *, overwrite: bool) -> None:
+    if _is_input(path, request):
+        raise InputError(
+            f"{path}, where the thumbnail would go, is a file that the video is made from",
+            hint="choose another name",
+        )
+    if os.path.lexists(path) and not overwrite:
+        raise InputError(
+            f"{path} exists already, where the thumbnail would go",
             hint=f"choose another name, or add {mention(overwrite=True)}",
         )
 

@@ -64,6 +64,8 @@ class Request:
     options: options of the engine, by name; None values are left out.
     tag: short word in the file name.
     output: the file to write; None makes a name in the output folder.
+    poster: second of the video whose picture file managers show; "auto" is the sound's cover where
+        it has one, "none" is none. thumbnail: a picture as JPEG beside the video.
     Names of files may be given as str, times and rates as int, float or str: 10.1 is 101/10, and a
     time may be a clock's, "1:30.5". They read as Path and Fraction.
     Every value is read by its row in `options.table`; raises InputError naming the first wrong one.
@@ -94,6 +96,8 @@ class Request:
     encoding: Encoding = Encoding()
     tag: str = "s2v"
     output: Given[AnyPath | None, Path | None] = given(None)
+    poster: Given[Time, Fraction | str] = given("auto")
+    thumbnail: bool = False
     allow_truncated: bool = False
     track: int | None = None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+from av.container import InputContainer
 from av.stream import Disposition
 
 from soundreel.errors import InputError
@@ -19,7 +20,8 @@ MOST_BYTES = 64 << 20
 def load_cover(path: Path) -> Rgb | None:
     """The first picture that is attached to the sound; None where there is none. Raises InputError
     where it cannot be shown, as `load_image`."""
-    data = _attached(path)
+    with open_media(path) as container:
+        data = attached_picture(container)
     if data is None:
         return None
     named = path.with_name(f"cover of {path.name}")
@@ -43,10 +45,10 @@ def reference_image(request: Request, *, unasked: bool = False) -> Rgb | None:
     return None
 
 
-def _attached(path: Path) -> bytes | None:
-    with open_media(path) as container:
-        for stream in container.streams.video:
-            if stream.disposition & Disposition.attached_pic:
-                packet = next(container.demux(stream), None)
-                return None if packet is None or not packet.size else bytes(packet)
+def attached_picture(container: InputContainer) -> bytes | None:
+    """The first picture that is no track of its own, as it is stored; None where there is none."""
+    for stream in container.streams.video:
+        if stream.disposition & Disposition.attached_pic:
+            packet = next(container.demux(stream), None)
+            return None if packet is None or not packet.size else bytes(packet)
     return None

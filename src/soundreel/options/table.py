@@ -69,6 +69,7 @@ def _within_bounds(value: tuple[int, int]) -> tuple[int, int]:
 
 
 _Seconds = Annotated[Fraction, PlainValidator(texts.read_time), AfterValidator(_few_digits)]
+_Poster = Annotated[Fraction | str, PlainValidator(texts.read_poster)]
 _Rate = Annotated[
     Fraction, PlainValidator(texts.read_rate), Field(ge=1, le=240), AfterValidator(_whole_ticks)
 ]
@@ -237,6 +238,16 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         "tag", names=("settings",), panel=FILE, metavar="TAG", default="s2v", kind=_Tag,
         rule="a short word without spaces and slashes, since it becomes part of the file name",
         help="Short word in the file name.",
+    ),
+    Option(
+        "poster", names=("poster",), panel=FILE, metavar="TIME|auto|none", default="auto",
+        kind=_Poster, rule="a time in the video, auto, or none",
+        help="Picture that file managers show, in mp4 and mov: of that second; auto is the sound's "
+        "cover.",
+    ),
+    Option(
+        "thumbnail", names=("thumbnail",), panel=FILE, kind=_Flag, rule="true or false",
+        help="Write a picture beside the video, as .jpg.",
     ),
     Option(
         "output", names=("output", "o"), panel=FILE, metavar="FILE|DIR/", kind=_Name, optional=True,

@@ -56,6 +56,11 @@ def read_time(value: object) -> Fraction:
     return _exact(value, "not a time: give seconds or a clock time, 90.5 or '1:30.5'")
 
 
+def read_poster(value: object) -> Fraction | str:
+    """A time, or "auto", or "none"."""
+    return value if isinstance(value, str) and value in ("auto", "none") else read_time(value)
+
+
 def read_rate(value: object) -> Fraction:
     """As `parse_rate`, and numbers."""
     if isinstance(value, str):

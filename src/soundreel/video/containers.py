@@ -28,6 +28,12 @@ class Container:
     remark: str = ""
 
     @property
+    def shows_poster(self) -> bool:
+        """Whether it holds a picture beside its pictures, and the words of the sound, where players
+        look for them."""
+        return self.name in ("mp4", "mov")
+
+    @property
     def silent(self) -> bool:
         return not self.sounds
 
@@ -82,6 +88,12 @@ def with_container(request: Request) -> Request:
     container = _CONTAINERS[name]
     encoding = replace(encoding, container=name, codec=encoding.codec or container.codecs[0])
     _require_fitting(encoding, container)
+    if isinstance(request.poster, Fraction) and not (container.shows_poster or request.thumbnail):
+        raise InputError.about(
+            {"poster": request.poster},
+            f"{name} holds no picture beside its own",
+            hint=f"leave it out, or add {mention(thumbnail=True)}",
+        )
     return replace(request, encoding=encoding)
 
 

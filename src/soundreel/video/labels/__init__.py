@@ -1,0 +1,1 @@
+"""What a file says of itself to players and file managers: title, artist, date, a picture."""
