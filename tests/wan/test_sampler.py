@@ -37,12 +37,15 @@ def test_a_straight_flow_ends_at_the_clean_latents(sampler: Any, steps: int) -> 
 
 
 def test_few_step_ladder_is_that_of_the_distilled_weights() -> None:
-    """1000, 750, 500, 250 bent by shift 5 (ModelTC/Wan2.2-Lightning), not cut to integers."""
+    """1000, 750, 500, 250 bent by shift 5, not cut to integers: what its makers name as the
+    timesteps of the training (ModelTC/Wan2.2-Lightning, issue 3)."""
     fast = PRESETS["fast"]
     sigmas, timesteps = sigma_ladder(fast.sampler, fast.steps, fast.flow_shift)
-    wanted = [5 * s / (1 + 4 * s) for s in (1.0, 0.75, 0.5, 0.25)]
-    assert sigmas.tolist() == pytest.approx([*wanted, 0.0])
-    assert timesteps.tolist() == pytest.approx([1000 * sigma for sigma in wanted])
+    trained = [1000.0000, 937.5001, 833.3333, 625.0000]
+    assert timesteps.tolist() == pytest.approx(trained, abs=2e-4)
+    assert sigmas.tolist() == pytest.approx([*(t / 1000 for t in trained), 0.0], abs=2e-7)
+    assert [lora.strength for lora in fast.loras] == [1.0]
+    assert fast.guidance_scale == 1
 
 
 @pytest.mark.parametrize("sampler", ["unipc", "dpm++", "euler"])

@@ -159,9 +159,11 @@ class Sampling:
 PresetName = Literal["fast", "quality", "official"]
 
 PRESETS: Mapping[PresetName, Sampling] = {
-    # The setting that the few-step LoRA was distilled with: 4 steps, shift 5, no guidance
-    # (ModelTC/Wan2.2-Lightning, wan/configs/wan_t2v_A14B.py), by Euler's method. ComfyUI's S2V
-    # workflow runs the LoRA with uni_pc at shift 8, which are its values for 20 steps: a few-step
+    # The setting that the few-step LoRA was distilled with (ModelTC/Wan2.2-Lightning): 4 steps,
+    # shift 5, no guidance (wan/configs/wan_t2v_A14B.py), by Euler's method (generate.py warns of
+    # any other), which gives the timesteps of its training, 1000, 937.5, 833.3, 625 (issue 3);
+    # alpha / rank as the file has it, no factor on top (wan/utils/utils.py). ComfyUI's S2V workflow
+    # runs it at strength 1 with uni_pc at shift 8, which are its values for 20 steps: a few-step
     # LoRA has learned a few sigmas, and those are the ones to take.
     "fast": Sampling(4, 1.0, 5.0, "euler", (Lora(FEW_STEP_LORA.name),)),
     # ComfyUI's published S2V workflow without the LoRA.
