@@ -7,10 +7,13 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test soak check bench docs clean
 
 demo: .venv/core
+	@echo "Making output/video/demo.mp4 of examples/speech.wav and examples/portrait.png ..."
 	$(BIN)/soundreel examples/speech.wav --image examples/portrait.png --engine preview \
 		--overwrite -o output/video/demo.mp4
+	@echo "Open it with any player or browser."
 
 test: check
+	@echo "Running all tests on $(CORES) cores; some 15 minutes on two ..."
 	$(BIN)/pytest --quiet -n $(CORES) --dist loadgroup
 
 # What takes minutes: the whole of the fuzzing and stress tests, of which `make test` runs a tenth.
@@ -18,6 +21,7 @@ soak: .venv/dev
 	$(BIN)/pytest --quiet -n $(CORES) --dist loadgroup -m soak
 
 check: .venv/dev
+	@echo "Checking form and types; mypy takes a minute the first time ..."
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -36,13 +40,17 @@ clean:
 	rm -rf .venv output
 
 .venv/python:
+	@echo "Making .venv with $(PYTHON) ..."
 	$(PYTHON) -m venv .venv
 	touch $@
 
 .venv/core: .venv/python pyproject.toml
+	@echo "Fetching soundreel's packages into .venv, once: about 150 MB ..."
 	$(BIN)/pip install --quiet --editable .
 	touch $@
 
 .venv/dev: .venv/python pyproject.toml constraints.txt
+	@echo "Fetching what the tests need into .venv, once: about 500 MB, and several GB"
+	@echo "more where torch comes with libraries for NVIDIA cards ..."
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[wan,dev]'
 	touch $@ .venv/core

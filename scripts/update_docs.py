@@ -13,6 +13,7 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -43,6 +44,7 @@ def updated(path: Path) -> str:
     )
 
 
+@cache
 def output_of(command: str) -> str:
     arguments = [sys.executable, "-c", "from soundreel.cli.app import main; main()"]
     run = subprocess.run(

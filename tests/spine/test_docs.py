@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from PIL import Image
 
 from media_factory import sine, write_audio
 from soundreel import registry
@@ -60,6 +61,30 @@ def test_the_engine_of_the_guide_works(
     request = Request(audio=sound, engine="grey", width=32, height=32, output=tmp_path / "a.mp4")
     assert generate(request, settings).plan.num_frames == 16
     sys.modules.pop("grey_engine", None)
+
+
+PYTHON = [
+    pytest.param(code, id=f"{page.stem}-{number}")
+    for page in (ROOT / "README.md", ROOT / "docs" / "quickstart.md")
+    for number, code in enumerate(
+        re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    )
+]
+
+
+@pytest.mark.parametrize("code", PYTHON)
+def test_python_in_the_docs_runs(
+    code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As it stands, in a folder with the files that it names; a song of a second is enough."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("SOUNDREEL_URL", "http://127.0.0.1:9")
+    write_audio(tmp_path / "song.wav", sine(1, rate=16000), rate=16000).rename("song.mp3")
+    Image.new("RGB", (64, 64), "teal").save("singer.png")
+    exec(compile(code, "example", "exec"), {"__name__": "__main__"})
+    assert "Error" not in capsys.readouterr().err
+    if "generate" in code:
+        assert list(tmp_path.rglob("*.mp4"))
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

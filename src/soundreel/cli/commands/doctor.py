@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from soundreel import registry
 from soundreel.cli.flags.arguments import (
@@ -21,10 +22,17 @@ from soundreel.cli.flags.arguments import (
 )
 from soundreel.cli.terminal.say import name, say, say_json
 from soundreel.cli.terminal.spelling import spell
-from soundreel.config import Settings
+from soundreel.config import Settings, default_config_path
 from soundreel.errors import EngineUnavailable, SoundreelError
 from soundreel.safe.text import shown
 from soundreel.types import Check
+from soundreel.work.room import bytes_text
+
+_MARKS = {
+    "ok": "[green]ok[/green]",
+    "without": "[yellow]without[/yellow]",
+    "missing": "[red]missing[/red]",
+}
 
 SUMMARIES = {
     "wan": "Wan 2.2 S2V 14B in this process (needs a GPU and the weight files)",
@@ -49,27 +57,34 @@ def doctor(
     """Show what can run here, what is missing, and how to get it."""
     settings = make_settings({"url": url, "models_dir": models_dir}, config)
     found = {engine: _diagnose(engine, settings) for engine in registry.engine_names()}
+    machine = _machine(settings, config)
     if report is not None:
         from soundreel.cli.commands.bugreport import write_report
 
         write_report(report, settings, config, found)
     if as_json:
-        say_json({engine: _checks_json(checks) for engine, checks in found.items()}, indent=None)
+        checks = {engine: _checks_json(checks) for engine, checks in found.items()}
+        say_json({**checks, "machine": machine}, indent=None)
     else:
-        _print_checks(found, quiet=quiet)
+        _print_checks(found, machine, quiet=quiet)
         if report is not None:
             say(f"report written: {name(report)}")
     if url is not None and not all(check.serves for check in found["comfyui"]):
         raise typer.Exit(EngineUnavailable.exit_code)  # the server that was named cannot serve
 
 
-def _print_checks(found: dict[str, list[Check]], *, quiet: bool) -> None:
+def _print_checks(found: dict[str, list[Check]], machine: dict[str, str], *, quiet: bool) -> None:
     console = Console(highlight=False)
     for engine, checks in found.items():
         ready = all(check.serves for check in checks)
         console.print(f"[bold]{_cell(engine)}[/bold]: {'ready' if ready else 'not ready'}")
         if not quiet:
-            console.print(_table(checks))
+            for line in (line for check in checks for line in _lines(check)):
+                console.print(line, soft_wrap=True)
+    if not quiet:
+        console.print("[bold]this machine[/bold]")
+        for title, text in machine.items():
+            console.print(f"  {title + ':':17}{_cell(text)}", soft_wrap=True)
 
 
 def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
@@ -96,16 +111,29 @@ def _checks_json(checks: list[Check]) -> dict[str, object]:
     return {"ready": all(check.serves for check in checks), "checks": to_json(checks)}
 
 
-def _table(checks: list[Check]) -> Table:
-    table = Table(show_header=False, box=None, padding=(0, 2))
-    for share in (None, 2, 3, 4):
-        table.add_column(ratio=share, overflow="fold")
-    for check in checks:
-        lacking = "[yellow]without[/yellow]" if check.optional else "[red]missing[/red]"
-        mark = "[green]ok[/green]" if check.ok else lacking
-        said = (check.name, spell(check.found), spell(check.hint) if not check.ok else "")
-        table.add_row(mark, *map(_cell, said))
-    return table
+def _lines(check: Check) -> Iterator[str]:
+    """What is to be copied is never broken: the hint's parts have lines of their own, which the
+    window alone may wrap."""
+    mark = "ok" if check.ok else "without" if check.optional else "missing"
+    yield f"  {_MARKS[mark]}{' ' * (9 - len(mark))}{_cell(check.name)}: {_cell(spell(check.found))}"
+    if not check.ok:
+        yield from (f"{' ' * 11}{_cell(part)}" for part in spell(check.hint).split("; ") if part)
+
+
+def _machine(settings: Settings, config: Path | None) -> dict[str, str]:
+    """Where this machine's settings are read from, and where things go."""
+    file = config or default_config_path()
+    return {
+        "config file": f"{file}{'' if file.exists() else ' (not there, none is needed)'}",
+        "unfinished jobs": _place(settings.work_dir),
+        "videos": _place(settings.output_dir),
+    }
+
+
+def _place(folder: Path) -> str:
+    folder = folder.absolute()
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    return f"{folder} ({bytes_text(shutil.disk_usage(existing).free)} free)"
 
 
 def _cell(text: str) -> str:

@@ -16,6 +16,7 @@ from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session, parse_options
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.engines.preview.portrait.face import require_box
+from soundreel.engines.preview.portrait.ready import check_portrait
 from soundreel.engines.preview.scenes import make_scene
 from soundreel.engines.preview.session import PreviewSession, worker_count
 from soundreel.errors import InputError
@@ -70,7 +71,7 @@ class PreviewEngine:
         return _estimate(plan)
 
     def diagnose(self) -> Sequence[Check]:
-        return (Check("opencv", True, cv2.__version__),)
+        return (Check("opencv", True, cv2.__version__), check_portrait())
 
 
 @dataclass(frozen=True, slots=True)
