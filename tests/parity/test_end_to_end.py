@@ -19,7 +19,7 @@ from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.sound import Sound
 from soundreel.engines.wan.encoders.text import TextEncoder
-from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.encoders.vae import DecoderState, WanVae
 from soundreel.engines.wan.options import parse_options
 from soundreel.engines.wan.sampler import Step, denoise, draw_noise
 from soundreel.engines.wan.session import WanSession
@@ -53,17 +53,23 @@ class WatchedVae(WanVae):
         return latents
 
     def decode(
-        self, latents: Tensor, skip: int = 0, check: Callable[[], None] = lambda: None
+        self,
+        latents: Tensor,
+        skip: int = 0,
+        check: Callable[[], None] = lambda: None,
+        state: DecoderState | None = None,
     ) -> Iterator[Tensor]:
         pictures: list[Tensor] = []
         self._seen.decoded.append((latents, pictures))
-        for group in super().decode(latents, skip, check):
+        for group in super().decode(latents, skip, check, state):
             pictures.append(group)
             yield group
 
 
-def run_session(run: RecordedRun, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Seen:
-    """Render the recorded chunks with the recorded noise."""
+def run_session(
+    run: RecordedRun, folder: Path, monkeypatch: pytest.MonkeyPatch, **options: object
+) -> Seen:
+    """Render the recorded chunks with the recorded noise. options: beside the recorded ones."""
     seen, reference = Seen(), run.reference
     transformer = models.transformer(reference)
     prepare = transformer.prepare
@@ -106,7 +112,7 @@ def run_session(run: RecordedRun, folder: Path, monkeypatch: pytest.MonkeyPatch)
         )
     session = WanSession(
         plan,
-        parse_options(plan.request.options),
+        parse_options({**plan.request.options, **options}),
         parts,
         noise=recorded_noise,
         sound=Sound(len(wave), lambda first, count: wave[first : first + count]),

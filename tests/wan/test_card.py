@@ -184,7 +184,7 @@ def test_the_fake_apple_device_refuses_what_a_real_one_has_not(dtype: torch.dtyp
 def test_eight_bit_weights_lora_pose_and_tiles_run_at_every_level(
     tone: Path, image: Path, models: Path, level: OffloadLevel, tiled: bool
 ) -> None:
-    request = request_for(tone, image, WIDE, init_first_frame=True)
+    request = request_for(tone, image, WIDE, init_first_frame=True, carry_decoder=True)
     plan = plan_of(request, models)
     picture = np.zeros((SIDE, WIDE, 3), np.uint8)
     pose = PoseVideo(lambda: repeat(picture), Fraction(16), WIDE, SIDE)

@@ -87,6 +87,19 @@ def test_stopped_anywhere_and_resumed_gives_the_same_bytes(
         assert digest(tmp_path / f"broken{frames}.mp4") == digest(tmp_path / "whole.mp4")
 
 
+def test_a_carried_decoder_gives_the_same_bytes_when_resumed(
+    tone: Path, image: Path, tmp_path: Path, settings: Settings
+) -> None:
+    whole, broken = tmp_path / "whole.mp4", tmp_path / "broken.mp4"
+    request = request_for(tone, {"carry_decoder": True}, image=image, num_frames=18, output=whole)
+    generate(request, with_model(settings))
+    request = replace(request, output=broken)
+    with pytest.raises(Cancelled):
+        generate(request, with_model(settings), control=stop_after(14))
+    assert generate(request, with_model(settings)).resumed_chunks == 2
+    assert digest(broken) == digest(whole)
+
+
 def stop_after(frames: int) -> RunControl:
     control = RunControl()
 
@@ -233,6 +246,29 @@ def test_nothing_is_encoded_that_nobody_needs(
     assert sizes == ([1, 73, 73][:encodes])
 
 
+@pytest.mark.parametrize(("carried", "latents"), [(False, [3, 21, 21]), (True, [3, 2, 2])])
+def test_a_carried_decoder_decodes_each_latent_once(
+    engine: WanEngine,
+    tone: Path,
+    image: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    carried: bool,
+    latents: list[int],
+) -> None:
+    sizes: list[int] = []
+    decode = WanVae.decode
+
+    def watched(self: WanVae, given: Any, *rest: Any) -> Any:
+        sizes.append(given.shape[2])
+        return decode(self, given, *rest)
+
+    monkeypatch.setattr(WanVae, "decode", watched)
+    request = request_for(tone, {"carry_decoder": carried}, image=image, num_frames=18)
+    frames = list(render_with(plan_for(engine, request), engine))
+    assert [frame.index for frame in frames] == list(range(18))
+    assert sizes == latents
+
+
 def test_guidance_of_one_runs_the_transformer_once_a_step(
     engine: WanEngine, tone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,9 +389,12 @@ def test_a_prompt_that_is_cut_is_said(engine: WanEngine, tone: Path) -> None:
         assert sum("512 tokens" in notice for notice in notices) == said
 
 
-def test_out_of_memory_goes_on_one_level_lower(engine: WanEngine, tone: Path) -> None:
+@pytest.mark.parametrize("carried", [False, True])
+def test_out_of_memory_goes_on_one_level_lower(
+    engine: WanEngine, tone: Path, carried: bool
+) -> None:
     """The chunk is made again from its beginning, and comes out as if nothing had happened."""
-    plan = plan_for(engine, request_for(tone, num_frames=13))
+    plan = plan_for(engine, request_for(tone, {"carry_decoder": carried}, num_frames=13))
     wanted = [frame.rgb for frame in render_with(plan, engine)]
     uses, events = [0], list[Event]()
 

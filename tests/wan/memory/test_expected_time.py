@@ -212,11 +212,11 @@ def test_weights_that_are_converted_are_memory_of_our_own() -> None:
 def test_a_machine_that_is_too_small_is_refused_or_warned() -> None:
     told: list[Event] = []
     control = RunControl(told.append)
-    job_module._check_main_memory(FP8, "block", 64 * GIB, control)
+    job_module._check_main_memory(main_memory(FP8, "block"), 64 * GIB, control)
     assert told == []
-    job_module._check_main_memory(FP8, "block", 16 * GIB, control)
+    job_module._check_main_memory(main_memory(FP8, "block"), 16 * GIB, control)
     (notice,) = told
     assert isinstance(notice, Notice)
     assert "read again" in notice.message
     with pytest.raises(EngineUnavailable, match=r"32\.0 GiB of this machine"):
-        job_module._check_main_memory(FP16, "block", 32 * GIB, control)
+        job_module._check_main_memory(main_memory(FP16, "block"), 32 * GIB, control)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -19,8 +20,9 @@ from torch.nn import functional as F
 
 from soundreel.engines.wan.cost import _published
 from soundreel.engines.wan.encoders.tiles import TileSize, tile_sizes
-from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan.encoders.vae import WanVae, _empty_cache, vae_model
 from soundreel.engines.wan.files.lookup import given
+from soundreel.engines.wan.load.mapped import empty_model
 from soundreel.engines.wan.load.models import load_transformer
 from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named, memory_named
@@ -41,6 +43,7 @@ from soundreel.engines.wan.memory.fit import (
     require,
     stage_needs,
 )
+from soundreel.engines.wan.memory.main_memory import main_memory
 from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import parse_options
@@ -270,6 +273,36 @@ def test_the_vae_is_tiled_only_where_it_must_be_and_then_in_the_largest_tiles() 
     assert way.fits(free)
     assert way.tiling.decode == tile_sizes(152, 104)[1], "two tiles"
     assert way.tiling.encode == TileSize(152, 104), "one picture's encoder fits as it is"
+
+
+def test_a_carried_decoder_hands_on_what_its_convolutions_saw() -> None:
+    decoder = empty_model(lambda: vae_model({})).get_submodule("decoder")
+    cache, place = _empty_cache(decoder), (2, 3)
+    for _ in range(3):
+        latent = torch.empty(1, 16, 1, *place, device="meta")
+        decoder(latent, feat_cache=cache, feat_idx=[0])
+    numbers = sum(entry.numel() for entry in cache if isinstance(entry, torch.Tensor))
+    assert numbers == needs.DECODER_STATE * place[0] * place[1]
+
+
+def test_what_a_carried_decoder_hands_on_lies_on_the_device_or_in_main_memory() -> None:
+    carried = replace(SMALL, carried=True)
+    state = needs.decoder_state_bytes(carried, None)
+    assert state == 2 * needs.DECODER_STATE * (SMALL.width // 8) * (SMALL.height // 8)
+    assert needs.decoder_state_bytes(SMALL, None) == 0
+    levels: list[tuple[OffloadLevel, int]] = [("none", state), ("block", 0)]
+    for level, rests in levels:
+        plain, more = (
+            {stage.name: stage for stage in stage_needs(work, Precision(), level)}
+            for work in (SMALL, carried)
+        )
+        for name in ("sampling", "motion"):
+            assert more[name].weights - plain[name].weights == rests
+        assert more["decode"].bus == (0 if rests else 2 * state)
+        assert more["decode"].flops < 0.9 * plain["decode"].flops
+    own = [main_memory(Precision(), "block", size).own for size in (0, state)]
+    assert own[1] - own[0] == state
+    assert main_memory(Precision(), "none", state) == main_memory(Precision(), "none")
 
 
 def test_encoder_and_decoder_are_tiled_each_on_its_own() -> None:

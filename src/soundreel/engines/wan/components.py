@@ -33,6 +33,7 @@ class Components:
         come on `device`, or wherever `resident` finds them.
     resident: wraps every use of a model; an offloading loader moves the model to `device` on
         entry and away on exit. By default models stay where they are.
+    resting: where that lies which is used again a chunk later and takes much room.
     device: where latents live and noise is drawn.
     dtype: of the transformer's inputs and of the drawn noise: bfloat16 in production.
     """
@@ -44,3 +45,4 @@ class Components:
     device: torch.device
     dtype: torch.dtype = torch.bfloat16
     resident: Callable[[nn.Module], AbstractContextManager[None]] = stay
+    resting: Callable[[], torch.device] = lambda: torch.device("cpu")

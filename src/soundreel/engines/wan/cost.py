@@ -38,6 +38,7 @@ def estimate(
         level=given_level(options),
         passes=_passes(options),
         ways=ways_of(options),
+        carried=options.carry_decoder,
     )
 
 

@@ -30,9 +30,9 @@ from soundreel.engines.wan.memory.device import (
     driver_name,
     free_bytes,
 )
-from soundreel.engines.wan.memory.fit import Fit, Precision, require
-from soundreel.engines.wan.memory.main_memory import main_memory, total_memory
-from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
+from soundreel.engines.wan.memory.fit import Fit, require
+from soundreel.engines.wan.memory.main_memory import MainMemory, main_memory, total_memory
+from soundreel.engines.wan.memory.needs import OffloadLevel, Workload, decoder_state_bytes
 from soundreel.engines.wan.memory.offload import Residence, free_memory
 from soundreel.engines.wan.memory.rates import Rate, keep_rate
 from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
@@ -121,6 +121,7 @@ def make_components(
         device=residence.device,
         dtype=dtype,
         resident=residence,
+        resting=lambda: residence.resting,
     )
 
 
@@ -131,19 +132,19 @@ def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl)
     free = free_bytes()
     if free is None or files.is_small:
         return None
-    way = _fit(plan, options, files, free)
-    _check_main_memory(precision_of(files), way.level, total_memory(), control)
+    workload = _greatest(plan, options)
+    way = require(workload, precision_of(files), free, given_level(options))
+    state = decoder_state_bytes(workload, way.tiling.decode)
+    needed = main_memory(precision_of(files), way.level, state)
+    _check_main_memory(needed, total_memory(), control)
     if options.offload == "auto" and (way.level != "none" or not way.tiling.whole):
         tiles = "" if way.tiling.whole else ", VAE on tiles"
         control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
     return way
 
 
-def _check_main_memory(
-    precision: Precision, level: OffloadLevel, total: int | None, control: RunControl
-) -> None:
+def _check_main_memory(needed: MainMemory, total: int | None, control: RunControl) -> None:
     """Raises EngineUnavailable where the job's own memory is more than the machine's."""
-    needed = main_memory(precision, level)
     if total is None or total >= needed.least + needed.mapped:
         return
     name, text = needed.told(total)
@@ -185,17 +186,18 @@ def _keep(rates: Path, rate: Rate | None, control: RunControl) -> None:
         control.emit(Notice(f"the rate of this job could not be kept in {rates}: {err.strerror}"))
 
 
-def _fit(plan: Plan, options: WanOptions, files: Selection, free: int) -> Fit:
+def _greatest(plan: Plan, options: WanOptions) -> Workload:
+    """Of the plan's chunks."""
     request = plan.request
-    workload = Workload(
+    return Workload(
         request.width,
         request.height,
         max(chunk.generated_frames for chunk in plan.chunks),
         reference=request.has_picture,
         motion=len(plan.chunks) > 1 or options.init_first_frame,
         guided=any(options.guided_steps),
+        carried=options.carry_decoder and len(plan.chunks) > 1,
     )
-    return require(workload, precision_of(files), free, given_level(options))
 
 
 def _check_device(weights: WeightSet, device: torch.device) -> None:

@@ -9,13 +9,14 @@ Source: Wan-Video/Wan2.2, wan/speech2video.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from soundreel.engines.wan.encoders.border import Border
 from soundreel.errors import WorkError
 from soundreel.types import Chunk, Plan
 
@@ -27,15 +28,22 @@ class Motion:
     latents: (1, C, 19, h, w) of the buffer, None at the head of a shot.
     pictures: (1, 3, s, H, W) float32 on the CPU: those that the buffer after the next chunk takes
         over, None if no chunk will ask for them.
+    border: where the decoder goes on, None if it does not.
     """
 
     latents: Tensor | None = None
     pictures: Tensor | None = None
+    border: Border | None = None
 
     def to_bytes(self) -> bytes:
-        """All of it, exactly, as a safetensors file."""
-        held = {"latents": self.latents, "pictures": self.pictures}
+        """All of it, exactly, as a safetensors file; of the border, its latents."""
+        decoded = None if self.border is None else self.border.latents
+        held = {"latents": self.latents, "pictures": self.pictures, "decoded": decoded}
         return bytes(save({k: v.cpu().contiguous() for k, v in held.items() if v is not None}))
+
+    def resting(self, device: torch.device) -> Motion:
+        """With what takes much room on `device`."""
+        return self if self.border is None else replace(self, border=self.border.resting(device))
 
     @classmethod
     def from_bytes(cls, state: bytes, device: torch.device) -> Motion:
@@ -47,8 +55,12 @@ class Motion:
                 f"the state of the last finished part is damaged: {err}",
                 hint="remove the job's work folder and start again",
             ) from err
-        latents = held.get("latents")
-        return cls(latents if latents is None else latents.to(device), held.get("pictures"))
+        latents, decoded = held.get("latents"), held.get("decoded")
+        return cls(
+            latents if latents is None else latents.to(device),
+            held.get("pictures"),
+            None if decoded is None else Border(decoded),
+        )
 
 
 def survivors(plan: Plan, chunk: Chunk, buffer: Tensor) -> Tensor | None:

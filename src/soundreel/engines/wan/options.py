@@ -68,6 +68,11 @@ class WanOptions(SamplingOptions):
         default="auto",
         description="what waits in main memory: nothing, whole models, or transformer blocks",
     )
+    carry_decoder: bool = Field(
+        default=False,
+        description="decode each chunk from where the one before it ended, instead of its motion "
+        "again: half the decoding, but nobody has judged the pictures yet",
+    )
     attention: Literal["auto", "native", "flash", "flash3", "sage"] = Field(
         default="auto",
         description="kernel of self-attention: torch's own (auto, native), or an installed one",

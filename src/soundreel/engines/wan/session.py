@@ -8,7 +8,8 @@ A chunk of n generated pictures, all sizes in latents (h = H/8, w = W/8):
     pose       (1, 16, T, h, w)           none without a pose video
     noise      (1, 16, T, h, w)           T = ceil((n + 73) / 4) - 19
     latents    (1, 16, T, h, w)           after the last sampling step
-    pictures   the last n of decode([reference or motion | latents]), less the dropped ones
+    pictures   the last n of decode([reference or motion | latents]), less the dropped ones; with
+               `carry_decoder` and past a shot's head, of decode(latents) where the one before ended
 
 Source: Wan-Video/Wan2.2 at 42bf4cf, wan/speech2video.py, and what `reference_timing` is about:
 soundreel's plan starts the sound as much earlier as pictures are dropped, and makes chunks of any
@@ -20,16 +21,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.encoders.border import Border, border_behind
 from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, reference_pixels
 from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, clip_sound
-from soundreel.engines.wan.encoders.vae import SPACE
+from soundreel.engines.wan.encoders.vae import SPACE, DecoderState
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
 from soundreel.engines.wan.memory.offload import free_memory, retry_lower
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -42,7 +44,7 @@ from soundreel.engines.wan22 import MOTION_FRAMES, TEXT_TOKENS
 from soundreel.errors import EngineError, OutOfMemory, mention
 from soundreel.events import Notice, RunControl, SamplingProgress, StepDone, StepPreview
 from soundreel.media.cover import reference_image
-from soundreel.timeline.grid import latents_for, pictures_of
+from soundreel.timeline.grid import FRAMES_PER_LATENT, latents_for
 from soundreel.types import Chunk, Frame, Plan, Rgb
 
 INIT_FRAMES = 6
@@ -103,6 +105,7 @@ class WanSession:
         self._motion_frames = motion_frames
         self.sampled: list[Sampled] = []
         self._motion = Motion()
+        self._border: Border | None = None
         self._inputs: Inputs | None = None
         self._vae = parts.vae()
         self._transformer: WanS2VTransformer3DModel | None = None
@@ -135,6 +138,7 @@ class WanSession:
                     "here",
                     hint="render or restore the part before it first",
                 )
+            self._motion = self._motion.resting(self._parts.resting())  # also after `lower`
             latents = self._sample(chunk, control)
             recent: list[Tensor] = []
             yield from self._frames(chunk, self._decode(chunk, latents, control), recent, control)
@@ -288,14 +292,23 @@ class WanSession:
 
     def _decode(self, chunk: Chunk, latents: Tensor, control: RunControl) -> Iterator[Tensor]:
         """The chunk's pictures less the dropped ones, (1, 3, k, H, W) each, as they are ready."""
-        before = self._motion.latents if self._motion.latents is not None else self._ready.reference
-        if before is not None:
-            latents = torch.cat([before, latents], dim=2)
-        decoded = pictures_of(latents.shape[2])
+        border, check = self._motion.border, control.raise_if_cancelled
+        if border is None:
+            latents = self._after_context(latents)
         # Without anything in front, the first latent frame is 1 picture: 3 are dropped already.
+        decoded = latents.shape[2] * FRAMES_PER_LATENT - (3 if border is None else 0)
         skip = max(0, decoded - chunk.generated_frames + chunk.dropped_frames)
         with self._parts.resident(self._vae.model):
-            yield from self._vae.decode(latents, skip, control.raise_if_cancelled)
+            state = border.state_for(self._vae, self._parts.device, check) if border else None
+            state = state or DecoderState()
+            yield from self._vae.decode(latents, skip, check, state)
+        if self._options.carry_decoder:
+            self._border = border_behind(border, latents, state).resting(self._parts.resting())
+
+    def _after_context(self, latents: Tensor) -> Tensor:
+        """The latents with those in front of them that the decoder sees first."""
+        before = self._motion.latents if self._motion.latents is not None else self._ready.reference
+        return latents if before is None else torch.cat([before, latents], dim=2)
 
     def _frames(
         self, chunk: Chunk, decoded: Iterator[Tensor], recent: list[Tensor], control: RunControl
@@ -338,7 +351,7 @@ class WanSession:
             return Motion()
         assert self._motion.pictures is not None
         buffer = torch.cat([self._motion.pictures, *recent], dim=2)[:, :, -self._motion_frames :]
-        return self._encoded_motion(following, buffer, control)
+        return replace(self._encoded_motion(following, buffer, control), border=self._border)
 
     def _encoded_motion(self, chunk: Chunk, buffer: Tensor, control: RunControl) -> Motion:
         with self._parts.resident(self._vae.model):

@@ -9,7 +9,7 @@ too, since what it gives goes round from chunk to chunk; the decoder may be in b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import torch
@@ -17,7 +17,7 @@ from diffusers import AutoencoderKLWan
 from diffusers.loaders.single_file_utils import convert_wan_vae_to_diffusers
 from torch import Tensor, nn
 
-from soundreel.engines.wan.encoders.tiles import WHOLE, Tiling, tiles_of
+from soundreel.engines.wan.encoders.tiles import WHOLE, TileSize, Tiling, tiles_of
 from soundreel.timeline.grid import FRAMES_PER_LATENT, pictures_of, whole_latents
 
 SPACE = 8
@@ -65,6 +65,26 @@ EXACT = Decoding()
 def decoding_on(device: torch.device, dtype: torch.dtype) -> Decoding:
     """Where the transformer works in `dtype`."""
     return Decoding(dtype, channels_last=device.type == "cuda")
+
+
+Cache = list[Tensor | str | None]
+"""One place for every causal convolution, which keeps its last 2 inputs there: diffusers' own."""
+
+
+@dataclass
+class DecoderState:
+    """What a decode leaves for one that goes on there.
+
+    caches: of each tile; none where nothing was decoded. tile: the tiles' size.
+    """
+
+    caches: list[Cache] = field(default_factory=list)
+    tile: TileSize | None = None
+
+    def to(self, device: torch.device) -> DecoderState:
+        """A copy there. Decoding replaces what a cache holds and writes nothing over."""
+        caches = [[_moved(entry, device) for entry in cache] for cache in self.caches]
+        return DecoderState(caches, self.tile)
 
 
 class WanVae:
@@ -117,23 +137,33 @@ class WanVae:
 
     @torch.no_grad()
     def decode(
-        self, latents: Tensor, skip: int = 0, check: Callable[[], None] = _no_check
+        self,
+        latents: Tensor,
+        skip: int = 0,
+        check: Callable[[], None] = _no_check,
+        state: DecoderState | None = None,
     ) -> Iterator[Tensor]:
         """Pictures (1, 3, n, H, W), -1..1, float32, of latents (1, C, T, h, w), as they are ready.
 
         The first `skip` pictures are decoded but not given. `check` is called before every latent.
+        state: of an earlier decode on such tiles, where this one goes on; the first latent then
+            is 4 pictures too. When all pictures are taken, it is that of this decode.
         """
+        state = state or DecoderState()
         tiles = tiles_of(latents.shape[3], latents.shape[4], self.tiling.decode)
+        count = max(0, latents.shape[2] * FRAMES_PER_LATENT - (0 if state.caches else 3) - skip)
+        if not state.caches:
+            decoder = self.model.get_submodule("decoder")
+            state.caches, state.tile = [_empty_cache(decoder) for _ in tiles], self.tiling.decode
         if len(tiles) == 1:
-            yield from _skipped(self._decode_latents(latents, check), skip)
+            yield from _skipped(self._decode_latents(latents, check, state.caches[0]), skip)
             return
-        count = pictures_of(latents.shape[2]) - skip
         height, width = latents.shape[3] * SPACE, latents.shape[4] * SPACE
         out = _Mosaic((1, 3, count, height, width), torch.device("cpu"))
-        for rows, columns in tiles:
+        for (rows, columns), cache in zip(tiles, state.caches, strict=True):
             tile = _scaled(rows, SPACE), _scaled(columns, SPACE)
             done = 0
-            stream = self._decode_latents(latents[..., rows, columns], check)
+            stream = self._decode_latents(latents[..., rows, columns], check, cache)
             for pictures in _skipped(stream, skip):
                 out.add(pictures, slice(done, done + pictures.shape[2]), *tile)
                 done += pictures.shape[2]
@@ -155,16 +185,20 @@ class WanVae:
             mu = quant_conv(hidden)[:, : self.latent_channels].float()
             yield (mu - mean.to(mu.device)) * (1.0 / deviation).to(mu.device)
 
-    def _decode_latents(self, latents: Tensor, check: Callable[[], None]) -> Iterator[Tensor]:
+    def _decode_latents(
+        self, latents: Tensor, check: Callable[[], None], cache: Cache
+    ) -> Iterator[Tensor]:
         decoder = self.model.get_submodule("decoder")
         post_quant_conv = self.model.get_submodule("post_quant_conv")
-        cache = _empty_cache(decoder)
+        begins = all(entry is None for entry in cache)
         mean, deviation = self._mean.to(latents.device), self._deviation.to(latents.device)
         for index in range(latents.shape[2]):
             check()
             latent = latents[:, :, index : index + 1] / (1.0 / deviation) + mean
             hidden = post_quant_conv(_placed(latent, decoder))
-            pictures = decoder(hidden, feat_cache=cache, feat_idx=[0], first_chunk=index == 0)
+            pictures = decoder(
+                hidden, feat_cache=cache, feat_idx=[0], first_chunk=begins and index == 0
+            )
             yield pictures.float().clamp(-1.0, 1.0)
 
 
@@ -208,8 +242,11 @@ def _scaled(part: slice, factor: int) -> slice:
     return slice(part.start * factor, part.stop * factor)
 
 
-def _empty_cache(module: nn.Module) -> list[Tensor | None]:
-    """One place for every causal convolution, which keeps its last 2 inputs there."""
+def _moved(entry: Tensor | str | None, device: torch.device) -> Tensor | str | None:
+    return entry.to(device) if isinstance(entry, Tensor) else entry
+
+
+def _empty_cache(module: nn.Module) -> Cache:
     return [None] * sum(type(part).__name__ == _CACHED for part in module.modules())
 
 

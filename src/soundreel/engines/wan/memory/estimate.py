@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.cards import PCIE_4, Card, card_named, known_card, memory_named
 from soundreel.engines.wan.memory.fit import (
     RESERVE,
@@ -99,16 +100,18 @@ def predict(
     level: OffloadLevel | None = None,
     passes: Passes = Passes(),
     ways: Mapping[str, str] = MappingProxyType({}),
+    carried: bool = False,
 ) -> Estimate:
-    """The plan on a card. level: None is auto. ways: of `rates.Rate`, but the level. Without the
-    card's rates there are no times."""
-    workloads = count_workloads(plan, guided=passes.guided)
+    """The plan on a card. level: None is auto. ways: of `rates.Rate`, but the level. carried: the
+    decoder goes on from chunk to chunk. Without the card's rates there are no times."""
+    workloads = count_workloads(plan, guided=passes.guided, carried=carried)
     greatest = max(workloads, key=lambda workload: workload.frames)
     way = fit(greatest, precision, target.free, level)
     card = target.card
     details = [("card", target.name), *passes.told(), *_stage_lines(way, card)]
     details += _verdict(greatest, precision, way, target.free)
-    details.append(main_memory(precision, way.level).told(target.main_memory))
+    state = needs.decoder_state_bytes(greatest, way.tiling.decode)
+    details.append(main_memory(precision, way.level, state).told(target.main_memory))
     if card is not None:
         rates = f"{card.bf16:g} TFLOP/s in bf16, {card.bus_gb:g} GB/s"
         details.append(("rates", f"{rates}; {card.source}"))
@@ -173,7 +176,7 @@ def _measured_speed(card: Card | None, rate: float) -> Speed:
     return Speed(rate, rate / 2, bus)
 
 
-def count_workloads(plan: Plan, *, guided: bool) -> Counter[Workload]:
+def count_workloads(plan: Plan, *, guided: bool, carried: bool = False) -> Counter[Workload]:
     """What each chunk is, and how many chunks are so."""
     request = plan.request
     seconds = min(60, max(1, math.ceil(plan.audio.duration)))
@@ -185,6 +188,7 @@ def count_workloads(plan: Plan, *, guided: bool) -> Counter[Workload]:
             reference=request.has_picture,
             motion=chunk.first_slot > 0 or len(plan.chunks) > 1,
             guided=guided,
+            carried=carried and len(plan.chunks) > 1,
             sound_s=seconds,
         )
         for chunk in plan.chunks

@@ -9,7 +9,8 @@ and it fits where peak + RESERVE is at most the free memory. Stages, in the orde
     text         the text encoder; gone afterwards
     reference    the VAE's encoder on one picture
     sound        wav2vec2 on up to a minute; gone afterwards, unless the sound is longer
-    sampling     the transformer; with level none, the VAE lies beside it
+    sampling     the transformer; with level none, the VAE lies beside it, and what its decoder
+                 carries to the next chunk
     decode       the VAE's decoder, latent by latent; with level none, the transformer beside it
     motion       the VAE's encoder on the 73 last pictures, where a chunk follows
 
@@ -144,15 +145,20 @@ def _stage_needs(
     counted = needs.sound_count(workload.sound_s)
     yield StageNeeds("sound", audio + beside_vae, counted.peak_bytes, counted.flops, False, audio)
     counted = needs.step_count(workload, precision.transformer)
-    sampling = transformer.resident(level) + beside_vae
+    carried = needs.decoder_state_bytes(workload, tiling.decode)
+    stay, move = (carried, 0) if stays else (0, 2 * carried)
+    sampling = transformer.resident(level) + beside_vae + stay
     bus = transformer.all - transformer.rest if level == "block" else 0
     yield StageNeeds("sampling", sampling, counted.peak_bytes, counted.flops, True, bus)
     beside = transformer.all if stays else 0
-    latents = workload.latents[0] + (MOTION_LATENTS if workload.motion else 1)
+    latents = workload.latents[0]
+    if not workload.carried:
+        latents += MOTION_LATENTS if workload.motion else 1
     counted = needs.decode_count(workload, latents, tiling.decode)
-    yield StageNeeds("decode", vae + beside, counted.peak_bytes, counted.flops, True)
+    yield StageNeeds("decode", vae + beside, counted.peak_bytes, counted.flops, True, move)
     if workload.motion:
         counted = needs.encode_count(workload, MOTION_LATENTS, tiling.encode)
+        beside += stay
         yield StageNeeds("motion", vae + beside, counted.peak_bytes, counted.flops, False)
 
 

@@ -51,8 +51,11 @@ class MainMemory:
         return "main memory", text
 
 
-def main_memory(precision: Precision, level: OffloadLevel) -> MainMemory:
-    """At the greediest moment, which is sampling or the text encoder before it."""
+def main_memory(precision: Precision, level: OffloadLevel, state: int = 0) -> MainMemory:
+    """At the greediest moment, which is sampling or the text encoder before it.
+
+    state: bytes that the decoder carries over from chunk to chunk; at level none on the device.
+    """
     models = (
         (needs.transformer_weights(precision.transformer), precision.transformer),
         (needs.text_weights(precision.text_encoder), precision.text_encoder),
@@ -60,7 +63,7 @@ def main_memory(precision: Precision, level: OffloadLevel) -> MainMemory:
     always = needs.vae_weights().all + needs.audio_weights().all  # float32 copies of their files
     each = [_of(weights, number_format, level) for weights, number_format in models]
     greatest = max(each, key=lambda memory: (memory.own, memory.mapped))
-    own = PROGRAM + always + greatest.own + precision.lora_bytes
+    own = PROGRAM + always + greatest.own + precision.lora_bytes + (0 if level == "none" else state)
     return MainMemory(own, greatest.locked, max(memory.mapped for memory in each))
 
 

@@ -36,11 +36,15 @@ _SPACE = 8  # pixels per latent
 _PATCH = 2  # latents per token, in height and in width
 _LIKE_ANY = 3  # pieces from which one more changes no formula; so for latent frames
 
+DECODER_STATE = 151_328
+"""Numbers for each place of a latent picture that the decoder's convolutions saw last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What is made: pictures of width x height, `frames` of them in a pass; which conditions there
-    are; whether sampling is guided (two passes a step); seconds of sound encoded at once."""
+    are; whether sampling is guided (two passes a step), and whether the decoder is carried from
+    chunk to chunk; seconds of sound encoded at once."""
 
     width: int
     height: int
@@ -48,6 +52,7 @@ class Workload:
     reference: bool = True
     motion: bool = True
     guided: bool = True
+    carried: bool = False
     sound_s: int = 60
 
     @property
@@ -146,6 +151,15 @@ def _tokens(size: Sequence[int], kernel: Sequence[int]) -> int:
 def decode_count(workload: Workload, latents: int, tile: TileSize | None) -> Count:
     """`latents` latent frames to pictures."""
     return _vae_count("decode", workload, latents, tile)
+
+
+def decoder_state_bytes(workload: Workload, tile: TileSize | None) -> int:
+    """What the decoder hands on to the next chunk, in 16 bits; 0 where it hands on nothing."""
+    _, height, width = workload.latents
+    tiles = tiles_of(height, width, tile)
+    rows, columns = tiles[0]
+    places = len(tiles) * rows.stop * columns.stop
+    return places * DECODER_STATE * 2 if workload.carried else 0
 
 
 def encode_count(workload: Workload, latents: int, tile: TileSize | None) -> Count:

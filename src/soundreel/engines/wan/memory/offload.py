@@ -55,6 +55,11 @@ class Residence:
         self._home: WeakKeyDictionary[nn.Module, list[tuple[Store, str, Tensor]]]
         self._home = WeakKeyDictionary()
 
+    @property
+    def resting(self) -> torch.device:
+        """Where that lies which is used again later: on the device at level none only."""
+        return self.device if self.level == "none" else torch.device("cpu")
+
     @contextmanager
     def __call__(self, model: nn.Module) -> Iterator[None]:
         """The model may be used on the device inside this context."""
