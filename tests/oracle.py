@@ -20,13 +20,13 @@ GAPS_FILLED = ("-af", "aresample=async=1:first_pts=0")
 def run_ffmpeg(*arguments: str | Path) -> bytes:
     """Standard output; it must have nothing to complain of."""
     done = _run("-v", "error", *arguments)
-    assert done.stderr == b"", done.stderr.decode()
+    assert done.stderr == b"", done.stderr.decode(errors="replace")
     return done.stdout
 
 
 def run_ffmpeg_saying(*arguments: str | Path) -> str:
     """What it says on the way, the sums of its filters too."""
-    return _run("-hide_banner", *arguments).stderr.decode()
+    return _run("-hide_banner", *arguments).stderr.decode(errors="replace")
 
 
 def decoded(path: Path, channels: int, *options: str) -> NDArray[np.float32]:
