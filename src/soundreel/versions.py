@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 
 from soundreel.installation import __version__
@@ -19,10 +20,13 @@ _PACKAGES = (
 
 
 def versions(plan: Plan) -> dict[str, str]:
-    """Our own, the encoder's with its options, and OpenCV's where it makes pictures in between."""
+    """Our own, the encoder's with its options, and OpenCV's where it makes pictures in between,
+    Pillow's where it encodes some."""
     found = {"soundreel": __version__, "encoder": encoder_identity(plan.request.encoding)}
     if plan.interpolation.method != "none" and not plan.interpolation.by_engine:
         found["opencv"] = version("opencv-python-headless")
+    if plan.request.encoding.container == "webp" or isinstance(plan.request.poster, Fraction):
+        found["pillow"] = version("pillow")
     return found
 
 

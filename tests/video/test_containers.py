@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.audio.layout import AudioLayout
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,6 +18,7 @@ from PIL import Image
 import oracle
 from media_factory import sine
 from soundreel.api import generate
+from soundreel.audio.load import probe
 from soundreel.config import Settings
 from soundreel.errors import InputError, WorkError
 from soundreel.events import Event, Notice, RunControl
@@ -26,7 +28,7 @@ from soundreel.video import mux
 from soundreel.video.animated.strip import delay, stamp
 from soundreel.video.containers import with_container
 from soundreel.video.reader import read_tags
-from video_factory import number_of, sound_clip, write_pieces
+from video_factory import number_of, sound_clip, write_layout, write_pieces
 
 KINDS = ("mov", "webm", "gif", "webp")
 SILENT = ("gif", "webp")
@@ -83,6 +85,45 @@ def test_nothing_of_the_sound_is_lost(tmp_path: Path, kind: str) -> None:
     middle = slice(rate // 10, rate // 2)
     error = sound[:, middle] - expected[:, middle]
     assert float(np.abs(error).max()) < 0.05
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "stereo",
+        "3.0",
+        "quad",
+        "4.0",
+        "2.1",
+        "3.0(back)",
+        "5.0",
+        "5.0(side)",
+        "5.1",
+        "5.1(side)",
+        "6.1",
+        "7.1",
+    ],
+)
+def test_every_channel_comes_out_where_its_speaker_stands(tmp_path: Path, layout: str) -> None:
+    names = [channel.name for channel in AudioLayout(layout).channels]
+    hertz = {name: 50 + 9 * index for index, name in enumerate(names)}  # the LFE takes no more
+    times = np.arange(2 * 44100) / 44100
+    tones = np.stack([0.1 * np.sin(2 * np.pi * hertz[name] * times) for name in names])
+    source = write_layout(tmp_path / "s.flac", tones.astype(np.float32), layout)
+    clip = replace(probe(source).clip, duration=Fraction(2), sound_duration=Fraction(2))
+    encoding = encoding_of("webm")
+    pieces = write_pieces(tmp_path, [48], FPS, encoding)
+    path = tmp_path / "out.webm"
+    mux.finish(pieces, clip, path, FPS, {}, RunControl(), encoding)
+    mux.verify(path, 48, FPS, 96, 64, Fraction(2), encoding)
+    with av.open(str(path)) as container:
+        stored = [channel.name for channel in container.streams.audio[0].layout.channels]
+    sound = oracle.decoded(path, len(stored))
+    twins = {"BL": "SL", "BR": "SR", "SL": "BL", "SR": "BR", "BC": "BL"}
+    for name in names:
+        channel = sound[stored.index(name if name in stored else twins[name]), 4800:91200]
+        strength = np.abs(np.fft.rfft(channel * np.hanning(channel.size)))
+        assert np.argmax(strength) * 48000 / channel.size == pytest.approx(hertz[name], abs=1)
 
 
 @given(st.fractions(1, 90), st.integers(1, 5000), st.sampled_from([100, 1000]))

@@ -120,3 +120,5 @@ def _say_changes(clip: AudioClip, form: SoundFormat, control: RunControl) -> Non
         )
     if form.codec == "aac" and form.layout == "mono" and clip.channels > 1:
         control.emit(Notice(f"AAC here takes 8 channels at most: {clip.channels} are mixed to 1"))
+    if form.codec == "libopus" and form.layout == "mono" and clip.channels > 1:
+        control.emit(Notice(f"Opus here has no {clip.channels} channels: they are mixed to 1"))

@@ -63,10 +63,14 @@ class SoundFormat:
     bit_rate: int = 0
 
 
-_OPUS_LAYOUTS = frozenset({"mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1"})
-"""Those of RFC 7845, mapping families 0 and 1."""
+_OPUS_LAYOUTS = frozenset({"mono", "stereo", "3.0", "quad", "5.1", "7.1"})
+"""Those of RFC 7845, mapping families 0 and 1, that come out with each channel in its place: 5.0
+and 6.1 do not (measured)."""
 
-_OPUS_HOLDS = {**_HOLDS, "2.1": "5.1", "4.0": "6.1", "3.0(back)": "6.1"}
+_OPUS_HOLDS = {
+    **dict.fromkeys(("2.1", "3.0(back)", "3.1", "4.0", "5.0", "5.0(side)", "5.1(side)"), "5.1"),
+    "quad(side)": "quad",
+}
 _OPUS_RATE = 48000
 _OPUS_MOST = 256_000
 """Bits a second and channel (RFC 6716 allows 510 000 for two)."""
@@ -130,9 +134,10 @@ def _as_opus(clip: AudioClip, bit_rate: int | None) -> SoundFormat:
 
 
 def opus_layout(clip: AudioClip) -> str:
-    """As `aac_layout`."""
+    """As `aac_layout`; five and seven channels without a place are mixed down too."""
     if not is_placed(clip):
-        return _BY_COUNT.get(clip.channels, "mono")
+        layout = _BY_COUNT.get(clip.channels, "mono")
+        return layout if layout in _OPUS_LAYOUTS else "mono"
     known = clip.layout in _OPUS_LAYOUTS
     return clip.layout if known else _OPUS_HOLDS.get(clip.layout, "7.1")
 
