@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -13,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundreel.api import generate
+from soundreel.cli.app import run
 from soundreel.config import Settings
 from soundreel.engines.wan22 import BEST_AREA, LEAST_SIDE, SIZE_MULTIPLE
 from soundreel.errors import InputError
@@ -210,3 +212,17 @@ def test_a_drafts_automatic_name_says_so(tone: Path, settings: Settings) -> None
     request = Request(audio=tone, engine="fake", size="128x128", num_frames=3, seed=1, draft=True)
     assert "_64x64_3f_" in (name := generate(request, settings).path.name)
     assert "_draft_" in name
+
+
+def test_a_draft_is_made_real_from_its_own_file(
+    tone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["--engine", "fake", "--size", "96x64", "--frames", "3", "--draft", "-o", "draft.mp4"]
+    assert run([str(tone), *words]) == 0
+    assert run(["--from", "draft.mp4", "--no-draft", "-o", "real.mp4"]) == 0
+    made = {name: probe_video(tmp_path / f"{name}.mp4") for name in ("draft", "real")}
+    assert (made["draft"].width, made["real"].width) == (48, 96)
+    records = [json.loads((tmp_path / f"{name}.json").read_text()) for name in made]
+    assert records[0]["seed"] == records[1]["seed"]
+    assert [each["request"]["draft"] for each in records] == [True, False]

@@ -163,7 +163,7 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "draft", names=("draft",), panel=PICTURE, kind=_Flag, rule="give true or false",
-        help="Half of each side, a quarter of the work; marked in the picture.",
+        help="Half of each side, a quarter of the pixels; marked in the picture.",
     ),
     Option(
         "seed", names=("seed",), panel=PICTURE, metavar="N", default="-1",

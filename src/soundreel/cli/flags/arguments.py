@@ -42,13 +42,18 @@ _OWN = {
 
 def _typer_option(row: Option) -> Any:
     return typer.Option(
-        *map(dashed, row.names),
+        *(_flags_of(name, yes_or_no=not row.metavar) for name in row.names),
         help=spell(row.help),
         rich_help_panel=row.panel or None,
         show_default=row.default or False,
         metavar=row.metavar or None,
         autocompletion=_completion(row),
     )
+
+
+def _flags_of(name: str, *, yes_or_no: bool) -> str:
+    """What the config file or a record says yes to, the command line can say no to."""
+    return f"{dashed(name)}/{dashed(f'no_{name}')}" if yes_or_no else dashed(name)
 
 
 def _completion(row: Option) -> Callable[[str], list[str]] | None:
