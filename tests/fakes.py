@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from soundreel import registry
 from soundreel.audio.segment import read_clip
 from soundreel.config import Settings
+from soundreel.engines.base import shot_options
 from soundreel.errors import EngineUnavailable
 from soundreel.events import RunControl, StepDone
 from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
@@ -28,6 +30,8 @@ START = b"start\0"
 
 class FakeOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    PER_SHOT: ClassVar[frozenset[str]] = frozenset({"steps"})
 
     steps: int = Field(STEPS, description="Sampling steps that it pretends to take.")
 
@@ -78,16 +82,17 @@ class FakeSession:
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         if chunk.first_slot == 0:
             self.carry = START
-        for step in range(1, self.options.steps + 1):
+        steps = shot_options(FakeOptions, self.plan, self.plan.shot(chunk), self.options).steps
+        for step in range(1, steps + 1):
             control.raise_if_cancelled()
-            control.emit(StepDone(chunk.index, step, self.options.steps))
+            control.emit(StepDone(chunk.index, step, steps))
         sound = self._loudness(chunk)
         kept = chunk.num_frames + chunk.lookahead_frames
         for slot in range(chunk.dropped_frames, chunk.dropped_frames + kept):
             control.raise_if_cancelled()
             index = chunk.start_frame + slot - chunk.dropped_frames
             self._die_at(index)
-            yield Frame(index, self._picture(sound[slot]))
+            yield Frame(index, self._picture(sound[slot], chunk))
 
     def _loudness(self, chunk: Chunk) -> np.ndarray:
         """Peak of every generated slot's own sound: slot s hears the frame that starts s frames
@@ -99,12 +104,15 @@ class FakeSession:
         )[0]
         return np.abs(samples).reshape(chunk.generated_frames, -1).max(axis=1)
 
-    def _picture(self, loudness: float) -> np.ndarray:
+    def _picture(self, loudness: float, chunk: Chunk) -> np.ndarray:
         """Bright where it is loud, fading; the last rows are a code of everything made so far."""
-        seed = self.plan.request.seed.to_bytes(8, "big")
+        shot = self.plan.shot(chunk)
+        told = f"{shot.seed} {chunk.prompt} {shot.negative_prompt} {shot.image and shot.image.name}"
         fade = self.carry[-1] // 2
         level = max(min(255, round(float(loudness) * 255)), fade)
-        self.carry = hashlib.sha256(self.carry + seed + bytes([level])).digest() + bytes([level])
+        self.carry = hashlib.sha256(self.carry + told.encode() + bytes([level])).digest() + bytes(
+            [level]
+        )
         height, width = self.plan.request.height, self.plan.request.width
         picture = np.full((height, width, 3), level, np.uint8)
         picture[-height // 8 :] = self.carry[0]

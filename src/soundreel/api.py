@@ -17,6 +17,7 @@ from soundreel.audio.load import AudioInfo, probe
 from soundreel.audio.mix import MIX_NOTICE, choose_mix
 from soundreel.check import check_request, settled_cover
 from soundreel.config import Settings, load_settings
+from soundreel.directing.direct import direct, read_direction
 from soundreel.engines.base import Engine
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
@@ -83,7 +84,7 @@ def generate(
     request = with_container(request)
     if settings.timeout is not None:
         control.stop_after(settings.timeout)
-    seconds: dict[str, float] = {}
+    request, seconds = read_direction(request), dict[str, float]()
     remove_old_jobs(settings.work_dir)
     with control.stage("inputs", seconds):
         info = check_inputs(request, control)
@@ -141,8 +142,8 @@ def resume(
 def check_inputs(request: Request, control: RunControl | None = None) -> AudioInfo:
     """Refuse early what would fail late: values out of range, files that cannot be used."""
     check_request(request)
-    if request.image is not None:
-        load_image(request.image)
+    for picture in request.pictures:
+        load_image(picture)
     info = probe(
         request.audio,
         allow_truncated=request.allow_truncated,
@@ -171,7 +172,8 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     if clip.mix:
         control.emit(Notice(MIX_NOTICE))
     clip = replace(clip, loudness=measure_loudness(clip, request.encoding, control))
-    made = make_plan(request, geometry, clip, count, interpolation)
+    request, shots = direct(request, clip, count, geometry.fps, control)
+    made = make_plan(request, geometry, clip, count, interpolation, shots)
     require_rate(request.encoding, made.output_fps)
     require_poster(made)
     if not is_exact(request.encoding):
@@ -191,7 +193,7 @@ def plan(
     """The plan that `generate` would follow, and what it would cost. Renders and writes nothing;
     of a named engine's weights or server none need be there."""
     settings, control = settings or load_settings(), control or RunControl()
-    request = with_container(request)
+    request = read_direction(with_container(request))
     info = check_inputs(request, control)
     if request.engine == "auto":
         choice = choose(request, settings, control)

@@ -51,7 +51,7 @@ _IDENTITY = ("st_dev", "st_ino", "st_size", "st_mtime_ns", "st_ctime_ns")
 """What tells a file from another one under its name, and from itself with other content."""
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=512)
 def _hash(path: Path, *identity: int) -> str:  # noqa: ARG001  (part of the cache's key)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -66,7 +66,8 @@ def digest_of(value: object) -> str:
 def to_json(value: object) -> Any:
     """Plain JSON values; Fractions become "n/d" strings, paths strings."""
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: to_json(getattr(value, field.name)) for field in fields(value)}
+        shown = (field.name for field in fields(value) if field.compare)
+        return {name: to_json(getattr(value, name)) for name in shown}
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
@@ -112,14 +113,8 @@ def make_record(
 ) -> dict[str, object]:
     """All that decides the bytes of the video. source_type: where its pictures come from, as
     `media.marks` has the terms."""
-    request = {
-        key: value for key, value in to_json(plan.request).items() if key not in _LOCAL_FIELDS
-    }
-    request["options"] = {
-        name: _without_place(value) for name, value in plan.request.options.items()
-    }
     return {
-        "request": request,
+        "request": _request(plan.request),
         "plan": {
             "fps": str(plan.output_fps),
             "frames": plan.output_frames,
@@ -130,6 +125,7 @@ def make_record(
             "loudness": to_json(plan.audio.loudness),
             "sound_duration": str(plan.audio.sound_duration),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
+            **_shot_frames(plan),
         },
         "engine": {"name": plan.request.engine, **identity},
         "seed": plan.request.seed,
@@ -137,6 +133,39 @@ def make_record(
         "versions": dict(versions),
         "source_type": source_type,
     }
+
+
+def _request(request: Request) -> dict[str, object]:
+    """Without a list of shots it reads as it did before there were any."""
+    said = {key: value for key, value in to_json(request).items() if key not in _LOCAL_FIELDS}
+    said["options"] = _options_without_places(request.options)
+    del said["shots"]
+    return {**said, "shots": _shots(request)} if request.shot_list else said
+
+
+def _shots(request: Request) -> list[dict[str, object]]:
+    """The list without what is not said; images by their names among the inputs."""
+    names = {path: name for name, path in request.shot_images.items()}
+    shots = []
+    for shot in request.shot_list:
+        said = {key: value for key, value in to_json(shot).items() if value not in (None, {})}
+        if shot.image is not None:
+            said["image"] = names[shot.image]
+        if shot.options:
+            said["options"] = _options_without_places(shot.options)
+        shots.append(said)
+    return shots
+
+
+def _shot_frames(plan: Plan) -> dict[str, object]:
+    """First picture and number of pictures of each shot, where they are listed."""
+    if not plan.request.shot_list:
+        return {}
+    return {"shots": [[shot.start_frame, shot.num_frames] for shot in plan.shots]}
+
+
+def _options_without_places(options: Mapping[str, object]) -> dict[str, object]:
+    return {name: _without_place(value) for name, value in options.items()}
 
 
 def _without_place(value: object) -> object:
@@ -204,6 +233,8 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         options = dict(values.pop("options"))
         options |= {name: files[name] for name in inputs if name in options}
         values.setdefault("cover", False)  # which earlier versions did not look at
+        if "shots" in values:
+            values["shots"] = [_with_image(shot, files) for shot in values["shots"]]
         return Request(audio=files["audio"], image=files.get("image"), options=options, **values)
     except InputError as err:
         raise InputError(
@@ -217,7 +248,17 @@ def with_absolute_paths(request: Request) -> Request:
     """The same request as any folder understands it."""
     files = {name: path.absolute() for name, path in request.files.items()}
     options = {name: files.get(name, value) for name, value in request.options.items()}
-    return replace(request, audio=files["audio"], image=files.get("image"), options=options)
+    shots = tuple(
+        shot if shot.image is None else replace(shot, image=shot.image.absolute())
+        for shot in request.shot_list
+    )
+    return replace(
+        request,
+        audio=files["audio"],
+        image=files.get("image"),
+        options=options,
+        shots=shots or request.shots,
+    )
 
 
 def asked(request: Request, output_dir: Path, num_chunks: int) -> dict[str, object]:
@@ -244,6 +285,10 @@ def request_as_asked(noted: Mapping[str, Any]) -> Request:
             f"what this job was asked for cannot be read: {err!r}",
             hint="run its command again, or remove it",
         ) from err
+
+
+def _with_image(shot: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    return {**shot, "image": files[shot["image"]]} if "image" in shot else dict(shot)
 
 
 def _unusable(reason: str) -> str:

@@ -22,8 +22,9 @@ from soundreel.errors import Cancelled, EngineUnavailable, InputError, Soundreel
 from soundreel.events import Notice, RunControl
 from soundreel.installation import install_command
 from soundreel.media.marks import TRAINED
+from soundreel.timeline.grid import format_clock
 from soundreel.timeline.sizes import for_engine
-from soundreel.types import Check, Request
+from soundreel.types import Check, Request, ShotRequest
 
 ENTRY_POINT_GROUP = "soundreel.engines"
 
@@ -156,7 +157,33 @@ def fit_options(request: Request, control: RunControl, *, chosen: bool = False) 
         control.emit(Notice(words))
     fitted = _drop_options(request)
     options = parse_options(model, fitted.options).model_dump(exclude_unset=True)
-    return replace(fitted, options=options)
+    shots = tuple(_fit_shot(shot, fitted, model) for shot in fitted.shot_list)
+    return replace(fitted, options=options, shots=shots or fitted.shots)
+
+
+def _fit_shot(shot: ShotRequest, request: Request, model: type[BaseModel]) -> ShotRequest:
+    """The shot with its own options as the engine's model types them. Raises InputError for one
+    that the engine does not take shot by shot."""
+    if not shot.options:
+        return shot
+    place = shot.place or f"the shot at {format_clock(shot.start)}"
+    own: Collection[str] = getattr(model, "PER_SHOT", ())
+    wrong = sorted(set(shot.options) - set(own))
+    if wrong:
+        rule = f"engine {request.engine} does not take it shot by shot"
+        known = mention(*sorted(own)) if own else "none"
+        raise InputError(
+            f"{place}: {mention(wrong[0])} {rule}", f"those that it takes: {known}",
+            fields={f"options.{wrong[0]}": shot.options[wrong[0]]}, rule=rule,
+        )  # fmt: skip
+    try:
+        read = parse_options(model, {**request.options, **shot.options})
+    except InputError as err:
+        raise InputError(
+            f"{place}: {err.message}", err.hint, fields=err.fields, rule=err.rule
+        ) from err
+    typed = read.model_dump(include=set(shot.options))
+    return replace(shot, options=typed)
 
 
 def recall_options(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -26,7 +27,7 @@ from soundreel.events import (
     StageStarted,
     StepDone,
 )
-from soundreel.types import Chunk, Frame, Plan
+from soundreel.types import Chunk, Frame, Plan, ShotRequest
 
 
 @pytest.fixture
@@ -176,6 +177,62 @@ def test_picture_follows_its_own_sound(harness: Harness, engine: Engine, tmp_pat
     for click in struck:
         near = range(click - 4, click + 5)
         assert max(near, key=lambda frame: change[frame - 1]) == click
+
+
+def cut_into_three(plan: Plan) -> tuple[ShotRequest, ...]:
+    third = Fraction(plan.num_frames // 3) / plan.fps
+    return tuple(
+        ShotRequest(start=third * number, seed=20 + number, prompt=prompt)
+        for number, prompt in enumerate(("calm sea", "fire and rings", "calm sea"))
+    )
+
+
+def test_each_of_three_shots_is_what_it_is_alone(
+    harness: Harness, engine: Engine, tone: Path
+) -> None:
+    """Its pictures depend on nothing that a shot before it made: rendered after the others, and
+    in a session of its own, they are the same."""
+    shots = cut_into_three(plan_for(harness, engine, tone, num_frames=30))
+    plan = plan_for(harness, engine, tone, num_frames=30, shots=shots)
+    together = render_all(engine, plan)
+    assert len(together) == 30
+    if not harness.deterministic:
+        return
+    for shot in plan.shots:
+        chunks = [chunk for chunk in plan.chunks if chunk.shot == shot.index]
+        with engine.find(plan.request).open(plan, RunControl()) as session:
+            alone = [frame.rgb for chunk in chunks for frame in render(session, chunk)]
+        span = together[shot.start_frame : shot.end_frame]
+        assert fingerprint(alone[: shot.num_frames]) == fingerprint(span)
+
+
+def test_a_shot_has_its_own_seed_and_prompt(harness: Harness, engine: Engine, tone: Path) -> None:
+    shots = cut_into_three(plan_for(harness, engine, tone, num_frames=30))
+    before = render_all(engine, plan_for(harness, engine, tone, num_frames=30, shots=shots))
+    for change in ({"seed": 99}, {"prompt": "ice and waves"}):
+        other = (shots[0], replace(shots[1], **change), shots[2])
+        after = render_all(engine, plan_for(harness, engine, tone, num_frames=30, shots=other))
+        assert fingerprint(after[10:20]) != fingerprint(before[10:20])
+        if harness.deterministic:
+            assert fingerprint(after[:10] + after[20:]) == fingerprint(before[:10] + before[20:])
+
+
+def test_a_prompt_in_time_changes_the_pictures_from_its_chunk_on(
+    harness: Harness, engine: Engine, tone: Path
+) -> None:
+    count = int(4 * engine.geometry(harness.request(tone)).fps)
+    plain = plan_for(harness, engine, tone, num_frames=count, prompt="[0-2] ice [2-] ice")
+    timed = plan_for(harness, engine, tone, num_frames=count, prompt="[0-2] ice [2-] fire")
+    assert [chunk.prompt for chunk in timed.chunks if chunk.prompt == "fire"]
+    change = next(chunk for chunk in timed.chunks if chunk.prompt == "fire").start_frame
+    made = render_all(engine, timed)
+    assert len(made) == count
+    assert {chunk.prompt for chunk in plain.chunks} == {"ice"}
+    same = replace(timed, chunks=tuple(replace(chunk, prompt="ice") for chunk in timed.chunks))
+    iced = render_all(engine, same)
+    assert fingerprint(made[change:]) != fingerprint(iced[change:])
+    if harness.deterministic:
+        assert fingerprint(made[:change]) == fingerprint(iced[:change])
 
 
 def test_identity_names_no_place_and_no_time(harness: Harness, engine: Engine, tone: Path) -> None:

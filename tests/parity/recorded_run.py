@@ -18,7 +18,8 @@ from parity.reference import Reference, ReferenceFile
 from soundreel.engines.wan.encoders.pictures import BLANK, PoseVideo
 from soundreel.engines.wan.encoders.sound import SoundFeatures
 from soundreel.engines.wan22 import SAMPLE_RATE
-from soundreel.types import AudioClip, Chunk, ChunkGeometry, Plan, Request, Shot
+from soundreel.timeline.plan import whole_shot
+from soundreel.types import AudioClip, Chunk, ChunkGeometry, Plan, Request
 
 PROMPT, NEGATIVE = "prompt", "negative prompt"
 
@@ -73,16 +74,21 @@ class RecordedRun:
         infer = self.facts["infer"]
         kept = [*(chunk["kept_frames"] for chunk in self.chunks), infer]
         starts = np.cumsum([0, *kept]).tolist()
+        request = self._request(folder)
+        shot = whole_shot(request, starts[-1])
         chunks = tuple(
-            Chunk(index, 0, index * infer, infer, infer - count, starts[index], count)
+            Chunk(
+                *(index, 0, index * infer, infer, infer - count, starts[index], count),
+                prompt=request.prompt,
+                seed=request.seed + index,
+            )
             for index, count in enumerate(kept)
         )
         fps = Fraction(self.config["fps"])
-        request = self._request(folder)
         length = Fraction(len(self.wave()), SAMPLE_RATE)
         clip = AudioClip(request.audio, Fraction(0), starts[-1] / fps, length, SAMPLE_RATE, 1)
         geometry = ChunkGeometry(fps, infer, infer, infer - kept[0])
-        return Plan(request, geometry, clip, starts[-1], (Shot(0, 0, starts[-1]),), chunks)
+        return Plan(request, geometry, clip, starts[-1], (shot,), chunks)
 
     def pose(self) -> PoseVideo | None:
         """The recorded pose pictures: those of the video, or those that were cut to size."""

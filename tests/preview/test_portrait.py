@@ -51,7 +51,7 @@ def portrait_of(plan: Plan, mouth: str = "auto") -> tuple[Portrait | None, Image
     boxes = [face.box for face in search.faces]
     source = make_source(image, plan.request.width, plan.request.height, "blur", boxes)
     rms = analyse(plan.audio, plan.fps, plan.num_frames).rms
-    portrait, said = make_portrait(plan, mouth, image, source, rms, search)
+    portrait, said = make_portrait(plan, plan.request.seed, mouth, image, source, rms, search)
     return portrait, source, said
 
 

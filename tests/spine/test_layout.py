@@ -18,8 +18,8 @@ ENGINES = ("preview", "comfyui", "wan")
 LAYERS: list[set[str]] = [
     {"safe"},
     {"types", "errors", "events", "options", "installation"},
-    {"config", "audio", "timeline", "video", "post", "media", "work", "engines.base"}
-    | {"engines.wan22", "engines.wan22_options", "engines.tensors"},
+    {"config", "audio", "timeline", "directing", "video", "post", "media", "work"}
+    | {"engines.base", "engines.wan22", "engines.wan22_options", "engines.tensors"},
     {f"engines.{name}" for name in ENGINES},
     {"registry", "check", "record", "render", "output", "versions", "api"}
     | {"finished", "progress"},

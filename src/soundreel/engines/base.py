@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
-from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
+from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request, Shot
 
 OptionsModel = TypeVar("OptionsModel", bound=BaseModel)
 
@@ -26,10 +26,12 @@ class Session(Protocol):
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         """Yield the chunk's pictures in order: `num_frames` kept ones, then `lookahead_frames`.
 
-        The first chunk of a shot resets the state. Calls `control.raise_if_cancelled()` at every
-        sampling step and every frame. With `plan.interpolation.by_engine` the pictures are the
-        interpolated ones, in the order that `post.interpolate` gives: the pictures between the
-        last chunk's end and this chunk's first picture come first.
+        Prompt and seed are the chunk's; negative prompt, image and options are its shot's
+        (`plan.shot(chunk)`). The first chunk of a shot resets the state. Calls
+        `control.raise_if_cancelled()` at every sampling step and every frame. With
+        `plan.interpolation.by_engine` the pictures are the interpolated ones, in the order that
+        `post.interpolate` gives: the pictures between the last chunk's end and this chunk's first
+        picture come first.
         """
         ...
 
@@ -70,7 +72,8 @@ class Engine(Protocol):
 
     @property
     def Options(self) -> type[BaseModel]:  # noqa: N802  (a class, read from the engine's class)
-        """The model of its options: their parser, and their help on the command line."""
+        """The model of its options: their parser, and their help on the command line. A set of
+        names in its class attribute PER_SHOT says which of them a single shot may set."""
         ...
 
     def geometry(self, request: Request) -> ChunkGeometry:
@@ -133,6 +136,15 @@ def parse_options(model: type[OptionsModel], options: Mapping[str, object]) -> O
             _sentence(first["msg"]),
             hint=f"options of this engine: {known}",
         ) from err
+
+
+def shot_options(
+    model: type[OptionsModel], plan: Plan, shot: Shot, options: OptionsModel
+) -> OptionsModel:
+    """The options that hold for a shot; `options` are those of the whole request."""
+    if not shot.options:
+        return options
+    return parse_options(model, {**plan.request.options, **shot.options})
 
 
 def _sentence(message: str) -> str:

@@ -35,6 +35,10 @@ class SamplingOptions(BaseModel):
     PRESETS_0_1: ClassVar[Mapping[PresetName, Sampling]]
     DEFAULT_0_1: ClassVar[PresetName]
     """What this engine's presets were in 0.1.0, whose records name the preset alone."""
+    PER_SHOT: ClassVar[frozenset[str]] = frozenset(
+        {"steps", "guidance_scale", "flow_shift", "sampler"}
+    )
+    """See `engines.base.Engine.Options`: what needs no other weights."""
 
     sampling_preset: PresetName = Field(
         default=DEFAULT_PRESET,

@@ -11,7 +11,7 @@ from av.stream import Disposition
 from soundreel.errors import InputError
 from soundreel.media.container import open_media
 from soundreel.media.image import load_image, read_image
-from soundreel.types import Request, Rgb
+from soundreel.types import Plan, Request, Rgb, Shot
 
 MOST_BYTES = 64 << 20
 """Of a cover as it is stored."""
@@ -43,6 +43,14 @@ def reference_image(request: Request, *, unasked: bool = False) -> Rgb | None:
         except InputError:
             return None
     return None
+
+
+def shot_picture(plan: Plan, shot: Shot) -> Rgb | None:
+    """What a shot shows: its image, or else the sound's cover where the request takes that. Raises
+    InputError."""
+    if shot.image is not None:
+        return load_image(shot.image)
+    return load_cover(plan.request.audio) if plan.request.cover else None
 
 
 def attached_picture(container: InputContainer) -> bytes | None:

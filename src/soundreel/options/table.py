@@ -85,6 +85,7 @@ _Loudness = Annotated[float | None, PlainValidator(texts.read_loudness)]
 _Text = Annotated[str, PlainValidator(texts.read_text)]
 _Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_length=1)]
 _Name = Annotated[Path, PlainValidator(texts.read_path)]
+_Shots = Annotated[str | Path, PlainValidator(texts.read_shots)]
 _Flag = Annotated[bool, PlainValidator(texts.read_flag)]
 _Tag = Annotated[_Word, StringConstraints(pattern=r"^[^\s/\\:*?\"<>|\x00]{1,40}$")]
 
@@ -170,6 +171,12 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         kind=Annotated[_Whole, Field(ge=-1, le=2**64 - 1)],
         rule="a seed is 0 to 2^64 - 1, or -1 for random",
         help="Same seed, same video; -1 draws one.",
+    ),
+    Option(
+        "shots", names=("shots",), panel=PICTURE, metavar="none|FILE", default="none",
+        kind=_Shots, rule="none, or a file that lists the shots",
+        help="Cut the video into shots, each with its own prompt, image and seed: a list in TOML "
+        "(soundreel plan -o FILE writes one).",
     ),
     Option(
         "fps", names=("fps",), panel=PICTURE, metavar="RATE", default="the engine's own",

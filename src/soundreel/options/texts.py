@@ -147,6 +147,11 @@ def read_path(value: object) -> Path:
     return Path(value)
 
 
+def read_shots(value: object) -> str | Path:
+    """How the shots are found: a word, or the file that lists them."""
+    return "none" if value == "none" else read_path(value)
+
+
 def read_flag(value: object) -> bool:
     if isinstance(value, bool):
         return value

@@ -79,3 +79,12 @@ def clock(seconds: float) -> str:
 def format_seconds(value: Fraction) -> str:
     """A short decimal for names and messages: 5, 4.8125, 10.35."""
     return f"{float(value):.4f}".rstrip("0").rstrip(".")
+
+
+def format_clock(seconds: Fraction) -> str:
+    """A time as people read it: 0:12.5, 1:02:03; to the microsecond."""
+    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    head = f"{hours}:{minute:02d}" if hours else f"{minute}"
+    return f"{head}:{second:02d}" + (f".{micro:06d}".rstrip("0") if micro else "")

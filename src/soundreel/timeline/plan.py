@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 
 from soundreel.errors import InputError, mention
 from soundreel.timeline.grid import ceil_to, format_seconds, frames_for
@@ -79,9 +81,11 @@ def make_plan(
     audio: AudioClip,
     num_frames: int,
     interpolation: Interpolation = Interpolation(),  # noqa: B008  (frozen)
+    shots: tuple[Shot, ...] = (),
 ) -> Plan:
-    """One shot over the whole clip, cut into chunks. `audio` is the sound of `num_frames`."""
-    shots = (Shot(0, 0, num_frames),)
+    """The shots, or one over the whole clip, cut into chunks. `audio` is the sound of
+    `num_frames`."""
+    shots = shots or (whole_shot(request, num_frames),)
     lookahead = interpolation.factor != 1
     chunks: list[Chunk] = []
     for shot in shots:
@@ -93,18 +97,40 @@ def make_plan(
     )
 
 
+def whole_shot(request: Request, num_frames: int) -> Shot:
+    """One shot that shows what the request says."""
+    return Shot(
+        0,
+        0,
+        num_frames,
+        prompt=request.prompt,
+        negative_prompt=request.negative_prompt,
+        image=request.image,
+        seed=request.seed,
+    )
+
+
 def cut_shot(
     shot: Shot, geometry: ChunkGeometry, first_index: int = 0, *, lookahead: bool = False
 ) -> list[Chunk]:
     """Cut a shot into chunks: every kept frame lies in exactly one of them."""
     chunks: list[Chunk] = []
-    slot, frame, end = 0, shot.start_frame, shot.start_frame + shot.num_frames
-    for generated in chunk_lengths(geometry.dropped_frames + shot.num_frames, geometry):
+    slot, frame = 0, shot.start_frame
+    for generated, prompt in _passes(shot, geometry):
         dropped = geometry.dropped_frames if slot == 0 else 0
-        kept = min(generated - dropped, end - frame)
-        chunks.append(
-            Chunk(first_index + len(chunks), shot.index, slot, generated, dropped, frame, kept)
+        kept = min(generated - dropped, shot.end_frame - frame)
+        chunk = Chunk(
+            first_index + len(chunks),
+            shot.index,
+            slot,
+            generated,
+            dropped,
+            frame,
+            kept,
+            prompt=prompt,
+            seed=shot.seed + len(chunks),
         )
+        chunks.append(chunk)
         slot += generated
         frame += kept
     if lookahead and chunks[-1].trimmed_frames > 0:
@@ -112,20 +138,40 @@ def cut_shot(
     return chunks
 
 
+def _passes(shot: Shot, geometry: ChunkGeometry) -> Iterator[tuple[int, str]]:
+    """Generated frames and prompt of each chunk. Another prompt ends a chunk at the next point of
+    the grid."""
+    end = ceil_to(geometry.dropped_frames + shot.num_frames, geometry.grid)
+    begins = {0: shot.prompt}
+    for frame, prompt in shot.changes:
+        slot = frame - shot.start_frame + geometry.dropped_frames
+        begins[ceil_to(slot, geometry.grid)] = prompt
+    starts = [slot for slot in begins if slot < end]
+    for slot, until in pairwise([*starts, end]):
+        cut = balanced_lengths if slot else chunk_lengths
+        for generated in cut(until - slot, geometry):
+            yield generated, begins[slot]
+
+
 def chunk_lengths(slots: int, geometry: ChunkGeometry) -> list[int]:
-    """Generated frames of each chunk for `slots` frames, dropped ones included.
+    """Generated frames of each chunk for `slots` frames of a shot, dropped ones included.
 
     The first is full where the length allows (a short one would leave motion frames blank); the
-    rest is balanced, longer ones first, so that none is a stub: 164 -> 80, 44, 40.
+    rest is balanced: 164 -> 80, 44, 40.
     """
     slots = ceil_to(slots, geometry.grid)
     first = min(slots, geometry.chunk_frames)
-    rest = (slots - first) // geometry.grid
-    if rest == 0:
-        return [first]
-    count = math.ceil(rest * geometry.grid / geometry.chunk_frames)
-    share, longer = divmod(rest, count)
-    return [first] + [(share + (i < longer)) * geometry.grid for i in range(count)]
+    return [first, *balanced_lengths(slots - first, geometry)]
+
+
+def balanced_lengths(slots: int, geometry: ChunkGeometry) -> list[int]:
+    """Chunks of about one length, longer ones first, so that none is a stub; [] for 0."""
+    steps = ceil_to(slots, geometry.grid) // geometry.grid
+    count = math.ceil(steps * geometry.grid / geometry.chunk_frames)
+    if count == 0:
+        return []
+    share, longer = divmod(steps, count)
+    return [(share + (i < longer)) * geometry.grid for i in range(count)]
 
 
 def choose_interpolation(

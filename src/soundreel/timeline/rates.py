@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from soundreel.types import Chunk, Plan
+from soundreel.types import Chunk, Plan, Shot
 
 
 def outputs_up_to(frame: int, factor: Fraction) -> range:
@@ -40,6 +40,14 @@ def outputs_of(plan: Plan, chunk: Chunk) -> range:
         last = outputs_after(chunk.end_frame - 1, factor, plan.output_frames).stop
     start = first(chunk.start_frame, factor).start
     return range(start, max(start, last))
+
+
+def outputs_of_shot(plan: Plan, shot: Shot) -> range:
+    """The pictures of the file that show the shot."""
+    factor = plan.interpolation.factor
+    ends = (math.ceil(frame * factor) for frame in (shot.start_frame, shot.end_frame))
+    first, end = (min(frame, plan.output_frames) for frame in ends)
+    return range(first, plan.output_frames if shot is plan.shots[-1] else end)
 
 
 def shown_seconds(seconds: Fraction, rate: Fraction) -> Fraction:

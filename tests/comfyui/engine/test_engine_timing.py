@@ -22,7 +22,7 @@ from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.window import SoundWindows
 from soundreel.engines.comfyui.workflow import make_template
 from soundreel.events import RunControl
-from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Chunk, Frame, Plan
+from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Chunk, Frame, Plan, ShotRequest
 
 
 def codes(frames: Sequence[Frame]) -> list[Code]:
@@ -38,7 +38,7 @@ def assert_in_time(plan: Plan, chunks: Sequence[Sequence[Frame]], numbers: np.nd
     frames = flat(chunks)
     assert [frame.index for frame in frames] == list(range(len(frames)))
     driven_by = np.arange(len(frames))
-    for chunk in plan.chunks[1:]:
+    for chunk in (chunk for chunk in plan.chunks if chunk.first_slot > 0):
         driven_by[chunk.start_frame : chunk.start_frame + 3] = chunk.start_frame + 3
     shown = np.array([code.pitch for code in codes(frames)])
     assert np.abs(shown - numbers[driven_by]).max() <= 1
@@ -79,6 +79,21 @@ def test_a_segment_starts_where_it_was_asked_for(tmp_path: Path) -> None:
         assert_in_time(plan, render(server, plan), numbers)
 
 
+@pytest.mark.parametrize("start", [0, 4])
+def test_shots_and_prompts_in_time_stay_in_step(tmp_path: Path, start: int) -> None:
+    """Among them chunks that have fewer than 19 latents of their shot before them."""
+    numbers = pitches(500)
+    audio = write_melody(tmp_path / "melody.wav", numbers)
+    shots = tuple(ShotRequest(start=start + Fraction(cut)) for cut in ("0", "7.4", "9.6"))
+    prompt = f"[{start + 3}-{start + 5}] a [{start + 11}.7-] b"
+    with FakeComfyUI() as server:
+        plan = make_plan(server, audio, start=start, num_frames=400, prompt=prompt, shots=shots)
+        made = render(server, plan)
+    early = [chunk for chunk in plan.chunks if 0 < chunk.first_slot < 76]
+    assert [chunk.prompt for chunk in early] == ["a", "b"]
+    assert_in_time(plan, made, numbers[16 * start :])
+
+
 def test_fifty_chunks_stay_in_step(tmp_path: Path) -> None:
     """Longer than a window, so that each chunk's sound is sent in a window of its own; and chunks
     shorter than their motion, which is then put together from several."""
@@ -100,7 +115,8 @@ def cut_into(plan: Plan, lengths: Sequence[int]) -> Plan:
     for index, length in enumerate(lengths):
         dropped = 0 if index else 3
         start = max(0, slot - 3)
-        chunks.append(Chunk(index, 0, slot, length, dropped, start, length - dropped))
+        chunk = Chunk(index, 0, slot, length, dropped, start, length - dropped)
+        chunks.append(replace(chunk, prompt=plan.request.prompt, seed=plan.request.seed + index))
         slot += length
     return replace(plan, chunks=tuple(chunks))
 

@@ -162,8 +162,10 @@ def plan(
     replay: Replay = None,
     **given: Any,
 ) -> None:
-    """Show shots, parts, what is generated and trimmed, expected time and memory."""
+    """Show shots, parts, what is generated and trimmed, expected time and memory. -o FILE writes
+    the list of shots: .toml to edit, .otio, .edl or .csv for editing programs."""
     from soundreel import api
+    from soundreel.cli.commands.shot_file import wanted, write_shots
     from soundreel.progress.reporters import make_reporter
 
     given = with_folder(given)
@@ -171,11 +173,14 @@ def plan(
         sound_files([] if audio is None else [audio]) as sounds,
         make_reporter(quiet=quiet or as_json, spell=spell) as reporter,
     ):
-        request = make_request(next(iter(sounds), None), given, config, replay)
+        asked = make_request(next(iter(sounds), None), given, config, replay)
         control = RunControl(reporter.handle)
-        for notice in platform_notice(given, config, request):
+        for notice in platform_notice(given, config, asked):
             control.emit(notice)
+        request, target = wanted(asked)
         made, estimate = api.plan(request, make_settings(given, config, gpu=gpu), control)
+        if target is not None:
+            write_shots(made, target, replay, control)
     if as_json:
         say_json(plan_json(made, estimate))
     else:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from soundreel.cli.terminal.say import name
+from soundreel.cli.terminal.shot_table import shot_lines
 from soundreel.cli.terminal.spelling import spell
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
@@ -117,6 +118,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
             f"interpolation {plan.interpolation.method}{times}: {plan.output_frames} frames at "
             f"{format_seconds(plan.output_fps)} fps"
         )
+    lines += shot_lines(plan)
     lines += ["", "part  frames         kept  generated  dropped  trimmed  starts at"]
     lines += [_chunk_line(plan, index) for index in range(min(len(plan.chunks), _SHOWN_CHUNKS))]
     if len(plan.chunks) > _SHOWN_CHUNKS:

@@ -40,7 +40,8 @@ def read_latents(file: bytes) -> Latents:
 
 
 def next_motion(before: Latents | None, sampled: Latents, count: int) -> Latents:
-    """The last `count` latent frames of a shot: of this chunk, and of `before` where it has fewer.
+    """The last `count` latent frames of a shot, or all where it has fewer: of this chunk, and of
+    `before` it.
 
     Raises RemoteError if the two do not fit together.
     """
@@ -53,7 +54,7 @@ def next_motion(before: Latents | None, sampled: Latents, count: int) -> Latents
             f"{sampled.dtype} {sampled.shape}",
             hint="another model or version? start the job again",
         )
-    return _join(_last(before, count - held), sampled)
+    return _join(_last(before, min(count - held, before.shape[2])), sampled)
 
 
 def write_latents(latents: Latents) -> bytes:

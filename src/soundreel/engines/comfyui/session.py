@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import partial
+from pathlib import Path
 
+from soundreel.engines.base import parse_options
 from soundreel.engines.comfyui.client.results import (
     NodeStarted,
     Preview,
@@ -16,14 +18,17 @@ from soundreel.engines.comfyui.client.results import (
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.errors import PicturesLost
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, ChunkPrompt, chunk_prompt
+from soundreel.engines.comfyui.graphs.template import Template
 from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents, write_latents
+from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.pictures import read_picture, reference_png
 from soundreel.engines.comfyui.preflight import Server
-from soundreel.engines.comfyui.window import SoundWindows
+from soundreel.engines.comfyui.window import SoundWindows, motion_latents
+from soundreel.engines.comfyui.workflow import with_options
 from soundreel.engines.wan22 import MOTION_LATENTS
 from soundreel.errors import EngineError, RemoteError
 from soundreel.events import NodeProgress, Notice, RunControl, StepDone, StepPreview
-from soundreel.media.cover import reference_image
+from soundreel.media.cover import shot_picture
 from soundreel.timeline.grid import latents_for
 from soundreel.types import Chunk, Frame, Plan
 
@@ -45,15 +50,16 @@ class ComfyUISession:
         self._windows = SoundWindows(plan, control)
         self._motion: Latents | None = None
         self._lost = 0
+        self._sent: tuple[Path | None, bytes | None] | None = None
 
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         """See engines.base.Session; all of a chunk's pictures come at once, when it is done."""
         if chunk.first_slot == 0:
             self._motion = None
-        elif self._motion is None or self._motion.shape[2] != MOTION_LATENTS:
+        elif self._motion is None or self._motion.shape[2] != motion_latents(chunk):
             raise EngineError(
                 f"part {chunk.index + 1} goes on from the one before it, whose last "
-                f"{MOTION_LATENTS} latents are not here",
+                f"{motion_latents(chunk)} latents are not here",
                 hint="render or restore the part before it first",
             )
         control.raise_if_cancelled()
@@ -82,9 +88,9 @@ class ComfyUISession:
         self, chunk: Chunk, before: int, wav: bytes, control: RunControl, *, streamed: bool
     ) -> tuple[ChunkPrompt, _Files]:
         inputs = replace(self._inputs(chunk, before), streamed=streamed)
-        shape = chunk_prompt(self._server.template, inputs)
+        shape = chunk_prompt(self._template(chunk), inputs)
         files = self._client.run_and_fetch(
-            lambda: self._prompt(inputs, wav, control).prompt,
+            lambda: self._prompt(chunk, inputs, wav, control).prompt,
             control,
             wanted=shape.with_files,
             streamed=Streamed(shape.pictures, shape.expected) if streamed else None,
@@ -102,41 +108,56 @@ class ComfyUISession:
     def _inputs(self, chunk: Chunk, latents_before: int) -> ChunkInputs:
         """The chunk's prompt with names still to be filled in."""
         request, interpolation = self._plan.request, self._plan.interpolation
+        shot = self._plan.shot(chunk)
         return ChunkInputs(
             width=request.width,
             height=request.height,
             latents=latents_for(chunk.generated_frames),
             pictures=chunk.num_frames + chunk.lookahead_frames,
             sound="",
-            image=None if not request.has_picture else "",
+            image="" if self._plan.shows_picture(shot) else None,
             motion=None if self._motion is None else "",
+            motion_latents=motion_latents(chunk),
             latents_before=latents_before,
-            positive=request.prompt,
-            negative=request.negative_prompt,
-            seed=request.seed + chunk.index,
+            positive=chunk.prompt,
+            negative=shot.negative_prompt,
+            seed=chunk.seed,
             keep_latents=self._plan.following(chunk) is not None,
             film=self._server.film if interpolation.by_engine else None,
             factor=int(interpolation.factor) if interpolation.by_engine else 1,
         )
 
-    def _prompt(self, inputs: ChunkInputs, wav: bytes, control: RunControl) -> ChunkPrompt:
+    def _prompt(
+        self, chunk: Chunk, inputs: ChunkInputs, wav: bytes, control: RunControl
+    ) -> ChunkPrompt:
         """Put everything on the server that the prompt names, unless it is there."""
         upload = partial(self._client.upload, control=control, temporary=True)
         motion = None if self._motion is None else write_latents(self._motion)
+        image = self._image(chunk)
         return chunk_prompt(
-            self._server.template,
+            self._template(chunk),
             replace(
                 inputs,
                 sound=upload(wav, ".wav"),
-                image=None if self._image is None else upload(self._image, ".png"),
+                image=None if image is None else upload(image, ".png"),
                 motion=None if motion is None else upload(motion, ".latent"),
             ),
         )
 
-    @cached_property
-    def _image(self) -> bytes | None:
-        image = reference_image(self._plan.request)
-        return None if image is None else reference_png(image)
+    def _image(self, chunk: Chunk) -> bytes | None:
+        """The shot's, as it goes to the server; the last one is kept."""
+        shot = self._plan.shot(chunk)
+        if self._sent is None or self._sent[0] != shot.image:
+            image = shot_picture(self._plan, shot)
+            self._sent = (shot.image, None if image is None else reference_png(image))
+        return self._sent[1]
+
+    def _template(self, chunk: Chunk) -> Template:
+        """The server's, with the options of the chunk's shot."""
+        options = self._plan.shot(chunk).options
+        if not options:
+            return self._server.template
+        return with_options(self._server.template, parse_options(ComfyUIOptions, options))
 
     def _frames(
         self, chunk: Chunk, shape: ChunkPrompt, files: list[bytes], control: RunControl

@@ -19,7 +19,7 @@ from soundreel.engines.comfyui.level import (
     measure_level,
     read_buckets,
 )
-from soundreel.engines.wan22 import PICTURE_RATE, SAMPLE_RATE
+from soundreel.engines.wan22 import MOTION_LATENTS, PICTURE_RATE, SAMPLE_RATE
 from soundreel.events import RunControl
 from soundreel.timeline.grid import FRAMES_PER_LATENT, ceil_to, floor_to, latents_for, slots_for
 from soundreel.types import Chunk, Plan
@@ -52,11 +52,13 @@ class SoundWindows:
             self._level = measure_level(plan.audio, plan.num_frames, self._end, spans, control)
 
     def span(self, chunk: Chunk) -> Span:
-        """A shot's first chunk begins with its sound; a later one has sound in front of it."""
+        """A shot's first chunk begins with its sound, and so do those after it that have fewer
+        latents before them than motion takes; a later one has sound in front of it."""
         position = _position(self._plan, chunk)
         if self._whole:
             return Span(0, self._end, position)
-        before = _sound_before(position, self._end) if chunk.first_slot > 0 else 0
+        early = chunk.first_slot < slots_for(MOTION_LATENTS)
+        before = chunk.first_slot if early else _sound_before(position, self._end)
         first = position - before
         end = max(first + WINDOW, position + chunk.generated_frames)
         return Span(first, min(end, self._end), before)
@@ -82,6 +84,11 @@ def wav_bytes(samples: Samples) -> bytes:
         for name, part in ((b"fmt ", form), (b"fact", fact), (b"data", data))
     )
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def motion_latents(chunk: Chunk) -> int:
+    """Latent frames that the chunk's motion is taken from: the last 19 of its shot, or all."""
+    return min(MOTION_LATENTS, latents_for(chunk.first_slot))
 
 
 def _position(plan: Plan, chunk: Chunk) -> int:

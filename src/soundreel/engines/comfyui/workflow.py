@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from soundreel.engines.comfyui.graphs.graph import Value
 from soundreel.engines.comfyui.graphs.presets import sampler_name
@@ -28,6 +29,13 @@ def make_template(options: ComfyUIOptions) -> Template:
     template = load_template(options.workflow)
     apply_options(template, options)
     return template
+
+
+def with_options(template: Template, options: ComfyUIOptions) -> Template:
+    """A template of its own for a shot, with the shot's options over it. Raises InputError."""
+    own = replace(template, graph=template.graph.copy())
+    apply_options(own, options)
+    return own
 
 
 def apply_options(template: Template, options: ComfyUIOptions) -> None:

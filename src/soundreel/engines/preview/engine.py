@@ -17,10 +17,10 @@ from soundreel.engines.base import Ready, Session, parse_options
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.engines.preview.portrait.face import require_box
 from soundreel.engines.preview.portrait.ready import check_portrait
-from soundreel.engines.preview.scenes import make_scene
+from soundreel.engines.preview.scenes import Scenes
 from soundreel.engines.preview.session import PreviewSession, worker_count
 from soundreel.errors import InputError
-from soundreel.events import Notice, RunControl
+from soundreel.events import RunControl
 from soundreel.media.cover import reference_image
 from soundreel.media.marks import ALGORITHMIC, COMPOSITE
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
@@ -65,7 +65,8 @@ class PreviewEngine:
         image = reference_image(request, unasked=True)
         if options.mouth not in ("auto", "off"):
             require_box(options.mouth, image)
-        return PreviewReady(options, portrait=image is not None and options.mouth != "off")
+        seen = image is not None or bool(request.pictures)
+        return PreviewReady(options, portrait=seen and options.mouth != "off")
 
     def estimate(self, plan: Plan) -> Estimate:
         return _estimate(plan)
@@ -97,12 +98,11 @@ class PreviewReady:
         cv2.setNumThreads(1)  # frames run side by side instead: the same work, less waiting
         try:
             with control.stage("listen and compose"):
-                scene, notices = make_scene(plan, self.options, control)
-            for message in notices:
-                control.emit(Notice(message))
+                scenes = Scenes(plan, self.options, control)
+                scenes.of(plan.chunks[0])
             workers = worker_count()
             with ThreadPoolExecutor(workers, thread_name_prefix="preview") as pool:
-                yield PreviewSession(scene, pool, workers + 1)
+                yield PreviewSession(scenes.of, pool, workers + 1)
         finally:
             cv2.setNumThreads(threads)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -10,6 +10,8 @@ from pydantic_core import PydanticCustomError
 
 class PreviewOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    PER_SHOT: ClassVar[frozenset[str]] = frozenset({"fit", "mouth"})
 
     fit: Literal["blur", "crop"] = Field(
         default="blur",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
@@ -23,18 +23,21 @@ class Scene(Protocol):
 class PreviewSession:
     """Draws a few frames ahead on as many threads as the machine has cores, in order."""
 
-    def __init__(self, scene: Scene, pool: ThreadPoolExecutor, ahead: int) -> None:
-        self._scene = scene
+    def __init__(
+        self, scene_of: Callable[[Chunk], Scene], pool: ThreadPoolExecutor, ahead: int
+    ) -> None:
+        self._scene_of = scene_of
         self._pool = pool
         self._ahead = ahead
 
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         count = chunk.num_frames + chunk.lookahead_frames
+        scene = self._scene_of(chunk)
         waiting: deque[tuple[int, Future[Rgb]]] = deque()
         upcoming = iter(range(chunk.start_frame, chunk.start_frame + count))
         try:
             for index in upcoming:
-                waiting.append((index, self._pool.submit(self._scene.frame, index)))
+                waiting.append((index, self._pool.submit(scene.frame, index)))
                 if len(waiting) >= self._ahead:
                     yield self._next(waiting, control)
             while waiting:

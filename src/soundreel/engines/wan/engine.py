@@ -172,14 +172,20 @@ class WanReady:
 def _check(request: Request, options: WanOptions) -> None:
     """Raises InputError where options and request do not go together."""
     check_size(request.width, request.height)
-    if options.init_first_frame and not request.has_picture:
+    if options.init_first_frame and not _all_have_images(request):
         raise InputError.about(
             {"options.init_first_frame": True},
-            "it begins with the reference image, and there is none",
+            "every shot begins with its reference image, and one has none",
             hint=f"give one, {mention('image')}, or leave it out",
         )
     if options.pose_video is not None:
         probe_video(options.pose_video)
+
+
+def _all_have_images(request: Request) -> bool:
+    shots = request.shot_list
+    own = bool(shots) and all(shot.image is not None for shot in shots)
+    return request.image is not None or request.cover is True or own
 
 
 def _check_kernel(options: WanOptions) -> None:

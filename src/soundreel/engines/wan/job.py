@@ -37,7 +37,7 @@ from soundreel.engines.wan.memory.offload import Residence, free_memory
 from soundreel.engines.wan.memory.rates import Rate, keep_rate
 from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-from soundreel.engines.wan.options import WanOptions
+from soundreel.engines.wan.options import WanOptions, options_of
 from soundreel.engines.wan.session import Sampled, WanSession
 from soundreel.errors import EngineUnavailable
 from soundreel.events import Notice, RunControl
@@ -194,10 +194,15 @@ def _greatest(plan: Plan, options: WanOptions) -> Workload:
         request.height,
         max(chunk.generated_frames for chunk in plan.chunks),
         reference=request.has_picture,
-        motion=len(plan.chunks) > 1 or options.init_first_frame,
-        guided=any(options.guided_steps),
-        carried=options.carry_decoder and len(plan.chunks) > 1,
+        motion=len(plan.chunks) > len(plan.shots) or options.init_first_frame,
+        guided=_guided(plan, options),
+        carried=options.carry_decoder and len(plan.chunks) > len(plan.shots),
     )
+
+
+def _guided(plan: Plan, options: WanOptions) -> bool:
+    """Whether any shot is sampled with guidance."""
+    return any(any(options_of(plan, shot, options).guided_steps) for shot in plan.shots)
 
 
 def _check_device(weights: WeightSet, device: torch.device) -> None:

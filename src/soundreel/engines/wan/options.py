@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from pydantic_core import PydanticCustomError
 
 from soundreel.engines.base import parse_options as parse
+from soundreel.engines.base import shot_options
 from soundreel.engines.wan.passes import (
     CACHES,
     LEAST_STEPS,
@@ -29,6 +30,7 @@ from soundreel.engines.wan22 import (
 from soundreel.engines.wan22_options import SamplingOptions
 from soundreel.errors import InputError, mention
 from soundreel.timeline.grid import FRAMES_PER_LATENT
+from soundreel.types import Plan, Shot
 
 
 class WanOptions(SamplingOptions):
@@ -157,6 +159,11 @@ def _check_cache(options: WanOptions) -> None:
             f"{steps} steps are too few: each differs too much from the last to stand for it",
             hint=f"take at least {mention(steps=LEAST_STEPS)}, or {mention(cache='off')}",
         )
+
+
+def options_of(plan: Plan, shot: Shot, options: WanOptions) -> WanOptions:
+    """Those of a shot; `options` are those of the whole request."""
+    return shot_options(WanOptions, plan, shot, options)
 
 
 def _check_interval(options: WanOptions) -> None:

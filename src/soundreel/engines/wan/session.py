@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -29,21 +30,26 @@ from torch import Tensor
 
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.border import Border, border_behind
-from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, reference_pixels
+from soundreel.engines.wan.encoders.inputs import (
+    Inputs,
+    Reference,
+    encode_references,
+    encode_texts,
+)
+from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video
 from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, clip_sound
 from soundreel.engines.wan.encoders.vae import SPACE, DecoderState
 from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
 from soundreel.engines.wan.memory.offload import free_memory, retry_lower
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.motion import Motion, survivors
-from soundreel.engines.wan.options import WanOptions
+from soundreel.engines.wan.options import WanOptions, options_of
 from soundreel.engines.wan.pulse import Pulse
 from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
 from soundreel.engines.wan.step_cache import StepCache
-from soundreel.engines.wan22 import MOTION_FRAMES, TEXT_TOKENS
+from soundreel.engines.wan22 import MOTION_FRAMES
 from soundreel.errors import EngineError, OutOfMemory, mention
-from soundreel.events import Notice, RunControl, SamplingProgress, StepDone, StepPreview
-from soundreel.media.cover import reference_image
+from soundreel.events import RunControl, SamplingProgress, StepDone, StepPreview
 from soundreel.timeline.grid import FRAMES_PER_LATENT, latents_for
 from soundreel.types import Chunk, Frame, Plan, Rgb
 
@@ -52,18 +58,6 @@ INIT_FRAMES = 6
 
 Noise = Callable[[tuple[int, ...], int, torch.dtype, torch.device], Tensor]
 """Of `sampler.draw_noise`."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What the whole plan shares. text, null_text: (1, L, width); reference: latents."""
-
-    text: Tensor
-    null_text: Tensor | None
-    sound: SoundFeatures
-    reference: Tensor | None
-    first_motion: Tensor | None
-    """Pictures (1, 3, 73, H, W) before a shot, where the reference image is to be seen in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,24 +149,27 @@ class WanSession:
 
     def _encode_inputs(self, control: RunControl) -> Iterator[Inputs]:
         with _memory_errors():
-            text, null_text = self._encode_texts(control)
+            texts = self._encode_texts(control)
             free_memory()
             control.raise_if_cancelled()
-            reference, first_motion = self._encode_reference(control)
+            references = self._encode_references(control)
             sound = self._encode_sound(control)
             control.raise_if_cancelled()
-        yield Inputs(text, null_text, sound, reference, first_motion)
+        yield Inputs(texts, sound, references)
 
-    def _encode_texts(self, control: RunControl) -> tuple[Tensor, Tensor | None]:
-        request, parts = self._plan.request, self._parts
-        encoder = parts.text()
-        with parts.resident(encoder.model):
-            text = encoder.encode(request.prompt).to(parts.device)
-            if text.shape[1] == TEXT_TOKENS:
-                control.emit(Notice(f"the prompt fills {TEXT_TOKENS} tokens: the rest is not used"))
-            if not any(self._options.guided_steps):
-                return text, None
-            return text, encoder.encode(request.negative_prompt).to(parts.device)
+    def _encode_texts(self, control: RunControl) -> dict[str, Tensor]:
+        plan, encoder = self._plan, self._parts.text()
+        each = ((shot.index, options_of(plan, shot, self._options)) for shot in plan.shots)
+        guided = {index for index, options in each if any(options.guided_steps)}
+        with self._parts.resident(encoder.model):
+            texts = encode_texts(encoder, plan, guided, control)
+        return {text: encoded.to(self._parts.device) for text, encoded in texts.items()}
+
+    def _encode_references(self, control: RunControl) -> dict[Path | None, Reference]:
+        official, device = self._options.reference_timing, self._parts.device
+        with self._parts.resident(self._vae.model):
+            found = encode_references(self._vae, self._plan, control, official=official)
+        return {path: replace(one, latents=one.latents.to(device)) for path, one in found.items()}
 
     def _encode_sound(self, control: RunControl) -> SoundFeatures:
         """The sound from the clip's first generated picture to the end of the requested segment."""
@@ -181,41 +178,20 @@ class WanSession:
         sound = self._sound or clip_sound(clip, start, clip.sound_end - start, control)
         return SoundFeatures(self._parts.audio(), sound, self._parts.resident, self._plan.fps)
 
-    def _encode_reference(self, control: RunControl) -> tuple[Tensor | None, Tensor | None]:
-        """Latents of the reference image, and the motion pictures that show it, if any do."""
-        request = self._plan.request
-        image = reference_image(request)
-        if image is None:
-            return None, None
-        pixels = reference_pixels(
-            image,
-            request.width,
-            request.height,
-            official=self._options.reference_timing,
-        )
-        with self._parts.resident(self._vae.model):
-            latents = self._vae.encode(pixels, control.raise_if_cancelled)
-        if not self._options.init_first_frame:
-            return latents.to(self._parts.device), None
-        pictures = torch.zeros(1, 3, self._motion_frames, *pixels.shape[3:])
-        pictures[:, :, -INIT_FRAMES:] = pixels
-        return latents.to(self._parts.device), pictures
-
     # --- once per chunk -------------------------------------------------------------------------
 
     def _sample(self, chunk: Chunk, control: RunControl) -> Tensor:
         """The chunk's latents (1, C, T, h, w)."""
-        options, parts = self._options, self._parts
+        parts, options = self._parts, self._options_of(chunk)
         size = self._latent_size(chunk)
         pose = self._pose_latents(chunk, control)
         channels = self._vae.latent_channels
-        seed = self._plan.request.seed + chunk.index
-        noise = self._noise((channels, *size), seed, parts.dtype, parts.device)
+        noise = self._noise((channels, *size), chunk.seed, parts.dtype, parts.device)
         if self._transformer is None:
             self._transformer = parts.transformer()
         model = self._transformer
         pulse = self._pulse(model, chunk, control)
-        cache = self._step_cache(pulse)
+        cache = self._step_cache(chunk, pulse)
         with parts.resident(model), torch.no_grad():
             predict = self._predictor(model, chunk, size, pose, cache)
             solver = make_solver(options.sampling)
@@ -228,10 +204,13 @@ class WanSession:
         self.sampled.append(Sampled(chunk.generated_frames, computed, seconds))
         return step.latents
 
-    def _step_cache(self, pulse: Pulse) -> StepCache | None:
+    def _step_cache(self, chunk: Chunk, pulse: Pulse) -> StepCache | None:
         """A fresh one for each chunk."""
-        caching, steps = self._options.caching, self._options.sampling.steps
+        caching, steps = self._options.caching, self._options_of(chunk).sampling.steps
         return None if caching is None else StepCache(caching.threshold, steps, pulse.skip)
+
+    def _options_of(self, chunk: Chunk) -> WanOptions:
+        return options_of(self._plan, self._plan.shot(chunk), self._options)
 
     def _pulse(self, model: WanS2VTransformer3DModel, chunk: Chunk, control: RunControl) -> Pulse:
         """Tells and stops inside the steps."""
@@ -240,7 +219,8 @@ class WanSession:
             control.emit(SamplingProgress(chunk.index, done, total))
             control.raise_if_cancelled()
 
-        return Pulse(model, model.blocks, self._options.passes, self._parts.device, beat)
+        passes = self._options_of(chunk).passes
+        return Pulse(model, model.blocks, passes, self._parts.device, beat)
 
     def _predictor(
         self,
@@ -251,7 +231,8 @@ class WanSession:
         cache: StepCache | None,
     ) -> Predict:
         """The guided transformer, with all that the sampling steps share computed once."""
-        inputs = self._ready
+        inputs, shot = self._ready, self._plan.shot(chunk)
+        reference, options = self._reference(chunk), self._options_of(chunk)
         sound = inputs.sound.pictures(self._first_picture(chunk), chunk.generated_frames)
         sound = sound.to(self._parts.device)
 
@@ -260,23 +241,22 @@ class WanSession:
                 text,
                 features,
                 latent_size=size,
-                reference_latents=inputs.reference,
+                reference_latents=None if reference is None else reference.latents,
                 motion_latents=self._motion.latents,
                 pose_latents=pose,
                 motion_frames=self._motion_frames,
             )
             return lambda latents, timestep: model(latents, timestep, conditioning).sample
 
-        conditional = conditioned(inputs.text, sound)
+        conditional = conditioned(inputs.texts[chunk.prompt], sound)
         if cache is not None:
             conditional = cache.leading(conditional)
-        if inputs.null_text is None:
+        if not any(options.guided_steps):
             return conditional
-        silent = conditioned(inputs.null_text, torch.zeros_like(sound))
+        silent = conditioned(inputs.texts[shot.negative_prompt], torch.zeros_like(sound))
         if cache is not None:
             silent = cache.following(silent)
-        scale = self._options.sampling.guidance_scale
-        return guide(conditional, silent, scale, self._options.guided_steps)
+        return guide(conditional, silent, options.sampling.guidance_scale, options.guided_steps)
 
     def _pose_latents(self, chunk: Chunk, control: RunControl) -> Tensor | None:
         """(1, C, T, h, w): the first picture is put once more in front, its latent is dropped."""
@@ -294,7 +274,7 @@ class WanSession:
         """The chunk's pictures less the dropped ones, (1, 3, k, H, W) each, as they are ready."""
         border, check = self._motion.border, control.raise_if_cancelled
         if border is None:
-            latents = self._after_context(latents)
+            latents = self._after_context(chunk, latents)
         # Without anything in front, the first latent frame is 1 picture: 3 are dropped already.
         decoded = latents.shape[2] * FRAMES_PER_LATENT - (3 if border is None else 0)
         skip = max(0, decoded - chunk.generated_frames + chunk.dropped_frames)
@@ -305,9 +285,11 @@ class WanSession:
         if self._options.carry_decoder:
             self._border = border_behind(border, latents, state).resting(self._parts.resting())
 
-    def _after_context(self, latents: Tensor) -> Tensor:
+    def _after_context(self, chunk: Chunk, latents: Tensor) -> Tensor:
         """The latents with those in front of them that the decoder sees first."""
-        before = self._motion.latents if self._motion.latents is not None else self._ready.reference
+        before, reference = self._motion.latents, self._reference(chunk)
+        if before is None and reference is not None:
+            before = reference.latents
         return latents if before is None else torch.cat([before, latents], dim=2)
 
     def _frames(
@@ -327,7 +309,8 @@ class WanSession:
                 return
 
     def _report(self, chunk: Chunk, step: Step, control: RunControl) -> None:
-        steps, every = self._options.sampling.steps, self._options.preview_steps
+        options = self._options_of(chunk)
+        steps, every = options.sampling.steps, options.preview_steps
         control.emit(StepDone(chunk.index, step.index, steps))
         if every and (step.index % every == 0 or step.index == steps):
             image = preview_jpeg(step.clean)
@@ -337,9 +320,10 @@ class WanSession:
 
     def _first_motion(self, chunk: Chunk, control: RunControl) -> Motion:
         """Before a shot: latents only where no picture is dropped (`init_first_frame`)."""
-        request, buffer = self._plan.request, self._ready.first_motion
-        if buffer is None:
-            buffer = torch.zeros(1, 3, self._motion_frames, request.height, request.width)
+        request, reference = self._plan.request, self._reference(chunk)
+        buffer = torch.zeros(1, 3, self._motion_frames, request.height, request.width)
+        if reference is not None and self._options.init_first_frame:
+            buffer[:, :, -INIT_FRAMES:] = reference.pixels
         if chunk.dropped_frames:
             return Motion(None, survivors(self._plan, chunk, buffer))
         return self._encoded_motion(chunk, buffer, control)
@@ -364,6 +348,9 @@ class WanSession:
     def _ready(self) -> Inputs:
         assert self._inputs is not None, "prepare() comes first"
         return self._inputs
+
+    def _reference(self, chunk: Chunk) -> Reference | None:
+        return self._ready.references.get(self._plan.shot(chunk).image)
 
     def _first_picture(self, chunk: Chunk) -> int:
         """The chunk's first generated picture, counted from the beginning of the driving sound."""

@@ -3,7 +3,8 @@
 Latents of a shot are counted from its first; latent i holds pictures 4i-3 ... 4i and is driven by
 the sound up to bucket 4i (a bucket is 1/16 s). A later chunk is a prompt of its own: the Extend
 node takes its place in the sound from the number of latents in front of it, and its motion from the
-last 19 of them. So only those 19 are loaded, and zeros stand for the rest.
+last 19 of them, or from all where there are fewer: the model pads those itself. So only those are
+loaded, and zeros stand for the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from soundreel.engines.comfyui.graphs.film import Film
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.s2v_graph import EXTEND_NODE, START_NODE
 from soundreel.engines.comfyui.graphs.template import NodeInput, Template
-from soundreel.engines.wan22 import MOTION_FRAMES, MOTION_LATENTS
+from soundreel.engines.wan22 import MOTION_LATENTS
 from soundreel.timeline.grid import FRAMES_PER_LATENT, pictures_of
 
 DOUBLED_FRAMES = FRAMES_PER_LATENT
@@ -35,6 +36,7 @@ class ChunkInputs:
 
     latents: latent frames to sample. pictures: how many to bring back, from the chunk's first on.
     sound, image, motion: names on the server; motion None begins a shot.
+    motion_latents: latent frames in `motion`.
     latents_before: latent frames between the beginning of the sound and this chunk.
     keep_latents: whether a next chunk needs this one's.
     film, factor: interpolation on the server; the last picture before the chunk then goes in front.
@@ -48,6 +50,7 @@ class ChunkInputs:
     sound: str
     image: str | None
     motion: str | None = None
+    motion_latents: int = MOTION_LATENTS
     latents_before: int = 0
     positive: str
     negative: str
@@ -130,11 +133,9 @@ def _set_start(graph: Graph, template: Template, inputs: ChunkInputs, motion: Li
 
 def _place_in_sound(graph: Graph, inputs: ChunkInputs, motion: Link) -> Link:
     """The motion latents with zeros in front, until their number says where in the sound we are."""
-    missing = inputs.latents_before - MOTION_LATENTS
-    if missing < 0:
-        raise ValueError(
-            f"{inputs.latents_before} latents before a chunk that needs {MOTION_LATENTS}"
-        )
+    missing = inputs.latents_before - inputs.motion_latents
+    if missing < 0 or (missing > 0 and inputs.motion_latents < MOTION_LATENTS):
+        raise ValueError(f"{inputs.latents_before} latents before, {inputs.motion_latents} of them")
     if missing == 0:
         return motion
     zeros = graph.add(
@@ -169,7 +170,7 @@ def _pictures(
     if motion is None:
         motion, skipped = _first_latent(graph, template.sampled), DOUBLED_FRAMES
     else:
-        skipped = MOTION_FRAMES
+        skipped = pictures_of(inputs.motion_latents)
     latents = _concat(graph, motion, template.sampled, "What came before, then this chunk")
     decoded = _decode(graph, template, latents)
     before = 0 if inputs.motion is None else 1

@@ -11,13 +11,18 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.drive.curves import relative, smoothstep
 from soundreel.types import AudioClip
+
+if TYPE_CHECKING:
+    from hama.asr import ASRModel
 
 RATE = 16_000
 STEP_S = 0.02
@@ -143,14 +148,20 @@ class Speech:
 Listener = Callable[[Fraction, Fraction], list[Key]]
 
 
+@lru_cache(maxsize=1)
+def _model() -> ASRModel:
+    """Loaded once for all shots."""
+    from hama.asr import ASRModel
+
+    return ASRModel()
+
+
 class Recogniser:
     """Listens to a clip's sound."""
 
     def __init__(self, clip: AudioClip) -> None:
         """Raises RuntimeError or OSError where the recogniser has no library for this system."""
-        from hama.asr import ASRModel
-
-        self._clip, self._model = clip, ASRModel()
+        self._clip, self._model = clip, _model()
 
     def listen(self, begin: Fraction, end: Fraction) -> list[Key]:
         """The phonemes between two seconds of the clip; what comes before the clip in the file is

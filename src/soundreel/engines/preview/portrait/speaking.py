@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.ops import Floats
 from soundreel.engines.preview.draw.pictures import ImageSource
+from soundreel.engines.preview.drive.curves import Curve
 from soundreel.engines.preview.portrait.eyes import Eyes, blinks
 from soundreel.engines.preview.portrait.face import (
     Face,
@@ -34,9 +35,12 @@ OPEN_EYES = 0.02
 class Portrait:
     """Frame i is a pure function of the plan and i: see FrameWarp."""
 
-    def __init__(self, speech: Speech, mouth: Mouth, eyes: Eyes | None, plan: Plan, sway: Sway):
+    def __init__(
+        self, speech: Speech, mouth: Mouth, eyes: Eyes | None, shut: Curve, sway: Sway
+    ) -> None:
+        """shut: (N,) how far the eyes are shut, 0..1."""
         self._speech, self._mouth, self._eyes, self._sway = speech, mouth, eyes, sway
-        self._blinks = blinks(plan.num_frames, plan.fps, plan.request.seed)
+        self._blinks = shut
 
     def apply(self, canvas: Rgb, index: int) -> Rgb:
         shape = self._speech.shape(index)
@@ -53,6 +57,7 @@ class Portrait:
 
 def make_portrait(
     plan: Plan,
+    seed: int,
     mouth: str,
     image: Rgb,
     source: ImageSource,
@@ -61,8 +66,9 @@ def make_portrait(
 ) -> tuple[Portrait | None, str]:
     """The face that moves, and one sentence for the user (empty with mouth "off").
 
-    mouth: "auto", "off" or a box. image: the reference image as it is in the file. source: the
-    image on its canvas. rms: (N,) of the frames. Raises InputError for a box outside the image.
+    seed: of the shot. mouth: "auto", "off" or a box. image: the reference image as it is in the
+    file. source: the image on its canvas. rms: (N,) of the frames. Raises InputError for a box
+    outside the image.
     """
     if mouth == "off":
         return None, ""
@@ -78,8 +84,9 @@ def make_portrait(
     lips = read_lips(source.canvas, face)
     eyes = Eyes(source.canvas, face) if face.eyes else None
     loudness = frame_loudness(rms, float(plan.fps))
-    sway = Sway(face, loudness, plan.fps, plan.request.seed)
-    portrait = Portrait(speech, Mouth(source.canvas, face, lips), eyes, plan, sway)
+    sway = Sway(face, loudness, plan.fps, seed)
+    shut = blinks(plan.num_frames, plan.fps, seed)
+    portrait = Portrait(speech, Mouth(source.canvas, face, lips), eyes, shut, sway)
     return portrait, "a face: the mouth follows the speech"
 
 

@@ -186,7 +186,7 @@ def count_workloads(plan: Plan, *, guided: bool, carried: bool = False) -> Count
             request.height,
             chunk.generated_frames,
             reference=request.has_picture,
-            motion=chunk.first_slot > 0 or len(plan.chunks) > 1,
+            motion=chunk.first_slot > 0 or len(plan.chunks) > len(plan.shots),
             guided=guided,
             carried=carried and len(plan.chunks) > 1,
             sound_s=seconds,

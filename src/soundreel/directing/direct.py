@@ -1,0 +1,187 @@
+"""From what was asked for to shots on the frame grid: each with its prompt, image and seed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+from math import floor
+from pathlib import Path
+from typing import TypeVar
+
+from soundreel.directing.shot_list import named, read_shot_list, require_in_order
+from soundreel.directing.spans import prompts_of, read_prompt
+from soundreel.errors import InputError
+from soundreel.events import Notice, RunControl
+from soundreel.options.shot_request import ShotRequest
+from soundreel.timeline.grid import format_clock, format_seconds, frame_time
+from soundreel.types import DEFAULT_PROMPT, AudioClip, Request, Shot
+
+Value = TypeVar("Value")
+
+_SEEDS = 2**31
+
+
+def read_direction(request: Request) -> Request:
+    """The request with the files that direct it read: from here on it says all by itself.
+
+    Raises InputError.
+    """
+    if isinstance(request.shots, Path):
+        request = replace(request, shots=read_shot_list(request.shots))
+    for text in (request.prompt, *(shot.prompt for shot in request.shot_list)):
+        if text is not None:
+            read_prompt(text, "")
+    return request
+
+
+def direct(
+    request: Request, clip: AudioClip, num_frames: int, fps: Fraction, control: RunControl
+) -> tuple[Request, tuple[Shot, ...]]:
+    """The shots of a clip, and the request with every shot's seed and end written down.
+
+    clip: the sound of `num_frames` pictures at `fps`. A list may say more than the clip shows; what
+    lies outside is left out. Raises InputError for gaps, overlaps, and shots of no picture.
+    """
+    asked = request.shot_list
+    if not asked:
+        whole = ShotRequest(start=clip.start)
+        return request, (_shot(request, whole, 0, range(num_frames), clip, fps, control),)
+    require_in_order(asked)
+    asked = _with_seeds(_closed(asked, clip), request.seed)
+    frames = _on_the_grid(asked, clip, num_frames, fps, control)
+    shots = [
+        _shot(request, shot, index, span, clip, fps, control)
+        for index, (shot, span) in enumerate(frames)
+    ]
+    return replace(request, shots=asked), tuple(shots)
+
+
+def seed_of(seed: int, index: int) -> int:
+    """The seed of shot `index` of a list where it has none of its own."""
+    if index == 0:
+        return seed
+    digest = hashlib.sha256(f"{seed} {index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") % _SEEDS
+
+
+def _with_seeds(asked: tuple[ShotRequest, ...], seed: int) -> tuple[ShotRequest, ...]:
+    """None stays None as long as the request's own is not drawn."""
+    if seed < 0:
+        return asked
+    return tuple(
+        replace(shot, seed=seed_of(seed, index)) if shot.seed is None else shot
+        for index, shot in enumerate(asked)
+    )
+
+
+def _closed(asked: tuple[ShotRequest, ...], clip: AudioClip) -> tuple[ShotRequest, ...]:
+    """Every shot but the last with its end. InputError where the clip is not covered."""
+    if asked[0].start > clip.start:
+        raise _uncovered(clip.start, asked[0].start, named(asked[0], 0))
+    last = asked[-1]
+    if last.end is not None and last.end < clip.sound_end:
+        raise _uncovered(last.end, clip.sound_end, named(last, len(asked) - 1))
+    ends = [after.start for after in asked[1:]]
+    return (
+        *(replace(shot, end=end) for shot, end in zip(asked[:-1], ends, strict=True)),
+        last,
+    )
+
+
+def _uncovered(start: Fraction, end: Fraction, beside: str) -> InputError:
+    return InputError(
+        f"no shot is listed from {format_clock(start)} to {format_clock(end)}, beside {beside}",
+        hint="let the first shot start where the video does, and leave the last one's `end` out",
+        fields={"shots": format_clock(start)},
+        rule="shots cover the whole video",
+    )
+
+
+def _on_the_grid(
+    asked: tuple[ShotRequest, ...],
+    clip: AudioClip,
+    num_frames: int,
+    fps: Fraction,
+    control: RunControl,
+) -> list[tuple[ShotRequest, range]]:
+    """The shots that the clip shows, with their pictures. InputError for one without any."""
+    cuts = [_nearest(shot.start, clip, fps) for shot in asked]
+    borders = [min(max(cut, 0), num_frames) for cut in cuts] + [num_frames]
+    borders[0] = 0
+    found = []
+    for index, (shot, (first, end)) in enumerate(zip(asked, pairwise(borders), strict=True)):
+        if first < end:
+            found.append((shot, range(first, end)))
+        elif 0 < cuts[index] < num_frames:
+            raise InputError(
+                f"{named(shot, index)} is shorter than a picture: the engine makes "
+                f"{format_seconds(fps)} a second",
+                hint="take it out, or make it longer",
+                fields={f"shots[{index}].start": format_clock(shot.start)},
+                rule="a shot holds a picture",
+            )
+    _tell(asked, found, clip, fps, control)
+    return found
+
+
+def _nearest(time: Fraction, clip: AudioClip, fps: Fraction) -> int:
+    """The picture that begins nearest to a second of the file; halves go up."""
+    return floor((time - clip.start) * fps + Fraction(1, 2))
+
+
+def _tell(
+    asked: Sequence[ShotRequest],
+    found: Sequence[tuple[ShotRequest, range]],
+    clip: AudioClip,
+    fps: Fraction,
+    control: RunControl,
+) -> None:
+    moved = [abs(clip.start + frame_time(span.start, fps) - shot.start) for shot, span in found[1:]]
+    off = [distance for distance in moved if distance]
+    if off:
+        most = floor(max(off) * 1000 + Fraction(1, 2))
+        control.emit(
+            Notice(
+                f"{len(off)} of {len(moved)} cuts moved by up to {most} ms, to where a picture "
+                f"of the engine begins ({format_seconds(fps)} a second)"
+            )
+        )
+    if left := len(asked) - len(found):
+        words = "1 shot of the list lies" if left == 1 else f"{left} shots of the list lie"
+        control.emit(Notice(f"{words} outside of the video"))
+
+
+def _shot(
+    request: Request,
+    asked: ShotRequest,
+    index: int,
+    frames: range,
+    clip: AudioClip,
+    fps: Fraction,
+    control: RunControl,
+) -> Shot:
+    plain = read_prompt(request.prompt, DEFAULT_PROMPT)
+    prompt = plain if asked.prompt is None else read_prompt(asked.prompt, plain.plain)
+    first, changes, moved = prompts_of(prompt, frames, clip.start, fps)
+    for time in moved:
+        control.emit(
+            Notice(f"the prompt of {format_clock(time)} changes at the cut, which is near")
+        )
+    return Shot(
+        index,
+        frames.start,
+        len(frames),
+        prompt=first,
+        negative_prompt=_either(asked.negative_prompt, request.negative_prompt),
+        image=_either(asked.image, request.image),
+        seed=_either(asked.seed, request.seed),
+        changes=changes,
+        options=asked.options,
+    )
+
+
+def _either(own: Value | None, general: Value) -> Value:
+    return general if own is None else own

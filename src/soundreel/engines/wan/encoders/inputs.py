@@ -1,0 +1,71 @@
+"""What is encoded once for a whole plan: each prompt and each reference image of its shots."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from soundreel.engines.wan.encoders.pictures import reference_pixels
+from soundreel.engines.wan.encoders.sound import SoundFeatures
+from soundreel.engines.wan.encoders.text import TextEncoder
+from soundreel.engines.wan.encoders.vae import WanVae
+from soundreel.engines.wan22 import TEXT_TOKENS
+from soundreel.events import Notice, RunControl
+from soundreel.media.cover import shot_picture
+from soundreel.types import Plan
+
+
+@dataclass(frozen=True)
+class Reference:
+    """latents: (1, 16, 1, h, w). pixels: (1, 3, 1, H, W), as they are to be seen in the motion
+    pictures before a shot."""
+
+    latents: Tensor
+    pixels: Tensor
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """texts: (1, L, width) by prompt, the negative ones of guided shots included."""
+
+    texts: Mapping[str, Tensor]
+    sound: SoundFeatures
+    references: Mapping[Path | None, Reference]
+    """By the shots' `image`: None is the cover inside the sound, where that is shown."""
+
+
+def encode_texts(
+    encoder: TextEncoder, plan: Plan, guided: set[int], control: RunControl
+) -> dict[str, Tensor]:
+    """guided: indices of the shots that need their negative prompt."""
+    texts: dict[str, Tensor] = {}
+    for prompt in dict.fromkeys(chunk.prompt for chunk in plan.chunks):
+        texts[prompt] = encoder.encode(prompt)
+        if texts[prompt].shape[1] == TEXT_TOKENS:
+            name = _name(prompt, plan)
+            control.emit(Notice(f"{name} fills {TEXT_TOKENS} tokens: the rest is not used"))
+    for shot in plan.shots:
+        if shot.index in guided and shot.negative_prompt not in texts:
+            texts[shot.negative_prompt] = encoder.encode(shot.negative_prompt)
+    return texts
+
+
+def encode_references(
+    vae: WanVae, plan: Plan, control: RunControl, *, official: bool
+) -> dict[Path | None, Reference]:
+    request, found = plan.request, dict[Path | None, Reference]()
+    for image, shot in {shot.image: shot for shot in plan.shots}.items():
+        picture = shot_picture(plan, shot)
+        if picture is None:
+            continue
+        pixels = reference_pixels(picture, request.width, request.height, official=official)
+        found[image] = Reference(vae.encode(pixels, control.raise_if_cancelled), pixels)
+    return found
+
+
+def _name(prompt: str, plan: Plan) -> str:
+    several = len({chunk.prompt for chunk in plan.chunks}) > 1
+    return f"the prompt {prompt[:40]!r}..." if several else "the prompt"

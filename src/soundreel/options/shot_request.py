@@ -1,0 +1,75 @@
+"""What a request says of one shot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import cast
+
+from soundreel.errors import InputError
+from soundreel.options.table import read_engine_options, read_field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShotRequest:
+    """A span of the sound with pictures of its own. None takes what the request says.
+
+    start, end: seconds in the sound file; end None is the next shot's start, or the clip's end.
+    options: options of the engine that replace the request's.
+    place: where it is written, for messages.
+    Raises InputError naming the first value that cannot be read.
+    """
+
+    start: Fraction
+    end: Fraction | None = None
+    prompt: str | None = None
+    negative_prompt: str | None = None
+    image: Path | None = None
+    seed: int | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+    place: str = field(default="", compare=False)
+
+    def __post_init__(self) -> None:
+        kinds = {"start": "start", "end": "start", "prompt": "prompt", "image": "image"}
+        kinds |= {"negative_prompt": "negative_prompt", "seed": "seed"}
+        for name, kind in kinds.items():
+            if (value := getattr(self, name)) is not None or name == "start":
+                object.__setattr__(self, name, _read(name, kind, value))
+        object.__setattr__(self, "options", read_engine_options(self.options))
+
+
+def read_shots(value: object) -> str | Path | tuple[ShotRequest, ...]:
+    """A list of shots as it stands in Python or a record; a word or a file as it is.
+
+    Raises InputError.
+    """
+    if isinstance(value, (str, Path)):
+        return value
+    if not isinstance(value, (list, tuple)) or not value:
+        raise InputError.about({"shots": value}, "name a file, or give a list of shots")
+    return tuple(_shot(index, item) for index, item in enumerate(value))
+
+
+def _shot(index: int, item: object) -> ShotRequest:
+    if isinstance(item, ShotRequest):
+        return item
+    known = set(ShotRequest.__dataclass_fields__) - {"place"}
+    if not isinstance(item, Mapping) or "start" not in item or set(item) - known:
+        raise InputError.about(
+            {f"shots[{index}]": item},
+            f"a shot has a start, and any of {', '.join(sorted(known - {'start'}))}",
+        )
+    return ShotRequest(**cast(Mapping[str, object], item))  # type: ignore[arg-type]
+
+
+def _read(name: str, kind: str, value: object) -> object:
+    """By the row of `kind`; a seed that is drawn anew on every run is none for a shot."""
+    try:
+        read = read_field(kind, value)
+    except InputError as err:
+        raise InputError.about({name: value}, err.rule) from err
+    if read == -1:
+        raise InputError.about({name: value}, "a shot's seed is 0 or more")
+    return read

@@ -1,0 +1,51 @@
+"""The values that travel through the flow. All frozen; times are Fraction seconds."""
+
+from __future__ import annotations
+
+from soundreel.options.encoding import Encoding
+from soundreel.options.shot_request import ShotRequest
+from soundreel.options.sizes import Size
+from soundreel.types.plan import (
+    AudioClip,
+    Chunk,
+    ChunkGeometry,
+    Frame,
+    Interpolation,
+    Loudness,
+    Plan,
+    Rgb,
+    Shot,
+)
+from soundreel.types.request import (
+    COVER_WORDS,
+    DEFAULT_NEGATIVE_PROMPT,
+    DEFAULT_PROMPT,
+    Request,
+    for_platform,
+    with_values,
+)
+from soundreel.types.results import Check, Estimate, Result
+
+__all__ = [
+    "COVER_WORDS",
+    "DEFAULT_NEGATIVE_PROMPT",
+    "DEFAULT_PROMPT",
+    "AudioClip",
+    "Check",
+    "Chunk",
+    "ChunkGeometry",
+    "Encoding",
+    "Estimate",
+    "Frame",
+    "Interpolation",
+    "Loudness",
+    "Plan",
+    "Request",
+    "Result",
+    "Rgb",
+    "Shot",
+    "ShotRequest",
+    "Size",
+    "for_platform",
+    "with_values",
+]

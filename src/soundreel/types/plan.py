@@ -1,0 +1,231 @@
+"""What is made of a request: shots and chunks on the frame grid, and their sound."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from soundreel.options.sizes import MIN_SIDE, Size
+from soundreel.types.request import Request
+
+if TYPE_CHECKING:  # `soundreel --help` needs no arrays
+    import numpy as np
+
+Rgb: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
+"""One picture: (height, width, 3), uint8, RGB."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loudness:
+    """Of a sound as a whole: integrated LUFS, true_peak in dBTP, and the gain in dB that brings it
+    to the target (LUFS), or as near as its peaks may go."""
+
+    integrated: float
+    true_peak: float
+    gain_db: float
+    target: float
+
+    @property
+    def reached(self) -> float:
+        """LUFS with the gain."""
+        return self.integrated + self.gain_db
+
+
+@dataclass(frozen=True, slots=True)
+class AudioClip:
+    """The sound that a clip shows: `duration` seconds of the file from `start`.
+
+    duration is exact: always the file's pictures / their rate. From `start + sound_duration` on
+    there is silence, as there is where the file has no sound. `rate` and `channels` are the
+    file's own; layout: FFmpeg's name for where the channels stand. track: which of the file's sound
+    tracks, from 1. mix: the channels' weights in a mono sound, () for their average.
+    loudness: with the gain for the sound that is heard; what drives the engine never has it.
+    Read it with `audio.segment.stream_clip`.
+    """
+
+    path: Path
+    start: Fraction
+    duration: Fraction
+    sound_duration: Fraction
+    rate: int
+    channels: int
+    allow_truncated: bool = False
+    track: int | None = None
+    layout: str = ""
+    mix: tuple[float, ...] = ()
+    loudness: Loudness | None = None
+
+    @property
+    def sound_end(self) -> Fraction:
+        """Second in the file at which the requested sound ends."""
+        return self.start + self.sound_duration
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkGeometry:
+    """How an engine cuts time into inference passes. Frames are counted at the engine's rate.
+
+    fps: the rate of generated pictures.
+    chunk_frames: most generated frames in one chunk.
+    grid: generated frames of a chunk are a multiple of this (a latent frame is 4 pictures in Wan).
+    dropped_frames: slots at the head of a shot that give no kept picture.
+    lead_in_frames: how much earlier than the shot its driving sound starts.
+    size_multiple: width and height are multiples of this, and at least least_side.
+    best_area: pixels of the largest picture that the engine is good at; None for any.
+    """
+
+    fps: Fraction
+    chunk_frames: int
+    grid: int = 1
+    dropped_frames: int = 0
+    lead_in_frames: int = 0
+    size_multiple: int = 2
+    least_side: int = MIN_SIDE
+    best_area: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """One inference pass.
+
+    index: position in the clip, from 0.          shot: index of its shot.
+    first_slot: first generated frame, counted from the shot's first generated frame.
+    generated_frames: slots that the engine makes, dropped and trimmed ones included.
+    dropped_frames: slots at the head that are thrown away (first chunk of a shot only).
+    start_frame: first kept picture, counted in the clip.
+    num_frames: kept pictures.
+    lookahead_frames: 0 or 1 trimmed picture that `render` yields after the kept ones, for the
+        interpolator.
+    prompt, seed: of this pass; the seed counts up from the shot's.
+    """
+
+    index: int
+    shot: int
+    first_slot: int
+    generated_frames: int
+    dropped_frames: int
+    start_frame: int
+    num_frames: int
+    lookahead_frames: int = 0
+    prompt: str = ""
+    seed: int = 0
+
+    @property
+    def end_frame(self) -> int:
+        return self.start_frame + self.num_frames
+
+    @property
+    def trimmed_frames(self) -> int:
+        """Generated frames after the last kept one."""
+        return self.generated_frames - self.dropped_frames - self.num_frames
+
+
+@dataclass(frozen=True, slots=True)
+class Shot:
+    """A continuous span of pictures [start_frame, start_frame + num_frames); engine state resets
+    at its border. All that it shows is resolved here, so that a shot can be made alone.
+
+    changes: (frame, prompt) where another prompt begins inside the shot, frames counted in the
+        clip and rising.
+    seed: -1 where the request's is not drawn yet.
+    options: of the engine, where they differ from the request's.
+    """
+
+    index: int
+    start_frame: int
+    num_frames: int
+    prompt: str = ""
+    negative_prompt: str = ""
+    image: Path | None = None
+    seed: int = 0
+    changes: tuple[tuple[int, str], ...] = ()
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    @property
+    def end_frame(self) -> int:
+        return self.start_frame + self.num_frames
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolation:
+    """`factor` times as many pictures a second as are generated: 2, 15/8, 3/4. Done by the engine
+    if `by_engine`, in whole multiples."""
+
+    method: str = "none"
+    factor: Fraction = Fraction(1)
+    by_engine: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides the pictures: resolved, exact, the same on every run.
+
+    request.seed is resolved (>= 0) and request.engine names the engine.
+    num_frames counts generated (kept) pictures; output_frames those of the file.
+    scaled_from: the size that the engine draws, where the file has another one.
+    """
+
+    request: Request
+    geometry: ChunkGeometry
+    audio: AudioClip
+    num_frames: int
+    shots: tuple[Shot, ...]
+    chunks: tuple[Chunk, ...]
+    interpolation: Interpolation = Interpolation()
+    scaled_from: Size | None = None
+
+    @property
+    def drawn_size(self) -> Size:
+        """Of the pictures that the engine gives."""
+        return self.scaled_from or self.request.output_size
+
+    @property
+    def for_engine(self) -> Plan:
+        """As an engine shall read it: the request's width and height are those that it draws."""
+        width, height = self.drawn_size
+        return replace(self, request=replace(self.request, width=width, height=height, draft=False))
+
+    @property
+    def fps(self) -> Fraction:
+        """Rate of the generated pictures."""
+        return self.geometry.fps
+
+    @property
+    def output_fps(self) -> Fraction:
+        return self.geometry.fps * self.interpolation.factor
+
+    @property
+    def output_frames(self) -> int:
+        return math.ceil(self.audio.duration * self.output_fps)
+
+    def shot(self, chunk: Chunk) -> Shot:
+        """The shot that the chunk is part of."""
+        return self.shots[chunk.shot]
+
+    def shows_picture(self, shot: Shot) -> bool:
+        """Whether the shot has a reference image, be it the cover inside the sound."""
+        return shot.image is not None or self.request.cover is True
+
+    def following(self, chunk: Chunk) -> Chunk | None:
+        """The next chunk of the same shot; None where `chunk` ends its shot."""
+        after = self.chunks[chunk.index + 1 : chunk.index + 2]
+        return after[0] if after and after[0].shot == chunk.shot else None
+
+    def sound_start(self, chunk: Chunk) -> Fraction:
+        """Second in the sound file that drives the chunk's first generated slot, for engines that
+        make a picture of every slot; negative means silence before the file begins."""
+        shot = self.shots[chunk.shot]
+        slot = shot.start_frame + chunk.first_slot - self.geometry.lead_in_frames
+        return self.audio.start + slot / self.fps
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Picture `index` of the clip, counted at the rate of the generated pictures."""
+
+    index: int
+    rgb: Rgb

@@ -1,0 +1,176 @@
+"""What one person asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import Field, InitVar, field, fields, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from soundreel.errors import InputError
+from soundreel.options.encoding import Encoding
+from soundreel.options.given import AnyPath, Given, Rate, Time, given, reading_dataclass
+from soundreel.options.platforms import PLATFORM_FIELDS, with_platform
+from soundreel.options.shot_request import ShotRequest, read_shots
+from soundreel.options.sizes import Size
+from soundreel.options.table import (
+    read_engine_options,
+    read_field,
+    read_platform_option,
+    read_size_option,
+)
+
+DEFAULT_PROMPT = (
+    "A lively, natural performance that follows the sound: expressive face, fluid body movement, "
+    "steady camera, rich detail, soft cinematic light"
+)
+
+# The negative prompt that Wan 2.2 publishes with the S2V model (Wan-Video/Wan2.2,
+# wan/configs/wan_s2v_14B.py, `sample_neg_prompt`).
+DEFAULT_NEGATIVE_PROMPT = (
+    "画面模糊，最差质量，画面模糊，细节模糊不清，情绪激动剧烈，手快速抖动，字幕，丑陋的，残缺的，"
+    "多余的手指，画得不好的手部，画得不好的脸部，畸形的，毁容的，形态畸形的肢体，手指融合，"
+    "静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
+)
+
+COVER_WORDS = {"cover": True, "none": False}
+"""What may stand for the name of an image."""
+
+
+@reading_dataclass
+class Request:
+    """What one person asks for. The same request gives the same video (with a seed >= 0).
+
+    image: who or what is seen; "cover" is the picture inside the sound file, "none" is none.
+    cover: whether that picture is the image; None: with the preview. Not asked with an image.
+    start, duration: seconds in the sound file; duration None is all of the rest.
+    num_frames: pictures that the engine makes (before interpolation); None follows duration.
+    fps: of the output; None is the engine's own rate.
+    seed: -1 draws one when the job starts.
+    size: width and height at once, also as a word: "1080p", "reel", "9:16". Not kept.
+    render_size: what the engine draws; None follows width and height.
+    fit_output: "crop", "pad" or "blur", where what is drawn has another shape than the file.
+    draft: half of each side, marked in the picture.
+    interpolate: "none", "flow" (optical flow, here), "film" (where the engine has it), or "auto":
+        flow where `fps` is not the engine's own rate.
+    prompt: may change in time (see `directing.spans`).
+    shots: "none", a file that lists them (see `directing.shot_list`), or the list itself.
+    options: options of the engine, by name; None values are left out.
+    tag: short word in the file name.
+    output: the file to write; None makes a name in the output folder.
+    poster: second of the video whose picture file managers show; "auto" is the sound's cover where
+        it has one, "none" is none. thumbnail: a picture as JPEG beside the video.
+    Names of files may be given as str, times and rates as int, float or str: 10.1 is 101/10, and a
+    time may be a clock's, "1:30.5". They read as Path and Fraction.
+    Every value is read by its row in `options.table`; raises InputError naming the first wrong one.
+    """
+
+    if TYPE_CHECKING:
+        __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+    audio: Given[AnyPath, Path]
+    image: Given[AnyPath | None, Path | None] = given(None)
+    cover: bool | None = None
+    prompt: str = DEFAULT_PROMPT
+    negative_prompt: str = DEFAULT_NEGATIVE_PROMPT
+    start: Given[Time, Fraction] = given(Fraction(0))
+    duration: Given[Time | None, Fraction | None] = given(None)
+    num_frames: int | None = None
+    width: int = 832
+    height: int = 1216
+    size: InitVar[str | tuple[int, int] | None] = None
+    render_size: Given[str | tuple[int, int] | None, tuple[int, int] | None] = given(None)
+    fit_output: str = "crop"
+    draft: bool = False
+    fps: Given[Rate | None, Fraction | None] = given(None)
+    interpolate: str = "auto"
+    seed: int = -1
+    engine: str = "auto"
+    options: Mapping[str, object] = field(default_factory=dict)
+    encoding: Encoding = Encoding()
+    tag: str = "s2v"
+    output: Given[AnyPath | None, Path | None] = given(None)
+    poster: Given[Time, Fraction | str] = given("auto")
+    thumbnail: bool = False
+    allow_truncated: bool = False
+    track: int | None = None
+    shots: str | Path | tuple[ShotRequest, ...] = "none"
+
+    def __post_init__(self, size: object) -> None:
+        if size is not None:
+            width, height = read_size_option(size)
+            object.__setattr__(self, "width", width)
+            object.__setattr__(self, "height", height)
+        if str(self.image) in COVER_WORDS:
+            object.__setattr__(self, "cover", COVER_WORDS[str(self.image)])
+            object.__setattr__(self, "image", None)
+        elif self.image is not None:
+            object.__setattr__(self, "cover", False)
+        object.__setattr__(self, "options", read_engine_options(self.options))
+        object.__setattr__(self, "shots", read_shots(self.shots))
+        if not isinstance(self.encoding, Encoding):
+            raise InputError.about({"encoding": self.encoding}, "give an Encoding")
+        for each in fields(self):
+            value = getattr(self, each.name)
+            if each.name not in ("options", "encoding") and not isinstance(value, tuple):
+                object.__setattr__(self, each.name, read_field(each.name, value))
+
+    @property
+    def shot_list(self) -> tuple[ShotRequest, ...]:
+        """The shots that are asked for one by one; () for one over the whole clip, and before the
+        file that lists them is read."""
+        return self.shots if isinstance(self.shots, tuple) else ()
+
+    @property
+    def pictures(self) -> tuple[Path, ...]:
+        """All reference images, each once."""
+        named = [self.image, *(shot.image for shot in self.shot_list)]
+        return tuple(dict.fromkeys(path for path in named if path is not None))
+
+    @property
+    def output_size(self) -> Size:
+        """Of the file's pictures."""
+        size = Size(self.width, self.height)
+        return size.halved() if self.draft else size
+
+    @property
+    def has_picture(self) -> bool:
+        """Whether an engine gets a picture to show, once `cover` is settled."""
+        return bool(self.pictures) or self.cover is True
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """What it is made from, by name: "audio", "image", the options that are paths, and
+        "images.1", ... for those of single shots."""
+        named = {"audio": self.audio, "image": self.image, **self.options, **self.shot_images}
+        return {name: value for name, value in named.items() if isinstance(value, Path)}
+
+    @property
+    def shot_images(self) -> dict[str, Path]:
+        """The images of single shots, each once, in the order in which they are first seen."""
+        seen = dict.fromkeys(shot.image for shot in self.shot_list if shot.image is not None)
+        return {f"images.{number}": path for number, path in enumerate(seen, 1)}
+
+
+def with_values(request: Request, values: Mapping[str, Any]) -> Request:
+    """The request with some values by their paths, e.g. {"width": 832, "encoding.crf": 20}.
+
+    Raises InputError naming the first that does not fit.
+    """
+    own = {path: value for path, value in values.items() if "." not in path}
+    prefix = "encoding."
+    encoding = {
+        path.removeprefix(prefix): value
+        for path, value in values.items()
+        if path.startswith(prefix)
+    }
+    changed = replace(request, encoding=replace(request.encoding, **encoding))
+    return replace(changed, **own)
+
+
+def for_platform(platform: str, audio: AnyPath, **chosen: Any) -> Request:
+    """A request with the size, rate, loudness and quality that suit "youtube", "reels", "tiktok" or
+    "podcast", where `chosen`, values of a Request by name, says nothing else. Raises InputError."""
+    wanted = zip(PLATFORM_FIELDS, read_platform_option(platform), strict=True)
+    return with_values(Request(audio=audio), with_platform(dict(wanted), chosen))
