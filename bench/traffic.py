@@ -60,7 +60,7 @@ def main() -> None:
 
 def traffic(workload: Workload, number_format: str, rank: int = 0) -> Moved:
     """Of one pass; rank: of a LoRA on every linear layer of the blocks, 0 is none."""
-    model, run = counted.pass_of(workload, number_format.startswith("fp8"))
+    model, run = counted.pass_of(workload, needs.row_of(number_format))
     if rank:
         _put_lora(model, rank)
     ledger = _Ledger()

@@ -28,8 +28,11 @@ from soundreel.engines.wan.model.blocks import INJECTED
 from soundreel.engines.wan.model.pieces import PIECE
 
 PATH = Path(needs.__file__).with_suffix(".json")
-FORMATS = ("fp8_scaled", "16 bits")
+FORMATS = ("fp8_scaled", "16 bits", "unpacked")
 """Rows of the table; `needs.row_of` finds a file's."""
+
+WEIGHED = ("fp8_scaled", "16 bits")
+"""Of these the weights are known without a file; of the others `memory.weighed` reads them."""
 
 RUNS = 16
 """Counted for a formula: twice as many as it has coefficients."""
@@ -72,8 +75,8 @@ def weights() -> dict[str, object]:
         return {"all": found.all, "rest": found.rest, "block": found.block}
 
     return {
-        "transformer": {each: row(counted.transformer_weights(each)) for each in FORMATS},
-        "text_encoder": {each: row(counted.text_weights(each)) for each in FORMATS},
+        "transformer": {each: row(counted.transformer_weights(each)) for each in WEIGHED},
+        "text_encoder": {each: row(counted.text_weights(each)) for each in WEIGHED},
         "vae": row(counted.vae_weights()),
         "audio_encoder": row(counted.audio_weights()),
     }

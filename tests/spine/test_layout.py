@@ -96,7 +96,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "encoders": set(),
         "files": {"model"},
         "load": {"model", "encoders", "files"},
-        "memory": {"model", "encoders", "load"},
+        "memory": {"model", "encoders", "files", "load"},
     },
 }
 BESIDE = (

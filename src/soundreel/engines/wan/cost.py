@@ -10,6 +10,7 @@ from soundreel.engines.wan.memory.estimate import Passes, Target, predict, targe
 from soundreel.engines.wan.memory.fit import Precision
 from soundreel.engines.wan.memory.needs import OffloadLevel
 from soundreel.engines.wan.memory.rates import read_rates
+from soundreel.engines.wan.memory.weighed import weights_of
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan22 import FEW_STEP_LORA
 from soundreel.errors import mention
@@ -80,6 +81,8 @@ def precision_of(files: Selection) -> Precision:
         weights.transformer.number_format,
         weights.text_encoder.number_format,
         sum(lora.parameters for lora, _ in files.loras) * _HALF,
+        weights_of(weights.transformer),
+        weights_of(weights.text_encoder),
     )
 
 

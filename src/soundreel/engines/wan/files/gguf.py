@@ -47,6 +47,9 @@ PLAIN: Mapping[str, int] = {
     **{"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "I8": 1},
 }
 
+LARGE_TABLE = 10_000
+"""Rows from which on a table, such as a vocabulary, stays packed; a smaller one is unpacked."""
+
 MIXES: Mapping[str, str] = {
     # general.file_type (ggml-org/llama.cpp, llama.h, llama_ftype): how makers name a file
     **{"0": "F32", "1": "F16", "2": "Q4_0", "3": "Q4_1", "7": "Q8_0", "8": "Q5_0", "9": "Q5_1"},

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from soundreel.engines.wan.load.quantised import Parts
+from soundreel.engines.wan.load.quantised import Parts, by_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +27,15 @@ class Int8:
 
     def restore(self, parts: Parts, dtype: torch.dtype) -> Tensor:
         """See `Scheme`."""
-        whole = parts["weight"].float().mul_(_by_row(parts["scale"]))
-        return (rotated(whole, self.group) if self.group else whole).to(dtype)
+        whole, scale = (
+            parts["weight"],
+            parts["scale"].reshape(-1, 1).expand(len(parts["weight"]), 1),
+        )
+
+        def made(part: slice) -> Tensor:
+            return rotated(whole[part].float().mul_(scale[part]), self.group)
+
+        return by_rows(len(whole), whole.shape[1], dtype, whole, made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +47,15 @@ class Int4:
 
     def restore(self, parts: Parts, dtype: torch.dtype) -> Tensor:
         """See `Scheme`."""
-        packed = parts["weight"].view(torch.int8)
-        low, high = (packed << 4) >> 4, packed >> 4
-        whole = torch.stack([low, high], dim=-1).flatten(1).float().mul_(_by_row(parts["scale"]))
-        return (rotated(whole, self.group) if self.group else whole).to(dtype)
+        packed = parts["weight"]
+        scale = parts["scale"].reshape(-1, 1).expand(len(packed), 1)
+
+        def made(part: slice) -> Tensor:
+            halves = packed[part]
+            both = torch.stack([(halves << 4) >> 4, halves >> 4], dim=-1).flatten(1)
+            return rotated(both.float().mul_(scale[part]), self.group)
+
+        return by_rows(len(packed), 2 * packed.shape[1], dtype, packed, made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,16 +67,18 @@ class NvFp4:
     def restore(self, parts: Parts, dtype: torch.dtype) -> Tensor:
         """See `Scheme`."""
         packed = parts["weight"].view(torch.uint8)
-        codes = torch.stack([packed >> 4, packed & 15], dim=-1).flatten(1)
-        rows, columns = codes.shape
-        scales = straightened(
-            parts["blocks"].view(torch.float8_e4m3fn).float(), rows, columns // 16
-        )
-        scales = scales * parts["scale"]
-        made = _e2m1(codes).view(rows, -1, 16).mul_(scales[..., None]).view(rows, columns)
-        if "pre_quant_scale" in parts:
-            made = made.mul_(parts["pre_quant_scale"].float())
-        return made.to(dtype)
+        rows, columns = len(packed), 2 * packed.shape[1]
+        stored = parts["blocks"].view(torch.float8_e4m3fn).float()
+        scales = straightened(stored, rows, columns // 16) * parts["scale"]
+        inputs = parts.get("pre_quant_scale")
+
+        def made(part: slice) -> Tensor:
+            codes = torch.stack([packed[part] >> 4, packed[part] & 15], dim=-1)
+            numbers = _e2m1(codes).view(-1, columns // 16, 16).mul_(scales[part, :, None])
+            numbers = numbers.view(-1, columns)
+            return numbers if inputs is None else numbers.mul_(inputs.float())
+
+        return by_rows(rows, columns, dtype, packed, made)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,20 +88,25 @@ class MxFp8:
 
     def restore(self, parts: Parts, dtype: torch.dtype) -> Tensor:
         """See `Scheme`."""
-        weight = parts["weight"].view(torch.float8_e4m3fn).float()
+        weight = parts["weight"].view(torch.float8_e4m3fn)
         rows, columns = weight.shape
-        stored = parts["blocks"].view(torch.uint8).float()
-        exponent = straightened(stored, rows, columns // 32)
-        scales = torch.where(exponent > 0, torch.exp2(exponent - 127), torch.zeros_like(exponent))
-        return weight.view(rows, -1, 32).mul_(scales[..., None]).view(rows, columns).to(dtype)
+        exponents = straightened(parts["blocks"].view(torch.uint8).float(), rows, columns // 32)
+        scales = torch.exp2(exponents - 127) * (exponents > 0)
+
+        def made(part: slice) -> Tensor:
+            numbers = weight[part].float().view(-1, columns // 32, 32)
+            return numbers.mul_(scales[part, :, None]).view(-1, columns)
+
+        return by_rows(rows, columns, dtype, weight, made)
 
 
 def rotated(rows: Tensor, group: int) -> Tensor:
     """Every `group` neighbours of a row times H, which undoes itself: the Kronecker power of the
-    4 x 4 matrix of ones with -1 on the second diagonal, divided by the root of its size."""
+    4 x 4 matrix of ones with -1 on the second diagonal, divided by the root of its size. A group of
+    0 is none."""
     ones = torch.ones(4, 4, device=rows.device, dtype=rows.dtype)
     four = (ones - 2 * torch.eye(4, device=rows.device, dtype=rows.dtype).flip(0)) / 2
-    turned, after = rows.reshape(-1, group), 1
+    turned, after = rows, 1
     while after < group:  # one base-4 digit of the place within the group after the other
         turned = torch.einsum("ij,njk->nik", four, turned.reshape(-1, 4, after))
         after *= 4
@@ -100,11 +119,6 @@ def straightened(stored: Tensor, rows: int, columns: int) -> Tensor:
     high, wide = -(-rows // 128), -(-columns // 4)
     tiles = stored.reshape(high, wide, 32, 4, 4).permute(0, 3, 2, 1, 4)
     return tiles.reshape(high * 128, wide * 4)[:rows, :columns]
-
-
-def _by_row(scale: Tensor) -> Tensor:
-    """() or (1,) for all, else one a row: as it multiplies a matrix."""
-    return scale.reshape(-1, 1)
 
 
 def _e2m1(codes: Tensor) -> Tensor:

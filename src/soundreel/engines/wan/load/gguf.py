@@ -13,10 +13,7 @@ import torch
 from torch import Tensor
 
 from soundreel.engines.wan.files.gguf import BLOCKS
-from soundreel.engines.wan.load.quantised import Parts
-
-AT_ONCE = 2**24
-"""Numbers that are unpacked together: what lies between takes up to 30 bytes for each."""
+from soundreel.engines.wan.load.quantised import Parts, by_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +28,11 @@ class Packed:
         numbers, size = BLOCKS[self.type]
         rows, length = packed.shape
         columns = length // size * numbers
-        made = torch.empty(rows, columns, dtype=dtype, device=packed.device)
-        step = max(1, AT_ONCE // columns)
-        for begin in range(0, rows, step):
-            blocks = packed[begin : begin + step].reshape(-1, size)
-            made[begin : begin + step] = self._unpacked(blocks).view(-1, columns)
-        return made
+
+        def made(part: slice) -> Tensor:
+            return self._unpacked(packed[part].reshape(-1, size)).view(-1, columns)
+
+        return by_rows(rows, columns, dtype, packed, made)
 
     def _unpacked(self, blocks: Tensor) -> Tensor:
         """(blocks, bytes) -> (blocks, numbers), float32."""

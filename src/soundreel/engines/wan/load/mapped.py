@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from soundreel.engines.tensors import TensorHeader
 from soundreel.engines.wan.files.contents import Header
-from soundreel.engines.wan.files.gguf import BLOCKS
+from soundreel.engines.wan.files.gguf import BLOCKS, LARGE_TABLE
 from soundreel.engines.wan.files.headers import read_header
 from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.load.quantised import (
@@ -91,10 +91,6 @@ def fill(
     placed = {name: tensor.to(device) for name, tensor in placed.items()}
     model.load_state_dict(placed, strict=False, assign=True)
     model.requires_grad_(False)
-
-
-LARGE_TABLE = 10_000
-"""Rows from which on an embedding is not restored as a whole."""
 
 
 def _held(model: nn.Module, layer: str, weight: Quantised, dtype: torch.dtype) -> dict[str, Tensor]:

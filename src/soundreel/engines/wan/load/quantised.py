@@ -6,7 +6,7 @@ hold the bytes. A new format is a scheme, and a line where files are read (`read
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -48,6 +48,26 @@ class Quantised:
         if weight.numel() == torch.Size(self.shape).numel():
             return weight.reshape(self.shape)
         return weight[tuple(slice(side) for side in self.shape)]
+
+
+AT_ONCE = 2**22
+"""Numbers that are restored together: what lies between takes up to some 30 bytes for each, and a
+matrix has up to 70 million."""
+
+
+def by_rows(
+    rows: int, columns: int, dtype: torch.dtype, like: Tensor, made: Callable[[slice], Tensor]
+) -> Tensor:
+    """(rows, columns) in `dtype` on the device of `like`, a few rows at a time.
+
+    made: those rows in float32.
+    """
+    weight = torch.empty(rows, columns, dtype=dtype, device=like.device)
+    step = max(1, AT_ONCE // columns)
+    for begin in range(0, rows, step):
+        part = slice(begin, min(begin + step, rows))
+        weight[part] = made(part)
+    return weight
 
 
 class QuantisedLinear(nn.Linear, Restoring):

@@ -17,16 +17,17 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from soundreel.engines.wan.encoders.text import text_model
 from soundreel.engines.wan.encoders.vae import SPACE, Decoding, WanVae
+from soundreel.engines.wan.load.comfy import NvFp4
 from soundreel.engines.wan.load.fp8 import held_in_8_bits
 from soundreel.engines.wan.load.mapped import empty_model
-from soundreel.engines.wan.load.quantised import QuantisedLinear
+from soundreel.engines.wan.load.quantised import Quantised, QuantisedLinear
 from soundreel.engines.wan.memory.counting import Counted, Place, count
-from soundreel.engines.wan.memory.needs import LAYERS, Weights, Workload
+from soundreel.engines.wan.memory.needs import LAYERS, Weights, Workload, row_of
 from soundreel.engines.wan.memory.offload import streamed_blocks
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, kept_in_float32
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan22 import MOTION_LATENTS, SAMPLE_RATE, TEXT_TOKENS
-from soundreel.timeline.grid import FRAMES_PER_LATENT, pictures_of, slots_for
+from soundreel.timeline.grid import FRAMES_PER_LATENT, ceil_to, pictures_of, slots_for
 
 UMT5_XXL = {
     # google/umt5-xxl, config.json
@@ -43,15 +44,14 @@ WAV2VEC2_LARGE = {
 }
 
 
-def transformer_weights(number_format: str) -> Weights:
-    """The 14B transformer, "fp8_scaled" or 16 bits."""
-    model = empty_model(_transformer)
-    return _weights(model, number_format.startswith("fp8"), kept_in_float32)
+def transformer_weights(row: str) -> Weights:
+    """The 14B transformer. row: "fp8_scaled" or "16 bits", as `needs.row_of` has them."""
+    return _weights(empty_model(_transformer), row == "fp8_scaled", kept_in_float32)
 
 
-def text_weights(number_format: str) -> Weights:
-    """UMT5-XXL's encoder, "fp8_scaled" or 16 bits."""
-    return _weights(empty_model(_text_encoder), number_format.startswith("fp8"), lambda _: False)
+def text_weights(row: str) -> Weights:
+    """UMT5-XXL's encoder, so too."""
+    return _weights(empty_model(_text_encoder), row == "fp8_scaled", lambda _: False)
 
 
 def vae_weights() -> Weights:
@@ -68,7 +68,7 @@ def step_count(workload: Workload, number_format: str) -> Counted:
 
     Blocks come one after the other and are of two sorts, so one of each is run.
     """
-    model, prepare = pass_of(workload, number_format.startswith("fp8"))
+    model, prepare = pass_of(workload, row_of(number_format))
     made: list[Callable[[], object]] = []
 
     def prepared_once() -> Callable[[], object]:
@@ -107,7 +107,7 @@ def encode_count(latents: int, height: int, width: int) -> Counted:
 def text_count(number_format: str) -> Counted:
     """One prompt of the greatest length."""
     model = empty_model(_text_encoder).to(torch.bfloat16)
-    _quantise(model, number_format.startswith("fp8"))
+    _quantise(model, row_of(number_format))
     tokens = torch.zeros(1, TEXT_TOKENS, dtype=torch.long, device="meta")
     return count(lambda: model(tokens))
 
@@ -146,7 +146,7 @@ def _wav2vec2() -> Wav2Vec2Model:
 
 
 def pass_of(
-    workload: Workload, quantised: bool
+    workload: Workload, row: str
 ) -> tuple[WanS2VTransformer3DModel, Callable[[], Callable[[], object]]]:
     """Two blocks of the 14B without data, and what prepares a pass; that gives its forward."""
     model = empty_model(_two_blocks)
@@ -154,7 +154,7 @@ def pass_of(
         parameter.data = parameter.data.to(
             torch.float32 if kept_in_float32(name) else torch.bfloat16
         )
-    _quantise(model, quantised)
+    _quantise(model, row)
     frames, height, width = workload.latents
     with torch.device("meta"):
         latents = torch.empty(1, 16, frames, height, width)
@@ -171,17 +171,30 @@ def pass_of(
     return model, prepare
 
 
-def _quantise(model: nn.Module, quantised: bool) -> None:
-    """Every linear layer as the fp8_scaled files have it."""
-    if not quantised:
+def _quantise(model: nn.Module, row: str) -> None:
+    """Every linear layer as a file of that row of the table has it."""
+    if row == "16 bits":
         return
     for name, module in list(model.named_modules()):
         if isinstance(module, nn.Linear):
-            weight = torch.empty_like(module.weight, dtype=torch.float8_e4m3fn, device="meta")
-            layer = QuantisedLinear(module, held_in_8_bits(weight)).requires_grad_(False)
+            layer = QuantisedLinear(module, _held(module, row)).requires_grad_(False)
             if layer.bias is not None:
                 layer.bias.data = layer.bias.data.to(torch.bfloat16)
             model.set_submodule(name, layer)
+
+
+def _held(module: nn.Linear, row: str) -> Quantised:
+    shape = rows, columns = module.out_features, module.in_features
+    with torch.device("meta"):
+        if row == "fp8_scaled":
+            return held_in_8_bits(torch.empty(shape, dtype=torch.float8_e4m3fn))
+        tiles = ceil_to(rows, 128), ceil_to(columns // 16, 4)
+        parts = {
+            "weight": torch.empty(rows, columns // 2, dtype=torch.int8),
+            "blocks": torch.empty(tiles, dtype=torch.int8),
+            "scale": torch.empty(()),
+        }
+        return Quantised(NvFp4(), shape, parts)
 
 
 def _weights(model: nn.Module, quantised: bool, float32: Callable[[str], bool]) -> Weights:

@@ -34,7 +34,13 @@ from soundreel.engines.wan.encoders.tiles import (
     tile_sizes,
 )
 from soundreel.engines.wan.memory import needs
-from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, Count, OffloadLevel, Workload
+from soundreel.engines.wan.memory.needs import (
+    OFFLOAD_LEVELS,
+    Count,
+    OffloadLevel,
+    Weights,
+    Workload,
+)
 from soundreel.engines.wan22 import MOTION_LATENTS, SIZE_MULTIPLE
 from soundreel.errors import EngineUnavailable, mention
 from soundreel.timeline.grid import FRAMES_PER_LATENT, floor_to
@@ -45,14 +51,27 @@ RESERVE = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """Number formats of the two big models: "fp8_scaled", "bf16" or "fp16".
+    """Number formats of the two big models, as `files.formats` names them.
 
     lora_bytes: of the transformer's LoRAs, in 16 bits as they lie on the device.
+    transformer_file, text_file: of files at hand, by their headers; None is what is published in
+    "fp8_scaled" or 16 bits.
     """
 
     transformer: str = "fp8_scaled"
     text_encoder: str = "fp8_scaled"
     lora_bytes: int = 0
+    transformer_file: Weights | None = None
+    text_file: Weights | None = None
+
+    @property
+    def transformer_weights(self) -> Weights:
+        """Without LoRAs."""
+        return self.transformer_file or needs.transformer_weights(self.transformer)
+
+    @property
+    def text_weights(self) -> Weights:
+        return self.text_file or needs.text_weights(self.text_encoder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +146,9 @@ def _stage_needs(
     workload: Workload, precision: Precision, level: OffloadLevel, tiling: Tiling
 ) -> Iterator[StageNeeds]:
     stays = level == "none"
-    transformer = needs.transformer_weights(precision.transformer)
-    transformer = transformer.with_loras(precision.lora_bytes)
+    transformer = precision.transformer_weights.with_loras(precision.lora_bytes)
     text, vae, audio = (
-        needs.text_weights(precision.text_encoder),
+        precision.text_weights,
         needs.vae_weights().all,
         needs.audio_weights().all,
     )

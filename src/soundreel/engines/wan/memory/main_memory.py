@@ -57,8 +57,8 @@ def main_memory(precision: Precision, level: OffloadLevel, state: int = 0) -> Ma
     state: bytes that the decoder carries over from chunk to chunk; at level none on the device.
     """
     models = (
-        (needs.transformer_weights(precision.transformer), precision.transformer),
-        (needs.text_weights(precision.text_encoder), precision.text_encoder),
+        (precision.transformer_weights, precision.transformer),
+        (precision.text_weights, precision.text_encoder),
     )
     always = needs.vae_weights().all + needs.audio_weights().all  # float32 copies of their files
     each = [_of(weights, number_format, level) for weights, number_format in models]
@@ -71,7 +71,7 @@ def _of(weights: Weights, number_format: str, level: OffloadLevel) -> MainMemory
     """Numbers of another sort than the model computes in are converted when they are loaded, so
     they lie in memory of our own. torch locks powers of two."""
     locked = 2 * _power_of_two(weights.block) if level == "block" else 0
-    if number_format in ("fp8_scaled", "bf16"):
+    if number_format == "bf16" or needs.row_of(number_format) != "16 bits":
         return MainMemory(locked, locked, weights.all)
     return MainMemory(locked + weights.all, locked, 0)
 
