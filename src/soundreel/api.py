@@ -57,6 +57,7 @@ from soundreel.video import mux, reader
 from soundreel.video.containers import container_of, require_rate, with_container
 from soundreel.video.encoders import is_exact, settled
 from soundreel.video.exactness import require_copyable, verify_copy
+from soundreel.video.signing import check_signer, sign
 from soundreel.video.sound import measure_loudness
 from soundreel.video.sound_format import stored_as
 from soundreel.video.weight import expected_weight
@@ -89,6 +90,8 @@ def generate(
     with control.stage("inputs", seconds):
         info = check_inputs(request, control)
         require_encoder(request.encoding, *request.output_size)
+        if settings.c2pa is not None:
+            check_signer(settings.c2pa, request.encoding)
         key = job_key(request, settings)
     with Job(settings.work_dir, key, control) as job:
         plan, choice = _fixed_plan(request, info, settings, job, control)
@@ -108,7 +111,7 @@ def generate(
                 control.stage("finish", seconds),
                 placed(target, overwrite=overwrite) as temporary,
             ):
-                _join(plan, job, record, temporary, control)
+                _join(plan, job, record, temporary, control, settings.c2pa)
         else:
             resumed = len(plan.chunks)
         if plan.request.thumbnail:
@@ -257,7 +260,12 @@ def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) 
 
 
 def _join(
-    plan: Plan, job: Job, record: Mapping[str, Any], temporary: Path, control: RunControl
+    plan: Plan,
+    job: Job,
+    record: Mapping[str, Any],
+    temporary: Path,
+    control: RunControl,
+    signer: Path | None,
 ) -> None:
     require_same_inputs(plan.request, record["inputs"])
     job.check_pieces()
@@ -267,6 +275,8 @@ def _join(
     tags = {TAG: record_text(record), marks.TAG: mark, **tags_of(label, plan)}
     mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding)
     write_label(temporary, label, plan)
+    if signer is not None:
+        sign(temporary, signer, encoding, mark)
     width, height = plan.request.output_size
     mux.verify(temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding)
     if encoding.audio_codec == "copy":

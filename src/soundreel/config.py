@@ -25,7 +25,8 @@ class Settings(BaseModel):
     """url: ComfyUI servers, comma-separated; token: bearer token for them (never logged or stored).
     models_dir: where weight files are looked for first; gpu: the card to plan for, by name, None is
     this machine's; timeout: seconds for a whole job, None is no limit; work_dir: unfinished jobs;
-    output_dir: finished videos without `-o`."""
+    output_dir: finished videos without `-o`; c2pa: the PEM file that finished videos are signed
+    with, None does not sign."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -36,6 +37,7 @@ class Settings(BaseModel):
     models_dir: tuple[Path, ...] = ()
     work_dir: Path = user_cache_path("soundreel") / "work"
     output_dir: Path = Path("output/video")
+    c2pa: Path | None = None
 
     @field_validator("url", "gpu", mode="before")
     @classmethod
@@ -55,10 +57,10 @@ class Settings(BaseModel):
         keep_secret(token)
         return token
 
-    @field_validator("work_dir", "output_dir", mode="before")
+    @field_validator("work_dir", "output_dir", "c2pa", mode="before")
     @classmethod
-    def _folder(cls, value: object) -> Path:
-        return texts.read_path(value)
+    def _place(cls, value: object) -> Path | None:
+        return None if value is None else texts.read_path(value)
 
     @field_validator("models_dir", mode="before")
     @classmethod
@@ -82,6 +84,10 @@ SETTINGS_OPTIONS: tuple[Option, ...] = (
     Option(
         "output_dir", names=("output_dir",), panel=FILE, metavar="DIR", default="output/video",
         help=f"Folder for videos without {mention('output')}.",
+    ),
+    Option(
+        "c2pa", names=("c2pa",), panel=FILE, metavar="FILE",
+        help="Sign the video (C2PA) with the certificates and the key in this PEM file.",
     ),
     Option(
         "work_dir", names=("work_dir",), panel=RUN, metavar="DIR",
