@@ -56,6 +56,14 @@ def _few_digits(value: Fraction) -> Fraction:
     return value
 
 
+def _sensible_time(value: Fraction | str) -> Fraction | str:
+    if isinstance(value, str):
+        return value
+    if value > MAX_SECONDS:
+        raise ValueError(f"a time is at most {MAX_SECONDS} seconds")
+    return _few_digits(value)
+
+
 def _whole_ticks(value: Fraction) -> Fraction:
     if max(value.as_integer_ratio()) > MAX_RATE_TERM:
         raise ValueError("give few digits, since MP4 counts in whole ticks: 23.976 or 24000/1001")
@@ -69,7 +77,9 @@ def _within_bounds(value: tuple[int, int]) -> tuple[int, int]:
 
 
 _Seconds = Annotated[Fraction, PlainValidator(texts.read_time), AfterValidator(_few_digits)]
-_Poster = Annotated[Fraction | str, PlainValidator(texts.read_poster)]
+_Poster = Annotated[
+    Fraction | str, PlainValidator(texts.read_poster), AfterValidator(_sensible_time)
+]
 _Rate = Annotated[
     Fraction, PlainValidator(texts.read_rate), Field(ge=1, le=240), AfterValidator(_whole_ticks)
 ]
@@ -121,7 +131,8 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Use what can be decoded of a sound file that breaks off.",
     ),
     Option(
-        "track", names=("track",), panel=SOUND, metavar="N", kind=Annotated[_Whole, Field(ge=1)],
+        "track", names=("track",), panel=SOUND, metavar="N",
+        kind=Annotated[_Whole, Field(ge=1, le=MAX_FRAMES)],
         optional=True, rule="a sound track is 1 or later",
         help="Which sound track of the file; probe lists them.",
     ),
