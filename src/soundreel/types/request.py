@@ -102,7 +102,7 @@ class Request:
             width, height = read_size_option(size)
             object.__setattr__(self, "width", width)
             object.__setattr__(self, "height", height)
-        if str(self.image) in COVER_WORDS:
+        if isinstance(self.image, (str, Path)) and str(self.image) in COVER_WORDS:
             object.__setattr__(self, "cover", COVER_WORDS[str(self.image)])
             object.__setattr__(self, "image", None)
         elif self.image is not None:
