@@ -29,7 +29,7 @@ from soundreel.engines.wan.options import parse_options
 from soundreel.engines.wan.passes import CACHES, Caching, Interval, parse_interval
 from soundreel.engines.wan.session import WanSession
 from soundreel.errors import InputError
-from soundreel.events import Event, RunControl, SamplingProgress
+from soundreel.events import Event, Notice, RunControl, SamplingProgress
 from soundreel.types import Chunk, Plan, Request
 from wan import tiny as wan_tiny
 
@@ -143,14 +143,11 @@ def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 class Opened:
     plan: Plan
     session: WanSession
+    control: RunControl
     events: list[Event]
 
     def render(self, chunk: Chunk) -> np.ndarray:
         return np.stack([frame.rgb for frame in self.session.render(chunk, self.control)])
-
-    @property
-    def control(self) -> RunControl:
-        return RunControl(on_event=self.events.append)
 
     @property
     def told(self) -> list[SamplingProgress]:
@@ -168,9 +165,11 @@ def opened(
     )  # fmt: skip
     engine = WanEngine(settings.model_copy(update={"models_dir": (wan_tiny.model_folder(),)}))
     plan = plan_request(request, probe(tone), engine, RunControl())
-    with engine.find(plan.request).open(plan, RunControl()) as session:
+    events: list[Event] = []
+    control = RunControl(on_event=events.append)
+    with engine.find(plan.request).open(plan, control) as session:
         assert isinstance(session, WanSession)
-        yield Opened(plan, session, [])
+        yield Opened(plan, session, control, events)
 
 
 @pytest.mark.parametrize(("interval", "passes"), [("0:1", 8), ("0:0.5", 6), ("0.5:0.75", 5)])
@@ -195,6 +194,8 @@ def test_a_step_cache_saves_blocks_by_whole_passes(
             wan.render(chunk)
             assert work["passes"] == 6 * number
     assert number == 2
+    said = [event.message for event in wan.events if isinstance(event, Notice)]
+    assert said == ["the step cache left out 28 of 40 passes of the model, 70%"]
     assert work["blocks"] * 20 == 6 * 2 * wan.told[-1].total
     assert [each.passes for each in wan.session.sampled] == [6, 6]
     assert wan.told[-1].done == wan.told[-1].total

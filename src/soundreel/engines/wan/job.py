@@ -74,6 +74,7 @@ def open_session(
         with control.stage("encode text, sound and image"):
             session.prepare(control)
         yield session
+        _tell_left_out(options, session.sampled, control)
         if way is not None:
             rate = _rate(plan, options, device, residence.level, way, session.sampled)
             _keep(rates, rate, control)
@@ -175,6 +176,14 @@ def _rate(
     ways = {**ways_of(options), "offload": level}
     computed = passes / (options.passes * len(made))
     return Rate(driver_name(device), ways, flops * passes / seconds / 1e12, computed)
+
+
+def _tell_left_out(options: WanOptions, sampled: Sequence[Sampled], control: RunControl) -> None:
+    planned = options.passes * len(sampled)
+    if options.caching is not None and planned:
+        left_out = planned - sum(each.passes for each in sampled)
+        share = f"{left_out} of {planned} passes of the model, {left_out / planned:.0%}"
+        control.emit(Notice(f"the step cache left out {share}"))
 
 
 def _keep(rates: Path, rate: Rate | None, control: RunControl) -> None:
