@@ -15,7 +15,7 @@ from soundreel.video.sound_format import stored_as
 # Bits of a pixel in one picture at the encoder's own quality: the geometric mean of what the
 # preview's pictures take without an image, with one, and of a portrait (480x640; docs/delivery.md).
 _PIECE_BITS: Mapping[str, float] = {"h264": 0.21, "hevc": 0.14, "av1": 0.13}
-_DRAWN_BITS: Mapping[str, float] = {"gif": 4.6, "webp": 0.63}
+_DRAWN_BITS: Mapping[str, float] = {"gif": 4.0, "webp": 0.63}
 _CRF_OF_HALF = 6
 """So many steps more of crf take half the bits."""
 
