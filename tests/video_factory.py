@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from media_factory import Samples, write_audio
+from soundreel.events import Event, Notice, RunControl
 from soundreel.timeline.grid import frame_time
 from soundreel.types import AudioClip, Encoding, Rgb
 from soundreel.video.writer import SegmentWriter
@@ -30,6 +31,16 @@ def numbered(index: int, size: tuple[int, int] = (96, 64)) -> Rgb:
         left, right = bit * width // 8, (bit + 1) * width // 8
         picture[: height // 2, left:right] = 235 if index >> bit & 1 else 20
     return picture
+
+
+def notices_into(said: list[Event]) -> RunControl:
+    """A control whose sentences for the user are kept; how far the work is, is not."""
+
+    def keep(event: Event) -> None:
+        if isinstance(event, Notice):
+            said.append(event)
+
+    return RunControl(keep)
 
 
 def number_of(picture: NDArray[np.uint8]) -> int:

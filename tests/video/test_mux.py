@@ -27,6 +27,7 @@ from video_factory import (
     B_FRAMES,
     FAST,
     cv2_pictures,
+    notices_into,
     number_of,
     sound_clip,
     write_pieces,
@@ -194,7 +195,7 @@ def test_any_number_of_channels_is_stored_or_mixed_and_said(
     clip = AudioClip(tmp_path / "many.wav", Fraction(0), Fraction(1), Fraction(1), 44100, channels)
     pieces = write_pieces(tmp_path, [16], Fraction(16))
     output = tmp_path / "o.mp4"
-    mux.finish(pieces, clip, output, Fraction(16), {}, RunControl(said.append))
+    mux.finish(pieces, clip, output, Fraction(16), {}, notices_into(said))
     sound, rate = segment.read(output, Fraction(0), Fraction(1)), 44100
     assert sound.shape == (stored, rate)
     assert len(said) == (stored != channels)
@@ -239,7 +240,7 @@ def test_a_rate_unknown_to_aac_is_changed_and_said(
 ) -> None:
     said: list[Event] = []
     samples = sine(1.2, 200.0, rate=rate, channels=channels)
-    path = join(tmp_path, lengths=[16], samples=samples, rate=rate, control=RunControl(said.append))
+    path = join(tmp_path, lengths=[16], samples=samples, rate=rate, control=notices_into(said))
     sound, found = decoded_sound(path)
     assert (found, sound.shape) == (stored_rate, (stored_channels, stored_rate))
     assert any(isinstance(event, Notice) and word in event.message for event in said)
@@ -247,7 +248,7 @@ def test_a_rate_unknown_to_aac_is_changed_and_said(
 
 def test_the_usual_sound_is_stored_without_a_word(tmp_path: Path) -> None:
     said: list[Event] = []
-    join(tmp_path, lengths=[4], control=RunControl(said.append))
+    join(tmp_path, lengths=[4], control=notices_into(said))
     assert said == []
 
 

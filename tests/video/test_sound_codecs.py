@@ -15,11 +15,11 @@ import oracle
 from media_factory import noise, sine, write_audio
 from soundreel.audio.load import probe
 from soundreel.errors import InputError, WorkError
-from soundreel.events import Event, Notice, RunControl
+from soundreel.events import Event, Notice
 from soundreel.types import Encoding
 from soundreel.video import mux
 from soundreel.video.sound_format import stored_as
-from video_factory import write_layout, write_pieces
+from video_factory import notices_into, write_layout, write_pieces
 
 FPS = Fraction(30000, 1001)
 FRAMES = 31
@@ -36,7 +36,7 @@ def finished(
     clip = replace(info.clip, start=start, duration=shown, sound_duration=heard)
     output = folder / "out.mp4"
     pieces = write_pieces(folder, [FRAMES], FPS)
-    control = RunControl((said if said is not None else []).append)
+    control = notices_into(said if said is not None else [])
     mux.finish(pieces, clip, output, FPS, {}, control, encoding)
     mux.verify(output, FRAMES, FPS, 96, 64, shown, encoding)
     return output
