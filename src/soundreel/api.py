@@ -18,7 +18,7 @@ from soundreel.audio.mix import MIX_NOTICE, choose_mix
 from soundreel.check import check_request, settled_cover
 from soundreel.config import Settings, load_settings
 from soundreel.directing.direct import direct, read_direction
-from soundreel.engines.base import Engine
+from soundreel.engines.base import Deciding, Engine
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
@@ -215,12 +215,17 @@ def _with_bytes(estimate: Estimate, plan: Plan) -> Estimate:
 def _fixed_plan(
     request: Request, info: AudioInfo, settings: Settings, job: Job, control: RunControl
 ) -> tuple[Plan, Choice]:
-    """Engine and seed are decided when the job starts; a later run keeps to them."""
+    """Engine, seed and what the engine leaves open are decided when the job starts; a later run
+    keeps to them."""
     choice = choose(request, settings, control, begun=job.fact("engine"))
     job.fixed("engine", lambda: choice.request.engine)
     seed = job.fixed("seed", lambda: secrets.randbelow(2**31) if request.seed < 0 else request.seed)
     resolved = replace(choice.request, seed=seed)
-    return plan_request(resolved, info, choice.engine, control), choice
+    made, ready = plan_request(resolved, info, choice.engine, control), choice.ready
+    if isinstance(ready, Deciding):
+        decisions = job.fixed("decisions", lambda: dict(ready.decide(made.for_engine, control)))
+        choice = replace(choice, ready=ready.decided(decisions))
+    return made, choice
 
 
 def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str, object]) -> Target:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
@@ -60,6 +60,20 @@ class Ready(Protocol):
 
     def open(self, plan: Plan, control: RunControl) -> AbstractContextManager[Session]:
         """Load what the plan needs; the context manager frees it."""
+        ...
+
+
+@runtime_checkable
+class Deciding(Protocol):
+    """A Ready with decisions that change the pictures and are best made when a job starts: by what
+    is free, or by how long the job is. A later run of the job keeps to them."""
+
+    def decide(self, plan: Plan, control: RunControl) -> Mapping[str, str]:
+        """Asked when a job starts. Says to the user what is worth saying."""
+        ...
+
+    def decided(self, decisions: Mapping[str, str]) -> Ready:
+        """One that keeps to them, and has them in its identity."""
         ...
 
 

@@ -43,6 +43,9 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "seed": lambda value: type(value) is int and 0 <= value < 2**64,
     "digest": lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
     "asked": lambda value: isinstance(value, dict),
+    "decisions": lambda value: (
+        isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
+    ),
     "engine": lambda value: isinstance(value, str) and value != "",
     "output": lambda value: (
         isinstance(value, str) and Path(value).is_absolute() and "\0" not in value

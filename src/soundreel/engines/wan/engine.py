@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -158,7 +158,23 @@ class WanReady:
         caching = self.options.caching
         if caching is not None:
             identity["cache"] = f"{self.options.cache} (threshold {caching.threshold:g})"
+        if self.options.compile == "on":
+            identity["compiled"] = "the transformer's blocks"
         return identity
+
+    def decide(self, plan: Plan, control: RunControl) -> Mapping[str, str]:
+        """See `engines.base.Deciding`: whether the model's blocks are compiled."""
+        from soundreel.engines.wan.job import decide_compile
+
+        likely = self.estimate(plan).likely_seconds if self.options.compile == "auto" else None
+        shortest = None if likely is None else likely[0]
+        compiled = decide_compile(plan, self.options, self.files, shortest, control)
+        return {"compile": "on" if compiled else "off"}
+
+    def decided(self, decisions: Mapping[str, str]) -> WanReady:
+        """See `engines.base.Deciding`."""
+        chosen = {"compile": decisions.get("compile", "off")}
+        return replace(self, options=self.options.model_copy(update=chosen))
 
     def estimate(self, plan: Plan) -> Estimate:
         return estimate(plan, self.options, self.files, self.gpu, self.rates)

@@ -34,12 +34,14 @@ from soundreel.engines.wan.memory.fit import Fit, require
 from soundreel.engines.wan.memory.main_memory import MainMemory, main_memory, total_memory
 from soundreel.engines.wan.memory.needs import OffloadLevel, Workload, decoder_state_bytes
 from soundreel.engines.wan.memory.offload import Residence, free_memory
+from soundreel.engines.wan.memory.payback import compile_seconds, seconds_saved
 from soundreel.engines.wan.memory.rates import Rate, keep_rate
+from soundreel.engines.wan.model.compiled import compile_blocks, missing_compiler
 from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import WanOptions, options_of
 from soundreel.engines.wan.session import Sampled, WanSession
-from soundreel.errors import EngineUnavailable
+from soundreel.errors import EngineUnavailable, mention
 from soundreel.events import Notice, RunControl
 from soundreel.types import Plan
 
@@ -56,6 +58,7 @@ def open_session(
     where the kernel that was named for attention is not right there.
     """
     device = choose_device()
+    _check_compiler(options, device)
     check_kernel(options.attention, device, default_dtype(device))
     way = _way(plan, options, files, control)
     level, tiling = (way.level, way.tiling) if way else (given_level(options) or "none", WHOLE)
@@ -66,6 +69,7 @@ def open_session(
         dtype=default_dtype(device),
         tiling=tiling,
         attention=options.attention,
+        compiled=options.compile == "on",
         report=lambda text: control.emit(Notice(text)),
     )
     lower = residence.lower if options.offload == "auto" else lambda: None
@@ -90,12 +94,14 @@ def make_components(
     dtype: torch.dtype,
     tiling: Tiling = WHOLE,
     attention: str = "auto",
+    compiled: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> Components:
     """The parts that a session takes; nothing is read before the session asks for it.
 
     Models come in main memory, mapped from their files; `residence` takes them to its device.
-    attention: kernel of self-attention, see `model.kernels`. report: told what became of each LoRA.
+    attention: kernel of self-attention, see `model.kernels`; compiled: the transformer's blocks.
+    report: told what became of each LoRA.
     Raises EngineUnavailable where a file is missing or does not run on the device.
     """
     weights = files.weights.require()
@@ -109,21 +115,61 @@ def make_components(
         residence.vae = loaded = load_vae(vae, device=_CPU, decoding=decoding, tiling=tiling)
         return loaded
 
-    def load_with_kernel() -> WanS2VTransformer3DModel:
+    def load_ready() -> WanS2VTransformer3DModel:
         model = load_transformer(transformer, device=_CPU, dtype=dtype, loras=loras, report=report)
         use_kernel(model, attention)
+        if compiled:
+            compile_blocks(model.blocks)
         return model
 
     return Components(
         text=lambda: load_text_encoder(text, device=_CPU, dtype=dtype),
         audio=lambda: load_audio_encoder(audio, device=_CPU),
         vae=load_tileable_vae,
-        transformer=load_with_kernel,
+        transformer=load_ready,
         device=residence.device,
         dtype=dtype,
         resident=residence,
         resting=lambda: residence.resting,
     )
+
+
+def decide_compile(
+    plan: Plan, options: WanOptions, files: Selection, likely_s: float | None, control: RunControl
+) -> bool:
+    """Whether the job's blocks are compiled; said where that was decided here.
+
+    likely_s: what the job takes without, None where that is not known.
+    Raises EngineUnavailable where the user wants what this machine cannot.
+    """
+    device = choose_device()
+    _check_compiler(options, device)
+    if options.compile != "auto":
+        return options.compile == "on"
+    if likely_s is None or device.type != "cuda" or missing_compiler(device) or _is_packed(files):
+        return False
+    cost = compile_seconds(plan, first_motion=options.init_first_frame)
+    saved = seconds_saved(likely_s)
+    if saved <= cost:
+        return False
+    minutes = (f"{seconds / 60:.0f} min" for seconds in (cost, saved))
+    control.emit(Notice("compile: on, {} once to save {} (predicted)".format(*minutes)))
+    return True
+
+
+def _is_packed(files: Selection) -> bool:
+    """Small formats restore each layer in its own way, which nobody has compiled yet."""
+    found = files.weights.transformer
+    return found is None or not found.number_format.startswith(("fp", "bf"))
+
+
+def _check_compiler(options: WanOptions, device: torch.device) -> None:
+    lacking = missing_compiler(device) if options.compile == "on" else ""
+    if lacking:
+        raise EngineUnavailable(
+            f"{mention(compile='on')} needs {lacking}",
+            hint=f"install it, or take {mention(compile='off')}",
+        )
 
 
 def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl) -> Fit | None:

@@ -79,6 +79,11 @@ class WanOptions(SamplingOptions):
         default="auto",
         description="kernel of self-attention: torch's own (auto, native), or an installed one",
     )
+    compile: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="compile the model's blocks first, minutes once for a few percent of speed; "
+        "auto: on a card, where it likely pays back within the job",
+    )
     model: str | None = Field(
         default=None, description="S2V transformer: a file name in the models folders, or a path"
     )

@@ -134,6 +134,13 @@ def step_count(workload: Workload, number_format: str) -> Count:
     return Count(counted.peak_bytes + other, counted.held_bytes + other, counted.flops)
 
 
+def pieces_of_pass(workload: Workload) -> int:
+    """That the tokens are worked on in."""
+    piece = _table()["piece"]
+    (_, _, _, total, *_), _ = step_sizes(workload, **piece)
+    return int(-(-total // piece["tokens"]))
+
+
 def step_sizes(workload: Workload, tokens: int, injected: int) -> tuple[Sizes, str]:
     """What the formulas of a pass take, and which of them: "1", "2" or "3" pieces or more.
 
