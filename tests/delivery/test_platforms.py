@@ -65,6 +65,9 @@ def test_the_config_file_and_the_command_line(tmp_path: Path) -> None:
     assert asked(config).encoding.crf == 21
     assert asked(config, for_="youtube").output_size == (1920, 1080)
     assert asked(config, size="640x480").output_size == (640, 480)
+    config.write_text('[options]\nsize = "640x480"\ncrf = 21\ncodec = "av1"\n')
+    assert asked(config, for_="reels").output_size == (1080, 1920)
+    assert asked(config, for_="reels").encoding.crf == 21
 
 
 def test_a_size_on_the_command_line_wins_over_a_width_in_the_config_file(tmp_path: Path) -> None:

@@ -39,18 +39,25 @@ def read_platform(value: object) -> tuple[object, ...]:
     return *parse_size(platform.size), platform.fps, platform.loudness, platform.crf
 
 
-def with_platform(wanted: Mapping[str, object], chosen: Mapping[str, object]) -> dict[str, object]:
-    """What a platform wants, where nothing else is chosen, by paths from the request."""
-    values = {**wanted, **chosen}
-    if chosen.get("encoding.audio_codec") == "copy" and "encoding.loudness" not in chosen:
-        values.pop("encoding.loudness", None)  # a copy is as loud as it is
-    if not _is_h264(chosen) and "encoding.crf" not in chosen:
-        values.pop("encoding.crf", None)  # other codecs have scales of their own
-    return values
+def with_platform(
+    before: Mapping[str, object], wanted: Mapping[str, object], chosen: Mapping[str, object]
+) -> dict[str, object]:
+    """Values by paths from the request: what was said `before`, in the config file; over it what a
+    platform wants; over that what is chosen beside it."""
+    known = {**before, **chosen}
+    fitting = {path: value for path, value in wanted.items() if _fits(path, known)}
+    return {**before, **fitting, **chosen}
 
 
-def _is_h264(chosen: Mapping[str, object]) -> bool:
-    codec = chosen.get("encoding.codec") or "h264"
-    ending = Path(str(chosen.get("output") or "")).suffix.lower().removeprefix(".")
-    container = chosen.get("encoding.container") or ending
+def _fits(path: str, known: Mapping[str, object]) -> bool:
+    """A copy is as loud as it is, and other codecs have scales of quality of their own."""
+    if path == "encoding.loudness":
+        return known.get("encoding.audio_codec") != "copy"
+    return path != "encoding.crf" or _is_h264(known)
+
+
+def _is_h264(known: Mapping[str, object]) -> bool:
+    codec = known.get("encoding.codec") or "h264"
+    ending = Path(str(known.get("output") or "")).suffix.lower().removeprefix(".")
+    container = known.get("encoding.container") or ending
     return codec == "h264" and container not in ("webm", "gif", "webp")

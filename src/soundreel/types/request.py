@@ -173,4 +173,4 @@ def for_platform(platform: str, audio: AnyPath, **chosen: Any) -> Request:
     """A request with the size, rate, loudness and quality that suit "youtube", "reels", "tiktok" or
     "podcast", where `chosen`, values of a Request by name, says nothing else. Raises InputError."""
     wanted = zip(PLATFORM_FIELDS, read_platform_option(platform), strict=True)
-    return with_values(Request(audio=audio), with_platform(dict(wanted), chosen))
+    return with_values(Request(audio=audio), with_platform({}, dict(wanted), chosen))

@@ -155,15 +155,17 @@ def make_request(
     replay: Path | None = None,
 ) -> Request:
     """The request of a command line. Raises InputError for a value that cannot be read."""
-    wanted, changes, options = dict[str, object](), dict[str, object](), dict[str, object]()
+    changes: dict[str, object] = {}
+    options: dict[str, object] = {}
     for values in (_configured(config), _flags(given)):
+        wanted, chosen = dict[str, object](), dict[str, object]()
         for row in _FLAG_ROWS:
             value = values.pop(row.key, None)
             if value is not None:
-                found = wanted if row.fields == PLATFORM_FIELDS else changes
+                found = wanted if row.fields == PLATFORM_FIELDS else chosen
                 found |= _by_field(row, value)
+        changes = with_platform(changes, wanted, chosen)
         options |= values
-    changes = with_platform(wanted, changes)
     base = _base_request(audio, replay, changes, options)
     if replay is not None:
         from soundreel.finished.replay import with_form
