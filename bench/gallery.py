@@ -15,10 +15,15 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bench import sounds
-from bench.contact_sheet import contact_sheet, save
+from bench import pictures, sounds
+from bench.contact_sheet import arrange, contact_sheet, save
 from soundreel.api import generate
 from soundreel.config import Settings
+from soundreel.engines.preview.portrait.face import face_in_box, find_faces
+from soundreel.engines.preview.portrait.lips import read_lips
+from soundreel.engines.preview.portrait.mouth import Mouth
+from soundreel.engines.preview.portrait.phonemes import MouthShape
+from soundreel.media.image import load_image
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Request, Rgb
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -34,6 +39,9 @@ class Entry:
     prompt: str = DEFAULT_PROMPT
     negative: str = DEFAULT_NEGATIVE_PROMPT
     chorus: bool = False
+    fit: str = "auto"
+    size: tuple[int, int] = (416, 608)
+    count: int = 8
 
 
 ENTRIES = (
@@ -45,6 +53,10 @@ ENTRIES = (
     Entry("image-square", "speech", "square"),
     Entry("image-wide", "music", "wide", chorus=True),
     Entry("image-tall", "music", "tall", chorus=True),
+    Entry("image-minutes", "minutes", "square", count=24, size=(208, 304)),
+    Entry("art-cover", "music", "cover", fit="whole", size=(416, 416)),
+    Entry("art-dark", "music", "dark", size=(416, 260)),
+    Entry("art-light", "music", "light", size=(416, 260)),
     Entry("prompt-waves", "music", prompt="warm calm waves", chorus=True),
     Entry("prompt-rings", "music", prompt="neon energetic rings and particles", chorus=True),
     Entry("prompt-flow", "music", prompt="a dreamy forest, flowing", chorus=True),
@@ -66,7 +78,11 @@ def main() -> None:
         for entry in ENTRIES:
             if not wanted or entry.name in wanted:
                 video = _video(entry, files, Path(folder))
-                save(contact_sheet(video, cell=156), target / f"preview-{entry.name}.jpg")
+                columns = 8 if entry.count == 8 else 12
+                sheet = contact_sheet(video, entry.count, columns, 1248 // columns)
+                save(sheet, target / f"preview-{entry.name}.jpg")
+        if not wanted or "mouths" in wanted:
+            save(_mouths(), target / "preview-mouths.jpg")
         if not wanted:
             rows = [contact_sheet(Path(folder) / f"{name}.mp4", 6, 6, 160) for name in README]
             save(np.vstack(rows), target / "contact_sheet.jpg")
@@ -80,18 +96,52 @@ def _video(entry: Entry, files: dict[str, Path], folder: Path) -> Path:
         negative_prompt=entry.negative,
         start=CHORUS[0] if entry.chorus else Fraction(0),
         duration=CHORUS[1] if entry.chorus else None,
-        width=416,
-        height=608,
+        width=entry.size[0],
+        height=entry.size[1],
         seed=1,
         engine="preview",
+        options={"fit": entry.fit} if entry.image else {},
         output=folder / f"{entry.name}.mp4",
     )
     return generate(request, Settings(work_dir=folder / "work")).path
 
 
+def _mouths() -> Rgb:
+    """A portrait found by itself, a cat and a drawing with marked mouths: at rest, composed,
+    pressed, a little open, wide open, rounded."""
+    shapes = (
+        MouthShape(),
+        MouthShape(composed=1.0),
+        MouthShape(press=1.0, composed=1.0),
+        MouthShape(0.3, 0.5, composed=1.0),
+        MouthShape(1.0, 0.25, composed=1.0),
+        MouthShape(0.4, 0.0, 1.0, composed=1.0),
+    )
+    portrait, cat = load_image(EXAMPLES / "portrait.png"), load_image(EXAMPLES / "cat.jpg")
+    drawing = pictures.face(512)
+    rows = []
+    for image, face, side in (
+        (portrait, find_faces(portrait)[0], 190),
+        (cat, face_in_box((222, 258, 76, 26), ()), 290),
+        (drawing, face_in_box((190, 305, 130, 40), ()), 420),
+    ):
+        mouth = Mouth(image, face, read_lips(image, face))
+        x = max(0, min(round(face.mouth[0]) - side // 2, image.shape[1] - side))
+        y = max(0, min(round(face.mouth[1] - 0.62 * side), image.shape[0] - side))
+        rows.append(
+            [_cell(mouth.draw(image, shape)[y : y + side, x : x + side]) for shape in shapes]
+        )
+    return arrange([cell for row in rows for cell in row], len(shapes))
+
+
+def _cell(part: Rgb) -> Rgb:
+    return np.asarray(cv2.resize(part, (170, 170), interpolation=cv2.INTER_CUBIC), np.uint8)
+
+
 def _inputs(folder: Path) -> dict[str, Path]:
     made = {
         "music": sounds.music(),
+        "minutes": np.concatenate([sounds.music()] * 3, axis=1)[:, : 180 * sounds.RATE],
         "clicks": sounds.clicks(8, 0.87),
         "sweep": sounds.sweep(12),
         "silence": sounds.silence(8),
@@ -100,47 +150,17 @@ def _inputs(folder: Path) -> dict[str, Path]:
     for name, sound in made.items():
         files[name] = folder / f"{name}.wav"
         sounds.write_wav(files[name], sound)
-    for name, picture in (("wide", _mountains(1500, 600)), ("tall", _trees(500, 1400))):
+    made_pictures = {
+        "wide": pictures.mountains(1500, 600),
+        "tall": pictures.trees(500, 1400),
+        "cover": pictures.cover(800),
+        "dark": pictures.logo("NIGHTJAR", 16),
+        "light": pictures.logo("LIGHTBIRD", 245),
+    }
+    for name, picture in made_pictures.items():
         files[name] = folder / f"{name}.png"
         Image.fromarray(picture).save(files[name])
     return files
-
-
-def _mountains(width: int, height: int) -> Rgb:
-    """A sunset behind three ridges."""
-    y, x = np.mgrid[:height, :width]
-    share = (y / height)[..., None]
-    picture = (1 - share) * np.array([40, 50, 120]) + share * np.array([255, 150, 80])
-    sun = np.exp(-(((x - width * 0.7) ** 2 + (y - height * 0.55) ** 2) / (height * 0.1) ** 2))
-    picture += sun[..., None] * np.array([255, 220, 150])
-    for k, colour in enumerate(((110, 70, 110), (70, 45, 85), (30, 22, 50))):
-        ridge = height * (0.64 + 0.1 * k + 0.07 * _rough(width, 2, seed=k)[0])
-        picture[y > ridge] = colour
-    return np.asarray(np.clip(picture, 0, 255), np.uint8)
-
-
-def _trees(width: int, height: int) -> Rgb:
-    """Trunks before a bright clearing."""
-    leaves = np.clip(0.5 + 0.25 * _rough(width, height, seed=5), 0, 1)[..., None]
-    picture = leaves * np.array([120, 200, 90]) + (1 - leaves) * np.array([8, 40, 30])
-    y, x = np.mgrid[:height, :width]
-    random = np.random.default_rng(6)
-    for k in range(7):
-        middle = random.uniform(0, width) + 20 * np.sin(y / 200 + k)
-        trunk = np.exp(-(((x - middle) / random.uniform(8, 26)) ** 2))[..., None]
-        picture = picture * (1 - 0.8 * trunk) + 0.8 * trunk * np.array([40, 25, 15])
-    light = np.exp(-(((x - width / 2) ** 2 + (y - 300) ** 2) / 120**2))[..., None]
-    return np.asarray(np.clip(picture + light * np.array([220, 240, 160]), 0, 255), np.uint8)
-
-
-def _rough(width: int, height: int, seed: int) -> np.ndarray:
-    """(height, width) noise of several sizes."""
-    random = np.random.default_rng(seed)
-    out = np.zeros((height, width))
-    for octave in range(6):
-        grid = (max(2, height * 2**octave // 300), max(2, width * 2**octave // 300))
-        out += cv2.resize(random.normal(size=grid), (width, height), None, 0, 0, 2) / 2**octave
-    return out
 
 
 if __name__ == "__main__":

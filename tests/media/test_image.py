@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from soundreel.errors import InputError
-from soundreel.media.image import load_image
+from soundreel.media.image import load_image, load_opacity
 from soundreel.media.pixels import BACKDROP
 
 
@@ -288,3 +288,28 @@ def test_decoders_that_hold_more_copies_get_smaller_pictures(
         assert "40 megapixels" in caught.value.hint
     else:
         assert load_image(path).shape == (side, side, 3)
+
+
+def test_opacity_is_read_upright_and_none_where_nothing_is_clear(tmp_path: Path) -> None:
+    rgba = np.zeros((40, 60, 4), np.uint8)
+    rgba[:10, :20, 3] = 200
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # lies on its side: the top left comes to the top right
+    Image.fromarray(rgba).save(tmp_path / "turned.png", exif=exif)
+    opacity = load_opacity(tmp_path / "turned.png")
+    assert opacity is not None
+    assert opacity.shape == (60, 40)
+    assert opacity[5, 35] == 200
+    assert opacity[5, 5] == 0
+    rgba[..., 3] = 255
+    Image.fromarray(rgba).save(tmp_path / "opaque.png")
+    Image.fromarray(rgba[..., :3]).save(tmp_path / "rgb.jpg")
+    for name in ("opaque.png", "rgb.jpg"):
+        assert load_opacity(tmp_path / name) is None
+    grey = np.zeros((20, 20), np.uint8)
+    grey[:5] = 255
+    Image.fromarray(grey).save(tmp_path / "palette.gif", transparency=255)
+    cut = load_opacity(tmp_path / "palette.gif")
+    assert cut is not None
+    assert (cut[:5] == 0).all()
+    assert (cut[5:] == 255).all()

@@ -56,6 +56,17 @@ def test_views_cover_every_frame_and_begin_with_the_sections(drive: Drive) -> No
     assert min(view.end - view.start for view in views) >= 3 * FPS
 
 
+def test_a_shot_begins_with_a_view_of_its_own_that_shows_the_whole_image(
+    drive: Drive, source: ImageSource
+) -> None:
+    first = drive.sections[1].start + 50
+    views = find_views(drive, first)
+    assert views[0].start == first
+    assert views[-1].end == drive.num_frames
+    look = compose(read_style("", ""), drive, 1)
+    assert Camera(SIZE, source, drive, look, "full", first).at(first).zoom < 1.05
+
+
 def test_views_inside_a_section_begin_on_strong_sounds_where_there_are_some() -> None:
     """A hit two seconds off the even parting, and one that lies a second off."""
     level = np.full(round(24 * FPS), 0.2)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from numpy.typing import NDArray
 
 from media_factory import features_of, write_audio
@@ -117,9 +118,42 @@ def test_each_window_is_heard_once_and_only_when_needed() -> None:
         return []
 
     speech = Speech(16 * 60, Fraction(16), np.full(16 * 60, 0.1, np.float32), listen)
-    for i in (16 * 25, 16 * 29, 16 * 30 - 1):
+    for i in (16 * 26, 16 * 29, 16 * 30 - 1):
         speech.shape(i)
     assert heard == [(Fraction(47, 2), Fraction(65, 2))]
+
+
+def test_a_smile_is_put_away_before_the_first_sound_and_comes_back_after_the_last() -> None:
+    """Words from 10.0 to 11.0 s, over the border of two windows of listening only with its end."""
+    fps, words = Fraction(16), [(10.0, "a"), (10.5, "m"), (11.0, "a")]
+
+    def listen(begin: Fraction, end: Fraction) -> list[tuple[float, str]]:
+        return [(time, symbol) for time, symbol in words if begin <= time < end]
+
+    speech = Speech(16 * 20, fps, np.full(16 * 20, 0.1, np.float32), listen)
+    composed = [speech.shape(i).composed for i in range(16 * 20)]
+    assert max(composed[: 16 * 9]) == 0
+    assert composed[16 * 10 - 3] == 1
+    assert composed[round(16 * 12.2)] == 1
+    assert max(composed[16 * 14 :]) == 0
+    assert np.abs(np.diff(composed)).max() < 0.35
+
+
+def test_speech_over_music_keeps_the_mouth(tmp_path: Path) -> None:
+    """A chord and drums a quarter as loud in power as the voice (6 dB below)."""
+    voice, rate = soundfile.read(str(SPEECH))
+    time = np.arange(len(voice)) / rate
+    chord = sum(np.sin(2 * np.pi * note * time) for note in (110, 220, 277, 330))
+    drums = np.random.default_rng(1).normal(0, 3, len(time)) * np.exp(-(time % 0.5) * 30)
+    music = chord + drums
+    music *= 0.5 * np.sqrt((voice**2).mean() / (music**2).mean())
+    path = write_audio(
+        tmp_path / "mix.wav", (0.7 * (voice + music)).astype(np.float32)[None], rate=rate
+    )
+    alone, _ = mouth_of(SPEECH, Fraction(7), Fraction(16))
+    over, _ = mouth_of(path, Fraction(7), Fraction(16))
+    a, b = (np.array([s.shape(i).opening for i in range(16 * 7)]) for s in (alone, over))
+    assert float(np.corrcoef(a, b)[0, 1]) > 0.75
 
 
 def test_a_clip_inside_a_file_hears_the_words_at_its_place() -> None:

@@ -35,7 +35,7 @@ def disc_box(source: ImageSource) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("fit", ["blur", "crop"])
+@pytest.mark.parametrize("fit", ["blur", "fill"])
 def test_the_canvas_is_the_frame_and_a_margin(shape: tuple[int, int], fit: str) -> None:
     source = make_source(picture(*shape), *FRAME, fit)
     width, height = FRAME[0] + 2 * source.margin, FRAME[1] + 2 * source.margin
@@ -45,14 +45,14 @@ def test_the_canvas_is_the_frame_and_a_margin(shape: tuple[int, int], fit: str) 
 
 
 @pytest.mark.parametrize("shape", [(200, 200), (600, 300), (200, 500)])
-@pytest.mark.parametrize("fit", ["blur", "crop"])
+@pytest.mark.parametrize("fit", ["blur", "fill"])
 def test_the_image_is_not_distorted(shape: tuple[int, int], fit: str) -> None:
     width, height = disc_box(make_source(picture(*shape), *FRAME, fit))
     assert width == pytest.approx(height, rel=0.05)
 
 
 @pytest.mark.parametrize("shape", [(600, 120), (100, 500)])
-def test_blur_shows_the_whole_image_and_crop_fills(shape: tuple[int, int]) -> None:
+def test_blur_shows_the_whole_image_and_fill_cuts(shape: tuple[int, int]) -> None:
     blurred = make_source(picture(*shape), *FRAME, "blur")
     canvas_height, canvas_width = blurred.canvas.shape[:2]
     x, y, width, height = blurred.image_box
@@ -61,7 +61,7 @@ def test_blur_shows_the_whole_image_and_crop_fills(shape: tuple[int, int]) -> No
     assert x + width <= canvas_width + 1
     assert y + height <= canvas_height + 1
     assert width / height == pytest.approx(shape[0] / shape[1], rel=0.05)
-    x, y, width, height = make_source(picture(*shape), *FRAME, "crop").image_box
+    x, y, width, height = make_source(picture(*shape), *FRAME, "fill").image_box
     assert x <= 0
     assert y <= 0
     assert x + width >= canvas_width - 1

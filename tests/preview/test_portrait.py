@@ -12,17 +12,22 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from media_factory import features_of, silence, write_audio
+from media_factory import click_track, features_of, silence, write_audio
 from soundreel.audio.features import analyse
 from soundreel.audio.load import probe
 from soundreel.config import Settings
 from soundreel.engines.preview.draw.pictures import ImageSource, make_source
 from soundreel.engines.preview.engine import PreviewEngine
 from soundreel.engines.preview.portrait.eyes import blinks
-from soundreel.engines.preview.portrait.face import find_faces, search_faces
+from soundreel.engines.preview.portrait.face import Face, Search, find_faces, search_faces
 from soundreel.engines.preview.portrait.lips import read_lips
 from soundreel.engines.preview.portrait.mouth import Mouth
-from soundreel.engines.preview.portrait.phonemes import SHUT, MouthShape
+from soundreel.engines.preview.portrait.phonemes import (
+    SHUT,
+    MouthShape,
+    Recogniser,
+    Speech,
+)
 from soundreel.engines.preview.portrait.speaking import Portrait, make_portrait
 from soundreel.events import Event, Notice, RunControl
 from soundreel.media.image import load_image
@@ -51,7 +56,16 @@ def portrait_of(plan: Plan, mouth: str = "auto") -> tuple[Portrait | None, Image
     boxes = [face.box for face in search.faces]
     source = make_source(image, plan.request.width, plan.request.height, "blur", boxes)
     rms = analyse(plan.audio, plan.fps, plan.num_frames).rms
-    portrait, said = make_portrait(plan, plan.request.seed, mouth, image, source, rms, search)
+    portrait, said = make_portrait(
+        plan,
+        plan.request.seed,
+        mouth,
+        image,
+        source,
+        rms,
+        search,
+        lambda: Speech(plan.num_frames, plan.fps, rms, Recogniser(plan.audio).listen),
+    )
     return portrait, source, said
 
 
@@ -99,12 +113,14 @@ def test_finished_mouth_moves_with_the_speech_without_lag() -> None:
     portrait, canvas, plan = speaking()
     rms = features_of(SPEECH, Fraction(0), plan.fps, plan.num_frames).rms
     low = slice(canvas.shape[0] * 3 // 10, None)  # below the eyes
+    closed = composed_mouth(canvas)
     motion = np.array(
         [
-            changed(canvas[low], portrait.apply(canvas, i)[low]).mean()
-            for i in range(plan.num_frames)
+            changed(closed[low], portrait.apply(canvas, i)[low]).mean()
+            for i in range(16, plan.num_frames)
         ]
     )
+    rms = rms[16:]
     n = len(motion)
     agreement = {
         lag: np.corrcoef(
@@ -113,6 +129,37 @@ def test_finished_mouth_moves_with_the_speech_without_lag() -> None:
         for lag in range(-4, 5)
     }
     assert max(agreement, key=lambda lag: agreement[lag]) == 0
+
+
+def composed_mouth(canvas: Rgb) -> Rgb:
+    """The portrait, its smile put away."""
+    image = load_image(EXAMPLES / "portrait.png")
+    box = make_source(image, *SIZE, "blur").image_box
+    face = find_faces(image)[0].placed(box, image.shape[1])
+    return Mouth(canvas, face, read_lips(canvas, face)).draw(canvas, MouthShape(composed=1.0))
+
+
+def test_a_smile_is_closed_before_it_speaks() -> None:
+    image = load_image(EXAMPLES / "portrait.png")
+    face = find_faces(image)[0]
+    mouth = Mouth(image, face, read_lips(image, face))
+    x, y = (round(value) for value in face.mouth)
+    teeth = (slice(y - 2, y + 8), slice(x - 8, x + 8))
+
+    def shown(shape: MouthShape) -> float:
+        """Share of pixels as pale as teeth."""
+        return float((mouth.draw(image, shape)[teeth].min(axis=2) > 175).mean())
+
+    assert shown(SHUT) > 0.4
+    assert shown(MouthShape(composed=1.0)) < 0.15
+    assert shown(MouthShape(0.7, composed=1.0)) > 0.2
+
+
+def test_closed_lips_need_no_composing() -> None:
+    image = np.full((300, 300, 3), (214, 172, 150), np.uint8)
+    face = Face((150, 146), 100, 0.0, 110)
+    mouth = Mouth(image, face, read_lips(image, face))
+    assert mouth.draw(image, MouthShape(composed=1.0)) is image
 
 
 def test_at_rest_the_picture_is_the_original(tmp_path: Path) -> None:
@@ -193,6 +240,34 @@ def test_without_a_face_nothing_moves_and_one_line_says_so(tmp_path: Path) -> No
     assert said in notices
 
 
+def test_a_face_from_the_side_is_left_alone_but_not_if_the_user_marks_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Eyes half as far from each other as from the mouth: as in a photograph of a profile."""
+    side = Face((224, 143), 20, 0.0, 40, ((205, 103), (225, 103)))
+    monkeypatch.setattr(f"{__name__}.search_faces", lambda image: Search((side,)))
+    plan = plan_of(SPEECH, duration=Fraction(2))
+    portrait, _, said = portrait_of(plan)
+    assert portrait is None
+    assert said.startswith("no mouth: the face is seen from the side")
+    assert portrait_of(plan, "200,135,50,20")[0] is not None
+
+
+def test_nothing_is_announced_where_nobody_speaks(tmp_path: Path) -> None:
+    path = write_audio(tmp_path / "clicks.wav", click_track(4, 120, rate=16000), rate=16000)
+    portrait, _, said = portrait_of(plan_of(path))
+    assert portrait is not None
+    assert said == ""
+
+
+def test_no_face_is_missed_in_a_picture_to_music(tmp_path: Path) -> None:
+    ramp = np.tile(np.linspace(0, 255, 200, dtype=np.uint8)[:, None, None], (1, 160, 3))
+    Image.fromarray(ramp).save(tmp_path / "ramp.png")
+    path = write_audio(tmp_path / "clicks.wav", click_track(4, 120, rate=16000), rate=16000)
+    _, notices = frames(plan_of(path, tmp_path / "ramp.png", width=64, height=64))
+    assert notices == []
+
+
 def test_off_says_nothing_and_moves_nothing() -> None:
     portrait, _, said = portrait_of(plan_of(SPEECH), "off")
     assert portrait is None
@@ -209,10 +284,9 @@ def test_a_missing_recogniser_is_told_in_one_line(monkeypatch: pytest.MonkeyPatc
     def missing(*args: object) -> None:
         raise RuntimeError("libhama not available")
 
-    monkeypatch.setattr("soundreel.engines.preview.portrait.speaking.Recogniser", missing)
-    portrait, _, said = portrait_of(plan_of(SPEECH))
-    assert portrait is None
-    assert "libhama" in said
+    monkeypatch.setattr("soundreel.engines.preview.scenes.Recogniser", missing)
+    _, notices = frames(plan_of(SPEECH, duration=Fraction(1, 2)))
+    assert [line for line in notices if "libhama" in line] == notices
 
 
 def test_people_blink_every_two_to_six_seconds() -> None:

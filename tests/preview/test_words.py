@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preview.features import steady
+from preview.features import features, steady
 from soundreel.engines.preview.drive.signals import make_drive
-from soundreel.engines.preview.look.composition import compose
+from soundreel.engines.preview.look.composition import compose, read_palette
 from soundreel.engines.preview.look.palettes import (
     COLOURS,
     PALETTES,
@@ -61,6 +61,84 @@ def test_a_negative_character_word_acts_the_other_way() -> None:
 
 def test_unknown_words_say_nothing() -> None:
     assert describe(read_style("a person talks to the camera", "blurry hands")) == ""
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "natural conversational flow",
+        "a woman with brown curly hair and blue eyes in a red dress",
+        "she waves at the camera, her ring finger raised",
+        "a soft voice, fast speech, a warm smile",
+        "the phone rings, a rock stars as himself",
+        "he works hard, ice cream in hand",
+    ],
+)
+def test_words_in_another_sense_are_not_taken(prompt: str) -> None:
+    assert read_style(prompt, "").took_effect == ()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        ("a flow of brown and blue", ("flow", "brown", "blue")),
+        ("waves at night", ("waves", "night")),
+        ("rings of light, soft and slow", ("rings", "soft", "slow")),
+        ("warm light, dark, red rings", ("warm", "dark", "red", "rings")),
+        ("stars in the sky, abstract", ("stars", "abstract")),
+    ],
+)
+def test_the_same_words_about_the_picture_are(prompt: str, words: tuple[str, ...]) -> None:
+    assert read_style(prompt, "").took_effect == words
+
+
+def test_a_prompt_that_changes_nothing_is_told_so_and_the_default_is_not() -> None:
+    prompt = "a person talks to the camera"
+    said = describe(read_style(prompt, ""), prompt)
+    assert said.startswith("no word of the prompt changes the preview")
+    assert "palette=" in said
+    for quiet in ("", "  ", DEFAULT_PROMPT):
+        assert describe(read_style(quiet, ""), quiet) == ""
+    assert describe(read_style("neon talk", ""), "neon talk") == "words that took effect: neon"
+
+
+@pytest.mark.parametrize(
+    ("text", "keys"),
+    [
+        ("neon", PALETTES["neon"].keys),
+        ("cyberpunk", PALETTES["neon"].keys),
+        ("teal, #20C0FF", (COLOURS["teal"], "#20c0ff")),
+        ("ocean,gold", PALETTES["ocean"].keys[:2] + PALETTES["gold"].keys[:2]),
+    ],
+)
+def test_a_palette_is_named_by_words_or_codes(text: str, keys: tuple[str, ...]) -> None:
+    palette = read_palette(text)
+    assert palette is not None
+    assert palette.keys == keys
+
+
+def test_a_palette_that_is_none_is_refused_with_the_rule() -> None:
+    assert read_palette("auto") is None
+    for text in ("", "sparkling", "#12", "neon,", "12,13"):
+        with pytest.raises(ValueError, match="neither a palette"):
+            read_palette(text)
+
+
+def test_the_palette_of_the_option_stands_above_words_and_image() -> None:
+    drive, chosen = make_drive(steady(40), 16.0), PALETTES["ice"]
+    style = read_style("fire, crimson", "blue")
+    assert compose(style, drive, 1, PALETTES["forest"], chosen).palette == chosen
+
+
+def test_strength_makes_all_that_answers_stronger_or_weaker_and_nothing_later() -> None:
+    drive = make_drive(features(np.eye(1, 48, 20)[0]), 16.0)
+    for strength in (0.0, 0.5, 2.0):
+        other = drive.times(strength)
+        for name in ("glow", "bass", "highs", "flash", "pulse", "bands"):
+            curve, usual = getattr(other, name), getattr(drive, name)
+            np.testing.assert_allclose(curve, np.minimum(usual * strength, 1.6), rtol=1e-5)
+        assert (other.travel == drive.travel).all()
+    assert drive.times(1.0) is drive
 
 
 def test_named_colours_make_the_palette() -> None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import stat
 import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from soundreel.errors import InputError
-from soundreel.media.pixels import DECODER_ERRORS, upright_rgb
+from soundreel.media.pixels import DECODER_ERRORS, upright_opacity, upright_rgb
 from soundreel.types import Rgb
+
+T = TypeVar("T")
 
 MIN_SIDE = 8
 """Fewer pixels than this on a side show nothing."""
@@ -38,12 +43,22 @@ def load_image(path: Path) -> Rgb:
 
 def read_image(source: Path | BinaryIO, path: Path) -> Rgb:
     """As `load_image`; `path` is what messages call it. Raises InputError."""
+    return _opened(source, path, upright_rgb)
+
+
+def load_opacity(path: Path) -> NDArray[np.uint8] | None:
+    """(h, w) 0 clear to 255 opaque, upright; None where no pixel is clear. Raises InputError."""
+    _require_file(path)
+    return _opened(path, path, upright_opacity)
+
+
+def _opened(source: Path | BinaryIO, path: Path, read: Callable[[Image.Image], T]) -> T:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own size warning: ours is an error
             with Image.open(source, formats=FORMATS) as image:
                 _check_size(path, image)
-                return upright_rgb(image)
+                return read(image)
     except UnidentifiedImageError as err:
         raise _unknown(path) from err
     except Image.DecompressionBombError as err:

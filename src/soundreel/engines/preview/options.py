@@ -11,12 +11,30 @@ from pydantic_core import PydanticCustomError
 class PreviewOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    PER_SHOT: ClassVar[frozenset[str]] = frozenset({"fit", "mouth"})
+    PER_SHOT: ClassVar[frozenset[str]] = frozenset(
+        {"fit", "motion", "mouth", "palette", "strength"}
+    )
 
-    fit: Literal["blur", "crop"] = Field(
-        default="blur",
-        description="reference image of another shape than the video: blur (the whole image on a "
-        "blurred surround) or crop (the video filled, borders cut)",
+    fit: Literal["auto", "fill", "whole", "blur", "crop"] = Field(
+        default="auto",
+        description="the image in the video: fill (borders cut; crop is the same), whole (artwork: "
+        "neither cut, moved nor dimmed), blur (on a blurred surround); auto: whole for transparent "
+        "or flat pictures, else blur",
+    )
+    motion: Literal["off", "gentle", "full"] = Field(
+        default="full",
+        description="how the camera moves over the image; off: only light answers the sound",
+    )
+    palette: str = Field(
+        default="auto",
+        description="a palette's name, or colours by name or code: neon, or teal,#20c0ff (auto: by "
+        "prompt, image, sound)",
+    )
+    strength: float = Field(
+        default=1.0,
+        ge=0,
+        le=2,
+        description="of the picture's answer to the sound, 0 to 2",
     )
     mouth: str = Field(
         default="auto",
@@ -31,6 +49,22 @@ class PreviewOptions(BaseModel):
         description="seconds that the light takes to go down at the end and, half a second at "
         "most, to come up at the start; 0 is none; if not given: none for speech, else 1.6",
     )
+
+    @property
+    def speaks_by_box(self) -> bool:
+        """Whether the user marked a mouth."""
+        return self.mouth not in ("auto", "off")
+
+    @field_validator("palette")
+    @classmethod
+    def _known_palette(cls, value: str) -> str:
+        from soundreel.engines.preview.look.composition import read_palette
+
+        try:
+            read_palette(value)
+        except ValueError as err:
+            raise PydanticCustomError("palette", "{reason}", {"reason": str(err)}) from err
+        return value
 
     @field_validator("mouth")
     @classmethod

@@ -4,25 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
 from soundreel.audio.features import analyse
 from soundreel.engines.base import shot_options
 from soundreel.engines.preview.draw.abstract import AbstractScene
+from soundreel.engines.preview.draw.art import Opacity, place_artwork, why_artwork
+from soundreel.engines.preview.draw.artscene import ArtScene
 from soundreel.engines.preview.draw.imagescene import ImageScene
-from soundreel.engines.preview.draw.pictures import make_source
+from soundreel.engines.preview.draw.pictures import image_palette, is_grey, make_source
 from soundreel.engines.preview.drive.fades import END_S, faded
 from soundreel.engines.preview.drive.signals import Drive, make_drive
-from soundreel.engines.preview.look.composition import compose, nature_of
+from soundreel.engines.preview.look.composition import (
+    Composition,
+    compose,
+    nature_of,
+    read_palette,
+)
+from soundreel.engines.preview.look.palettes import Palette
 from soundreel.engines.preview.look.vocabulary import describe, read_style
 from soundreel.engines.preview.options import PreviewOptions
-from soundreel.engines.preview.portrait.face import search_faces
+from soundreel.engines.preview.portrait.face import Search, search_faces
+from soundreel.engines.preview.portrait.phonemes import Recogniser, Speech
 from soundreel.engines.preview.portrait.speaking import make_portrait
 from soundreel.engines.preview.session import Scene
+from soundreel.errors import mention
 from soundreel.events import Notice, RunControl
 from soundreel.media.cover import shot_picture
-from soundreel.types import Chunk, Plan, Shot
+from soundreel.media.image import load_opacity
+from soundreel.types import Chunk, Plan, Rgb, Shot
 
 
 class Scenes:
@@ -46,24 +58,101 @@ class Scenes:
         return self._last[1]
 
     def _make(self, shot: Shot, prompt: str) -> Scene:
-        request, drive = self._plan.request, _from(self._drive, shot.start_frame)
+        request = self._plan.request
         options = shot_options(PreviewOptions, self._plan, shot, self._options)
-        style = read_style(prompt, shot.negative_prompt)
-        self._tell(describe(style))
+        drive = _from(self._drive, shot.start_frame).times(options.strength)
+        style, chosen = read_style(prompt, shot.negative_prompt), read_palette(options.palette)
+        self._tell(describe(style, prompt))
+
+        def look(own: Palette | None) -> Composition:
+            return compose(style, drive, shot.seed, own, chosen)
+
         image = shot_picture(self._plan, shot)
         if image is None:
-            look = compose(style, drive, shot.seed)
-            return AbstractScene(request.width, request.height, drive, look)
+            return AbstractScene(request.width, request.height, drive, look(None))
+        opacity = None if shot.image is None else load_opacity(shot.image)
         search = search_faces(image)
-        boxes = [face.box for face in search.faces]
-        source = make_source(image, request.width, request.height, options.fit, boxes)
-        look = compose(style, drive, shot.seed, source.palette)
+        reason = _why_artwork(shot, image, opacity, options, search)
+        if options.fit == "whole" or reason:
+            self._tell(_taken_for_artwork(reason))
+            self._tell(_no_mouth_on_artwork(options))
+            return self._art(image, opacity, drive, look, options)
+        return self._photograph(shot, image, search, drive, look, options)
+
+    def _photograph(
+        self,
+        shot: Shot,
+        image: Rgb,
+        search: Search,
+        drive: Drive,
+        look: Callable[[Palette | None], Composition],
+        options: PreviewOptions,
+    ) -> Scene:
+        size = (self._plan.request.width, self._plan.request.height)
+        fit = "fill" if options.fit in ("fill", "crop") else "blur"
+        source = make_source(image, *size, fit, [face.box for face in search.faces])
         portrait, said = make_portrait(
-            self._plan, shot.seed, options.mouth, image, source, self._features.rms, search
+            self._plan,
+            shot.seed,
+            options.mouth,
+            image,
+            source,
+            self._features.rms,
+            search,
+            lambda: self._speech,
+            music=nature_of(drive) == "beat",
         )
         self._tell(said)
         warps = [portrait] if portrait is not None else []
-        return ImageScene(request.width, request.height, source, drive, look, warps)
+        own, start = look(source.palette), shot.start_frame
+        return ImageScene(*size, source, drive, own, warps, options.motion, start)
+
+    def _art(
+        self,
+        image: Rgb,
+        opacity: Opacity | None,
+        drive: Drive,
+        look: Callable[[Palette | None], Composition],
+        options: PreviewOptions,
+    ) -> Scene:
+        """A cut-out without colours of its own gets those that the sound would have."""
+        size = (self._plan.request.width, self._plan.request.height)
+        art = place_artwork(image, opacity, *size, framed=options.motion != "off")
+        own = None if opacity is not None and is_grey(image) else image_palette(image)
+        return ArtScene(art, image, drive, look(own), options.motion)
+
+    @cached_property
+    def _speech(self) -> Speech:
+        """What is said in the clip; heard as far as it is asked for."""
+        plan = self._plan
+        listen = Recogniser(plan.audio).listen
+        return Speech(plan.num_frames, plan.fps, self._features.rms, listen)
+
+
+def _why_artwork(
+    shot: Shot, image: Rgb, opacity: Opacity | None, options: PreviewOptions, search: Search
+) -> str:
+    """Why the image is shown whole without being told to; "" if it is not."""
+    if options.fit != "auto" or options.speaks_by_box:
+        return ""
+    if shot.image is None:
+        return "it is the sound's own cover"
+    return "" if search.faces else why_artwork(image, opacity)
+
+
+def _taken_for_artwork(reason: str) -> str:
+    if not reason:
+        return ""
+    return (
+        f"the image is taken for artwork ({reason}): it is shown whole and its surround moves; "
+        f"{mention(fit='blur')} moves the image itself"
+    )
+
+
+def _no_mouth_on_artwork(options: PreviewOptions) -> str:
+    if not options.speaks_by_box:
+        return ""
+    return f"no mouth: artwork shown whole is not bent ({mention(fit='blur')} lets it speak)"
 
 
 def _from(drive: Drive, frame: int) -> Drive:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 
-from soundreel.engines.preview.canvas.ops import Floats, blur, resize, shrink, to_bytes
+from soundreel.engines.preview.canvas.ops import Floats, blur, enlarged, resize, shrink, to_bytes
 from soundreel.types import Rgb
 
 
@@ -32,7 +31,7 @@ class Finisher:
         colour += glow
         colour += self._dither
         small = to_bytes(colour)
-        return np.asarray(cv2.resize(small, self._frame, None, 0, 0, cv2.INTER_CUBIC))
+        return enlarged(small, self._frame)
 
     def _bloom(self, colour: Floats, amount: float) -> Floats:
         """Light that bleeds from what is bright: a near glow and a wide one."""

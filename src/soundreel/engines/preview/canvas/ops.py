@@ -34,6 +34,11 @@ def resize_rgb(picture: Rgb, size: tuple[int, int]) -> Rgb:
     return cast(Rgb, cv2.resize(picture, size, None, 0, 0, how))
 
 
+def enlarged(picture: Rgb, size: tuple[int, int]) -> Rgb:
+    """Bicubic."""
+    return cast(Rgb, cv2.resize(picture, size, None, 0, 0, cv2.INTER_CUBIC))
+
+
 def tiled(texture: Floats, x: Floats, y: Floats) -> Floats:
     """The texture at positions x, y in texels; it repeats without end."""
     return cast(Floats, _remap(texture, x, y, cv2.BORDER_WRAP))

@@ -71,14 +71,16 @@ class Camera:
         drive: Drive,
         look: Composition,
         motion: Motion,
+        start: int = 0,
     ) -> None:
+        """start: frame from which on it looks, at the whole image first."""
         self._frame, self._source, self._amount = frame, source, AMOUNT[motion]
         spare = (
             max(side / shown for side, shown in zip(frame, source.image_box[2:], strict=True)) - 1
         )
         self._nearer = 1 + CLOSER * min(max(spare, 0.0), MOST_CLOSER)
         self._random = np.random.default_rng([look.seed, 11])
-        views = find_views(drive)
+        views = find_views(drive, start)
         goals = [self._goal(k, view) for k, view in enumerate(views)]
         self._poses = _joined(views, goals, drive, quick=motion == "full")
 
@@ -136,7 +138,7 @@ def _joined(
     views: Sequence[View], goals: Sequence[NDArray[np.float64]], drive: Drive, *, quick: bool
 ) -> NDArray[np.float32]:
     """(N, 9): each view's own way, and the way to it from where the one before ended."""
-    poses = np.empty((drive.num_frames, 9), dtype=np.float32)
+    poses = np.zeros((drive.num_frames, 9), dtype=np.float32)
     last: NDArray[np.float64] | None = None
     for view, goal in zip(views, goals, strict=True):
         gone = drive.travel[view.start : view.end] - drive.travel[view.start]

@@ -62,10 +62,12 @@ class ImageScene:
         look: Composition,
         warps: Sequence[FrameWarp] = (),
         motion: Motion = "full",
+        start: int = 0,
     ) -> None:
+        """start: the first frame that will be asked for."""
         self._size, self._source, self._drive, self._look = (width, height), source, drive, look
         self._warps = warps
-        self._camera = Camera((width, height), source, drive, look, motion)
+        self._camera = Camera((width, height), source, drive, look, motion, start)
         self._reaction = min(look.character.reaction, 1.6) * AMOUNT[motion]
         self._pixels = padded(source.canvas)
         self._darkness = max(0.0, 1 - float(source.canvas.mean()) / DARK)

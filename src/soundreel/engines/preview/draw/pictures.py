@@ -36,6 +36,9 @@ FACE_HEIGHT = 0.38
 GLOW_STEP = 4
 """Canvas pixels to one of `glow`."""
 
+GREY = 0.03
+"""Oklab chroma below which a picture has no colour."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageSource:
@@ -70,11 +73,12 @@ class FrameWarp(Protocol):
 def make_source(
     image: Rgb, width: int, height: int, fit: str, faces: Sequence[Box] = ()
 ) -> ImageSource:
-    """fit: "crop" fills the frame, "blur" shows the whole image on a blurred surround."""
+    """fit: "fill" cuts the image to the frame, "blur" shows the whole of it on a blurred surround.
+    faces: boxes in pixels of the image, largest first."""
     margin = max(2, round(MARGIN * min(width, height)))
     size = (width + 2 * margin, height + 2 * margin)
     alike = (image.shape[1] / image.shape[0]) / (width / height)
-    filled = fit == "crop" or 1 / ALIKE < alike < ALIKE
+    filled = fit == "fill" or 1 / ALIKE < alike < ALIKE
     canvas, box = _fill(image, size) if filled else _surround(image, size, margin)
     scale = box[2] / image.shape[1]
     placed = tuple(
@@ -95,6 +99,12 @@ def image_palette(image: Rgb) -> Palette:
     keys = centres[best]
     keys[:, 0] = np.clip(keys[:, 0], 0.5, 0.74)
     return from_keys([format_colour(from_oklab(key)) for key in keys])
+
+
+def is_grey(image: Rgb) -> bool:
+    """Whether no colour stands out anywhere."""
+    lab = to_oklab(_halved_to(image, 48).reshape(-1, 3) / 255.0)
+    return float(np.percentile(np.hypot(lab[:, 1], lab[:, 2]), 98)) < GREY
 
 
 def _halved_to(image: Rgb, side: int) -> Rgb:
@@ -154,7 +164,7 @@ def _surround(image: Rgb, size: tuple[int, int], margin: int) -> tuple[Rgb, Box]
     front = _scaled(image, min(inner[0] / image.shape[1], inner[1] / image.shape[0]))
     x, y = (width - front.shape[1]) // 2, (height - front.shape[0]) // 2
     box = (float(x), float(y), float(front.shape[1]), float(front.shape[0]))
-    canvas = _mirrored(front, box, size)
+    canvas = _soft_surround(front, box, size)
     mask = _feathered((front.shape[1], front.shape[0]), size)
     area = canvas[y : y + front.shape[0], x : x + front.shape[1]]
     area += (front - area) * mask[..., None]
@@ -162,7 +172,7 @@ def _surround(image: Rgb, size: tuple[int, int], margin: int) -> tuple[Rgb, Box]
     return to_bytes(np.minimum(canvas, 255)), box
 
 
-def _mirrored(front: Rgb, box: Box, size: tuple[int, int]) -> Floats:
+def _soft_surround(front: Rgb, box: Box, size: tuple[int, int]) -> Floats:
     """The image mirrored outwards over the whole canvas, blurred, and darker the farther out."""
     step = max(1, min(size) // 96)
     small = (max(2, size[0] // step), max(2, size[1] // step))
@@ -170,13 +180,19 @@ def _mirrored(front: Rgb, box: Box, size: tuple[int, int]) -> Floats:
         front.astype(np.float32), (max(1, round(box[2] / step)), max(1, round(box[3] / step)))
     )
     left, top = (small[0] - little.shape[1]) // 2, (small[1] - little.shape[0]) // 2
-    xs = _reflect(np.arange(small[0]) - left, little.shape[1])
-    ys = _reflect(np.arange(small[1]) - top, little.shape[0])
-    soft = blur(np.ascontiguousarray(little[ys][:, xs]), min(small) * 0.05)
+    soft = blur(mirrored(little, small), min(small) * 0.05)
     little_box = (float(left), float(top), float(little.shape[1]), float(little.shape[0]))
     shade = 1 - 0.5 * smoothstep(_beyond(little_box, small) * 1.6)
     soft *= shade[..., None].astype(np.float32)
     return np.maximum(resize(soft, size, smooth=True), 0)
+
+
+def mirrored(little: Floats, size: tuple[int, int]) -> Floats:
+    """A picture in the middle of a size, going on mirrored beyond its edges."""
+    left, top = (size[0] - little.shape[1]) // 2, (size[1] - little.shape[0]) // 2
+    xs = _reflect(np.arange(size[0]) - left, little.shape[1])
+    ys = _reflect(np.arange(size[1]) - top, little.shape[0])
+    return np.ascontiguousarray(little[ys][:, xs])
 
 
 def _reflect(index: NDArray[np.int64], count: int) -> NDArray[np.int64]:

@@ -7,7 +7,7 @@ pictures everything moves as far as the newer one is loud, which keeps the lag a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,9 @@ SILENCE_RMS = 0.004
 
 RANGE_DB = 26.0
 BAND_GAP_DB = 26.0
+
+MOST = 1.6
+"""No curve is made stronger than this: light would only be white."""
 
 STRONG_ONSET = 0.3
 """Onsets from here on send out a ring."""
@@ -68,6 +71,26 @@ class Drive:
     @property
     def num_frames(self) -> int:
         return len(self.energy)
+
+    def times(self, strength: float) -> Drive:
+        """All that answers the sound, more or less strongly; where and when things are stays."""
+        if strength == 1:
+            return self
+
+        def scaled(curve: Curve) -> Curve:
+            return np.asarray(np.minimum(curve * np.float32(strength), MOST), np.float32)
+
+        return replace(
+            self,
+            glow=scaled(self.glow),
+            bass=scaled(self.bass),
+            mids=scaled(self.mids),
+            highs=scaled(self.highs),
+            bands=scaled(self.bands),
+            flash=scaled(self.flash),
+            pulse=scaled(self.pulse),
+            strengths=scaled(self.strengths),
+        )
 
 
 def make_drive(features: Features, fps: float) -> Drive:

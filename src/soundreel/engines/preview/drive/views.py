@@ -32,16 +32,16 @@ class View:
     opens: bool
 
 
-def find_views(drive: Drive) -> tuple[View, ...]:
-    """All frames, in order; a clip of no frames has no view."""
+def find_views(drive: Drive, start: int = 0) -> tuple[View, ...]:
+    """All frames from `start` on, in order; a clip of no frames has no view."""
     seconds = BEAT_VIEW_S if drive.rhythm > 0.35 else CALM_VIEW_S
     views = []
     for section in drive.sections:
-        borders = [section.start, *_inner(section.start, section.end, seconds, drive), section.end]
-        views += [
-            View(first, last, section.openness, first == section.start)
-            for first, last in pairwise(borders)
-        ]
+        if section.end <= start:
+            continue
+        first = max(section.start, start)
+        borders = [first, *_inner(first, section.end, seconds, drive), section.end]
+        views += [View(a, b, section.openness, a == section.start) for a, b in pairwise(borders)]
     return tuple(views)
 
 

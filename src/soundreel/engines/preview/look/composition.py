@@ -3,6 +3,7 @@ the seed."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +19,7 @@ from soundreel.engines.preview.look.palettes import (
     parse_colour,
 )
 from soundreel.engines.preview.look.palettes import to_oklab as _lab
-from soundreel.engines.preview.look.vocabulary import SHAPES, Character, Style
+from soundreel.engines.preview.look.vocabulary import SHAPES, Character, Style, canonical
 
 Nature = Literal["still", "sparse", "beat", "voice", "tone"]
 """Silence · a few sounds · music with a beat · speech or song · held sounds."""
@@ -49,15 +50,19 @@ class Composition:
 
 
 def compose(
-    style: Style, drive: Drive, seed: int, own_palette: Palette | None = None
+    style: Style,
+    drive: Drive,
+    seed: int,
+    own_palette: Palette | None = None,
+    chosen: Palette | None = None,
 ) -> Composition:
-    """own_palette: that of the reference image, used unless words name another."""
+    """own_palette: that of the reference image, used unless words name another. chosen: the user's
+    option, above all else."""
     rng = np.random.default_rng([seed, 1])
     name = str(rng.choice(_palette_names(style, drive)))
+    usual = PALETTES[name] if own_palette is None or style.palettes else own_palette
     return Composition(
-        palette=_palette(
-            style, PALETTES[name] if own_palette is None or style.palettes else own_palette
-        ),
+        palette=chosen or _palette(style, usual),
         shapes=_shapes(style, drive, rng),
         character=style.character,
         centre=(0.5 + float(rng.uniform(-0.06, 0.06)), 0.46 + float(rng.uniform(-0.06, 0.06))),
@@ -65,6 +70,30 @@ def compose(
         zoom=float(rng.uniform(0.85, 1.2)),
         hue=float(rng.uniform(0, 1)),
         seed=seed,
+    )
+
+
+def read_palette(text: str) -> Palette | None:
+    """Palettes, colours and codes, parted by commas, as one palette; None for "auto". Raises
+    ValueError with the rule."""
+    if text == "auto":
+        return None
+    names = [canonical(part.strip().lower()) for part in text.split(",")]
+    if len(names) == 1 and names[0] in PALETTES:
+        return PALETTES[names[0]]
+    return from_keys([key for name in names for key in _keys_of(name)])
+
+
+def _keys_of(name: str) -> tuple[str, ...]:
+    if name in PALETTES:
+        return PALETTES[name].keys[:2]
+    if name in COLOURS:
+        return (COLOURS[name],)
+    if re.fullmatch("#[0-9a-f]{6}", name):
+        return (name,)
+    raise ValueError(
+        f"{name!r} is neither a palette ({', '.join(PALETTES)}), nor a colour by name (teal), nor "
+        "its code (#20c0ff)"
     )
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from soundreel.engines.preview.look.palettes import COLOURS, PALETTES
+from soundreel.engines.preview.look.senses import means_the_picture
+from soundreel.errors import mention
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
 SHAPES = ("flow", "waves", "rings", "particles", "tunnel")
@@ -151,23 +153,28 @@ def read_style(prompt: str, negative: str) -> Style:
     word in both prompts is removed; "no rings" in the prompt counts as negative."""
     wanted, unwanted = _split(_words("" if prompt == DEFAULT_PROMPT else prompt))
     refused, _ = _split(_words("" if negative == DEFAULT_NEGATIVE_PROMPT else negative))
-    banned = {_canonical(word) for word in (*unwanted, *refused)}
+    banned = {canonical(word) for word in (*unwanted, *refused)}
     style = Style()
     for word in wanted:
-        if _canonical(word) not in banned:
+        if canonical(word) not in banned:
             style = _add(style, word)
     for word in (*unwanted, *refused):
         style = _remove(style, word)
     return style
 
 
-def describe(style: Style) -> str:
-    """One sentence for the user, or "" where no word was understood."""
+def describe(style: Style, prompt: str = "") -> str:
+    """One sentence for the user: what took effect; or that nothing of a prompt did; or ""."""
     parts = []
     if style.took_effect:
         parts.append(f"words that took effect: {', '.join(style.took_effect)}")
     if style.removed:
         parts.append(f"removed: {', '.join(style.removed)}")
+    if not parts and prompt.strip() and prompt != DEFAULT_PROMPT:
+        return (
+            "no word of the prompt changes the preview: it knows words such as neon, calm, waves, "
+            f"blue (docs/preview.md); {mention(palette='neon')} is the sure way to colours"
+        )
     return "; ".join(parts)
 
 
@@ -179,23 +186,24 @@ def _split(words: list[str]) -> tuple[list[str], list[str]]:
     """Known words, and those that follow a negation; each once, in order."""
     plain: dict[str, None] = {}
     negated: dict[str, None] = {}
-    for before, word in zip(["", *words], words, strict=False):
-        if _known(word):
+    for index, (before, word) in enumerate(zip(["", *words], words, strict=False)):
+        if _known(word) and means_the_picture(words, index, colour=canonical(word) in COLOURS):
             (negated if before in _NEGATIONS else plain)[word] = None
     return list(plain), list(negated)
 
 
-def _canonical(word: str) -> str:
+def canonical(word: str) -> str:
+    """The word of the vocabulary that means the same; the word itself where there is none."""
     return _SYNONYMS.get(word, word)
 
 
 def _known(word: str) -> bool:
-    name = _canonical(word)
+    name = canonical(word)
     return name in SHAPES or name in PALETTES or name in COLOURS or name in CHARACTERS
 
 
 def _add(style: Style, word: str) -> Style:
-    name = _canonical(word)
+    name = canonical(word)
     style = replace(style, took_effect=(*style.took_effect, word))
     if name in SHAPES:
         return replace(style, shapes=_with(style.shapes, name))
@@ -207,7 +215,7 @@ def _add(style: Style, word: str) -> Style:
 
 
 def _remove(style: Style, word: str) -> Style:
-    name = _canonical(word)
+    name = canonical(word)
     style = replace(style, removed=(*style.removed, word))
     if name in SHAPES:
         return replace(style, no_shapes=style.no_shapes | {name})

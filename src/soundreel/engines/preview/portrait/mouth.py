@@ -44,6 +44,10 @@ TEETH, ROW, TOOTH, SHOWN = 0.095, 0.40, 0.10, 0.03
 OVERLAP = 0.025
 """Pressed lips cover the teeth and a little more."""
 
+NARROWER, UNCOVERED = 0.07, 0.45
+"""A smile that is put away to speak: its corners come in by this share, and the lips that cover its
+teeth part with the mouth, wholly from that opening on."""
+
 STILL = 0.004
 """Movements below this are none."""
 
@@ -85,7 +89,7 @@ class Mouth:
     def draw(self, canvas: Rgb, shape: MouthShape) -> Rgb:
         """A copy of the canvas with the mouth in this shape; the same array if nothing moves."""
         pose = self._pose(shape)
-        if max(abs(pose.down), pose.lift, abs(pose.half - 0.5)) < STILL:
+        if max(abs(pose.down), pose.lift, pose.shut, abs(pose.half - 0.5)) < STILL:
             return canvas
         x0, y0, x1, y1 = self._box
         u, height, sag = self._source(pose)
@@ -101,16 +105,20 @@ class Mouth:
         return picture
 
     def _pose(self, shape: MouthShape) -> _Pose:
+        smiles = self._lips.teeth > SHOWN
+        composed = shape.composed * smiles
         half = 0.5 * (1 + 0.05 * shape.spread - 0.20 * shape.rounding - 0.05 * shape.opening)
+        half *= 1 - NARROWER * composed
         drop = self._drop * shape.opening
-        shut = shape.press * (self._lips.teeth + OVERLAP) * (self._lips.teeth > SHOWN)
+        closed = composed * (1 - float(smoothstep(shape.opening / UNCOVERED)))
+        shut = max(shape.press, closed) * (self._lips.teeth + OVERLAP) * smiles
         return _Pose(
             half=half,
             down=drop - shut,
             lift=0.16 * drop,
             shut=shut,
             bow=0.85 - 0.25 * shape.rounding,
-            flatten=max(0.45 * shape.rounding, 0.25 * shape.press),
+            flatten=max(0.45 * shape.rounding, 0.25 * shape.press, 0.4 * composed),
         )
 
     def _source(self, pose: _Pose) -> tuple[Floats, Floats, Floats]:
@@ -151,8 +159,9 @@ class Mouth:
         if self._lips.teeth < SHOWN:
             self._add_teeth(colour, shape, u, height + up, gap)
         if pose.shut > STILL:
-            contact = np.exp(-(((height - down) / (0.8 * soft)) ** 2)) * np.clip(profile * 3, 0, 1)
-            share = np.maximum(share, 0.5 * shape.press * contact)
+            met = pose.shut / (self._lips.teeth + OVERLAP)
+            contact = np.exp(-(((height - down) / (1.1 * soft)) ** 2)) * np.clip(profile * 5, 0, 1)
+            share = np.maximum(share, 0.7 * met**2 * contact)
         return colour, _f32(share)
 
     def _throat(self, u: Floats, depth: Floats, gap: Floats) -> Floats:

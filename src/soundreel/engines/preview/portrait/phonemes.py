@@ -59,15 +59,23 @@ CLOSURE_S = 0.045
 @dataclass(frozen=True, slots=True)
 class MouthShape:
     """opening: drop of the jaw, 0..1. spread: corners apart, 0..1. rounding: corners drawn in and
-    lips forward, 0..1. press: lips pressed together, 0..1 (p, b, m)."""
+    lips forward, 0..1. press: lips pressed together, 0..1 (p, b, m). composed: a smile put away to
+    speak, 0..1."""
 
     opening: float = 0.0
     spread: float = 0.0
     rounding: float = 0.0
     press: float = 0.0
+    composed: float = 0.0
 
 
 SHUT = MouthShape()
+
+COMPOSED_S, COMPOSING_S = 0.12, 0.35
+"""A smile is put away this long before the first sound, within that time."""
+
+SMILE_AFTER_S, SMILING_S = 1.0, 0.7
+"""It comes back when nothing was said for so long, within that time."""
 
 Key = tuple[float, str]
 """Second in the clip, IPA symbol."""
@@ -119,17 +127,43 @@ class Speech:
         self._lock = threading.Lock()
 
     def shape(self, i: int) -> MouthShape:
+        composed = self._composed(i)
         if self._loudness[i] == 0.0:
-            return SHUT
-        window = int(i / self._fps) // WINDOW_S
+            return MouthShape(composed=composed) if composed > 0 else SHUT
+        window = self._window_of(i)
         row = self._window(window)[i - self._first(window)]
         opening, spread, rounding, press = (float(value) for value in row)
         loud = float(self._loudness[i])
         ease = min(1.0, 2.5 * loud)
         opening *= loud * (1 - press)
         return MouthShape(
-            opening, spread * ease, rounding * ease, press
+            opening, spread * ease, rounding * ease, press, composed
         )  # p closes before it bursts
+
+    def heard(self, windows: int) -> bool:
+        """Whether there is speech in one of so many windows, spread over the clip."""
+        count = self._window_of(self._count - 1) + 1
+        probes = sorted({k * count // windows for k in range(windows)})
+        return any(bool(self._window(k).any()) for k in probes)
+
+    def _composed(self, i: int) -> float:
+        """How far a smile is put away, for what is said soon or was just said."""
+        rate = float(self._fps)
+        last = min(self._count - 1, i + int((COMPOSED_S + COMPOSING_S) * rate))
+        first = max(0, i - int((SMILE_AFTER_S + SMILING_S) * rate))
+        level = 0.0
+        for window in range(self._window_of(first), self._window_of(last) + 1):
+            away = (
+                np.flatnonzero(self._window(window).any(axis=1)) + self._first(window) - i
+            ) / rate
+            soon = np.where(
+                away >= 0, (away - COMPOSED_S) / COMPOSING_S, (-away - SMILE_AFTER_S) / SMILING_S
+            )
+            level = max(level, float(1 - smoothstep(soon.min(initial=1.0))))
+        return level
+
+    def _window_of(self, i: int) -> int:
+        return int(i / self._fps) // WINDOW_S
 
     def _window(self, index: int) -> NDArray[np.float32]:
         """(frames, 4) of the window's frames."""

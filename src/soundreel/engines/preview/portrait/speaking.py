@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,7 +20,7 @@ from soundreel.engines.preview.portrait.face import (
 )
 from soundreel.engines.preview.portrait.lips import read_lips
 from soundreel.engines.preview.portrait.mouth import Mouth
-from soundreel.engines.preview.portrait.phonemes import Recogniser, Speech, frame_loudness
+from soundreel.engines.preview.portrait.phonemes import Speech, frame_loudness
 from soundreel.engines.preview.portrait.sway import Sway
 from soundreel.errors import mention
 from soundreel.types import Plan, Rgb
@@ -27,6 +30,13 @@ MIN_WIDTH = 0.022
 nobody would see it move, and it would look like a fault."""
 
 MIN_PIXELS = 12
+
+FROM_THE_SIDE = 0.65
+"""Eyes nearer to each other than this share of their distance to the mouth: half of the mouth is
+hidden, and what is seen of it cannot open (people who look at the camera: 0.85 to 1.15)."""
+
+PROBES, PROBES_WITHOUT_FACE = 3, 2
+"""Windows of the sound that are listened to before the first picture, to say what will move."""
 
 OPEN_EYES = 0.02
 """Below this nothing of a blink can be seen."""
@@ -63,31 +73,38 @@ def make_portrait(
     source: ImageSource,
     rms: NDArray[np.float32],
     search: Search,
+    hear: Callable[[], Speech],
+    *,
+    music: bool = False,
 ) -> tuple[Portrait | None, str]:
-    """The face that moves, and one sentence for the user (empty with mouth "off").
+    """The face that moves, and one sentence for the user where there is speech (empty elsewhere,
+    and with mouth "off").
 
     seed: of the shot. mouth: "auto", "off" or a box. image: the reference image as it is in the
-    file. source: the image on its canvas. rms: (N,) of the frames. Raises InputError for a box
-    outside the image.
+    file. source: the image on its canvas. rms: (N,) of the frames. hear: what is said, the same for
+    every shot; it may raise as `Recogniser`. music: there is a beat, so that nobody misses a face.
+    Raises InputError for a box outside the image.
     """
     if mouth == "off":
         return None, ""
     side = min(plan.request.width, plan.request.height)
     face, problem = _choose_face(mouth, image, source, search, side)
-    if face is None:
-        return None, problem
+    if face is None and music:
+        return None, ""
     try:
-        recogniser = Recogniser(plan.audio)
+        speech = hear()
     except (ImportError, OSError, RuntimeError) as err:
-        return None, f"no mouth: the phoneme recogniser cannot run here ({err})"
-    speech = Speech(plan.num_frames, plan.fps, rms, recogniser.listen)
+        said = f"no mouth: the phoneme recogniser cannot run here ({err})"
+        return None, said if face is not None else ""
+    if face is None:
+        return None, problem if speech.heard(PROBES_WITHOUT_FACE) else ""
     lips = read_lips(source.canvas, face)
     eyes = Eyes(source.canvas, face) if face.eyes else None
     loudness = frame_loudness(rms, float(plan.fps))
     sway = Sway(face, loudness, plan.fps, seed)
     shut = blinks(plan.num_frames, plan.fps, seed)
     portrait = Portrait(speech, Mouth(source.canvas, face, lips), eyes, shut, sway)
-    return portrait, "a face: the mouth follows the speech"
+    return portrait, "a face: the mouth follows the speech" if speech.heard(PROBES) else ""
 
 
 def _choose_face(
@@ -101,6 +118,9 @@ def _choose_face(
     if box is None and not faces:
         return None, f"no face found in the image: no mouth (mark one: {mention(mouth='x,y,w,h')})"
     face = face_in_box(box, faces) if box is not None else faces[0]
+    if box is None and math.dist(*face.eyes) < FROM_THE_SIDE * face.height:
+        mark = mention(mouth="x,y,w,h")
+        return None, f"no mouth: the face is seen from the side (mark it if it shall move: {mark})"
     face = face.placed(source.image_box, image.shape[1])
     if not _in_sight(face, source):
         return None, "no mouth: the face lies outside the picture"
