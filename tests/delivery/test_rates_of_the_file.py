@@ -15,6 +15,7 @@ from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import Cancelled
 from soundreel.events import Event, FrameDone, Notice, RunControl
+from soundreel.timeline.rates import outputs_of
 from soundreel.types import Request
 
 NTSC = Fraction(30000, 1001)
@@ -83,3 +84,18 @@ def test_a_chunk_without_a_picture_of_the_file_leaves_none(
     sizes = [path.stat().st_size for path in sorted(job.glob("chunk-*.mp4"))]
     assert len(sizes) == len(result.plan.chunks) == 2
     assert [size == 0 for size in sizes] == [False, True]
+
+
+def test_a_shot_begins_with_the_first_picture_at_or_after_its_border(
+    tone: Path, tmp_path: Path, settings: Settings
+) -> None:
+    """At 16 pictures a second the border is picture 21; at 25 that is 32.8."""
+    shots = tmp_path / "shots.toml"
+    shots.write_text('[[shot]]\nstart = "0"\n\n[[shot]]\nstart = "1.3"\nseed = 9\n')
+    made = generate(
+        request_for(tone, tmp_path / "a.mp4", fps=25, num_frames=40, shots=shots), settings
+    ).plan
+    assert [shot.start_frame for shot in made.shots] == [0, 21]
+    spans = [[outputs_of(made, c) for c in made.chunks if c.shot == shot] for shot in (0, 1)]
+    assert [(each[0].start, each[-1].stop) for each in spans] == [(0, 33), (33, 63)]
+    assert stamps(tmp_path / "a.mp4") == [Fraction(j, 25) for j in range(63)]
