@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -11,7 +12,6 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
-from urllib.request import url2pathname
 
 _PACKAGE = "soundreel"
 
@@ -30,7 +30,7 @@ def _requirement(extra: str, origin: Mapping[str, Any] | None) -> str:
         return shlex.quote(f"{_PACKAGE}{wanted}")
     url = str(origin.get("url", ""))
     if "dir_info" in origin:
-        folder = Path(url2pathname(unquote(urlsplit(url).path)))
+        folder = _folder_of(url)
         editable = "-e " if origin["dir_info"].get("editable") else ""
         return editable + shlex.quote(f"{_from_here(folder)}{wanted}")
     if "vcs_info" in origin:
@@ -47,6 +47,11 @@ def _origin() -> Mapping[str, Any] | None:
         return {"url": root.as_uri(), "dir_info": {"editable": True}}
     text = installed.read_text("direct_url.json")
     return None if text is None else dict(json.loads(text))
+
+
+def _folder_of(url: str) -> Path:
+    path = unquote(urlsplit(url).path)
+    return Path(path.removeprefix("/") if os.name == "nt" else path)  # /C:/a is C:/a there
 
 
 def _from_here(folder: Path) -> Path:

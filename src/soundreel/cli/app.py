@@ -25,7 +25,6 @@ from soundreel.cli.terminal.say import say, say_error, say_failure, say_json
 from soundreel.errors import Cancelled, InputError, SoundreelError, WorkError
 from soundreel.installation import __version__
 from soundreel.safe.secrets import keep_environment_secret
-from soundreel.safe.text import harmless
 
 
 class _Group(HelpfulGroup):
@@ -57,7 +56,6 @@ def _refuse_misspelt(word: str, commands: Iterable[str]) -> None:
 
 app = typer.Typer(
     cls=_Group,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Sound in, synchronised video out. Stopped? Run the same command again: it goes on "
@@ -110,15 +108,16 @@ def run(args: list[str]) -> int:
     as_json = "--json" in args
     keep_environment_secret(os.environ)
     try:
-        # Typer shows a usage error in a box; as a document, and where words in it could act on the
-        # terminal, it is ours to print.
-        plain = not as_json and all(harmless(word) == word for word in args)
-        return _ended(app(args, standalone_mode=plain, prog_name="soundreel"))
+        # Typer would show a usage error in a box, and what acts on the terminal as it is.
+        return _ended(app(args or ["--help"], standalone_mode=False, prog_name="soundreel"))
     except SystemExit as end:
         return _ended(end.code)
     except _USAGE_ERROR as err:
-        _show_error(InputError(err.format_message(), hint=_HELP_HINT), as_json=as_json)
+        said = err.format_message().replace(": Value error, ", ": ")  # pydantic's way to say it
+        _show_error(InputError(said, hint=_HELP_HINT), as_json=as_json)
         return InputError.exit_code
+    except typer.Abort:  # what Typer makes of Ctrl-C
+        return _ended(Cancelled.exit_code)
     except Cancelled:
         say_error("stopped; run the same command again to go on")
         return Cancelled.exit_code
@@ -144,7 +143,7 @@ def _what_failed(error: OSError) -> str:
 
 
 def _ended(code: object) -> int:
-    """What Typer returns or exits with; it makes a silent 130 of Ctrl-C."""
+    """What Typer returns or exits with."""
     if code == Cancelled.exit_code:
         say_error("stopped")
     return code if isinstance(code, int) else 0

@@ -85,6 +85,29 @@ def test_a_bare_word_that_is_no_file_is_a_command_misspelt(
     assert "neither a file nor a command" in shown
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["a.wav", "--nope"], "No such option: --nope"),
+        (["models", "nope"], "No such command 'nope'"),
+        (["a.wav", "--offload", "disk"], "'--offload': 'disk' is not one of"),
+    ],
+)
+def test_a_slip_of_usage_is_a_sentence_like_every_other_error(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    shown = capsys.readouterr().err
+    assert said in shown.splitlines()[0]
+    assert shown.startswith("error: ")
+    assert shown.splitlines()[1:] == ["  hint: see soundreel --help"]
+
+
+def test_without_a_word_the_help_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run([]) == 0
+    assert "Examples:" in capsys.readouterr().out
+
+
 def test_a_file_without_a_suffix_is_a_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["no_such_song.mp3"]) == 2
     assert "no such file" in capsys.readouterr().err
