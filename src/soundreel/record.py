@@ -28,6 +28,7 @@ TAG = "soundreel"
 
 _BY_HAND = "it was made by another version; give the options by hand"
 _LOCAL_FIELDS = ("audio", "image", "output")
+_DIRECTING_FIELDS = ("shots", "shot_length", "images", "prompts", "by_section")
 
 
 def file_hash(path: Path) -> str:
@@ -136,10 +137,11 @@ def make_record(
 
 
 def _request(request: Request) -> dict[str, object]:
-    """Without a list of shots it reads as it did before there were any."""
-    said = {key: value for key, value in to_json(request).items() if key not in _LOCAL_FIELDS}
+    """Without a list of shots it reads as it did before there were any; the list says all that
+    was handed out."""
+    left_out = (*_LOCAL_FIELDS, *_DIRECTING_FIELDS)
+    said = {key: value for key, value in to_json(request).items() if key not in left_out}
     said["options"] = _options_without_places(request.options)
-    del said["shots"]
     return {**said, "shots": _shots(request)} if request.shot_list else said
 
 
@@ -256,6 +258,7 @@ def with_absolute_paths(request: Request) -> Request:
         request,
         audio=files["audio"],
         image=files.get("image"),
+        images=tuple(image.absolute() for image in request.images),
         options=options,
         shots=shots or request.shots,
     )

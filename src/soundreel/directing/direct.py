@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from functools import cache
 from itertools import pairwise
 from math import floor
 from pathlib import Path
 from typing import TypeVar
 
+from soundreel.audio.structure.cuts import propose_cuts
+from soundreel.audio.structure.describe import Structure, describe
+from soundreel.directing.hand_out import hand_out, read_images, read_prompts
 from soundreel.directing.shot_list import named, read_shot_list, require_in_order
 from soundreel.directing.spans import prompts_of, read_prompt
 from soundreel.errors import InputError
@@ -31,9 +35,13 @@ def read_direction(request: Request) -> Request:
     """
     if isinstance(request.shots, Path):
         request = replace(request, shots=read_shot_list(request.shots))
-    for text in (request.prompt, *(shot.prompt for shot in request.shot_list)):
-        if text is not None:
-            read_prompt(text, "")
+    request = replace(request, images=read_images(request.images))
+    if isinstance(request.prompts, Path):
+        prompt, prompts = read_prompts(request.prompts, request.prompt)
+        request = replace(request, prompt=prompt, prompts=prompts)
+    own = [shot.prompt for shot in request.shot_list if shot.prompt is not None]
+    for text in (request.prompt, *_listed(request.prompts), *own):
+        read_prompt(text, "")
     return request
 
 
@@ -45,10 +53,11 @@ def direct(
     clip: the sound of `num_frames` pictures at `fps`. A list may say more than the clip shows; what
     lies outside is left out. Raises InputError for gaps, overlaps, and shots of no picture.
     """
-    asked = request.shot_list
-    if not asked:
-        whole = ShotRequest(start=clip.start)
-        return request, (_shot(request, whole, 0, range(num_frames), clip, fps, control),)
+    heard = cache(lambda: describe(clip, control))
+    asked = hand_out(request, _asked(request, clip, heard), heard)
+    request = replace(request, images=(), prompts=(), by_section=False)
+    if request.shots == "none" and asked == (ShotRequest(start=clip.start),):
+        return request, (_shot(request, asked[0], 0, range(num_frames), clip, fps, control),)
     require_in_order(asked)
     asked = _with_seeds(_closed(asked, clip), request.seed)
     frames = _on_the_grid(asked, clip, num_frames, fps, control)
@@ -57,6 +66,21 @@ def direct(
         for index, (shot, span) in enumerate(frames)
     ]
     return replace(request, shots=asked), tuple(shots)
+
+
+def _listed(prompts: Path | tuple[str, ...]) -> tuple[str, ...]:
+    return prompts if isinstance(prompts, tuple) else ()
+
+
+def _asked(
+    request: Request, clip: AudioClip, heard: Callable[[], Structure]
+) -> tuple[ShotRequest, ...]:
+    """The list, or the shots that the sound suggests, or one over the whole clip."""
+    if request.shot_list:
+        return request.shot_list
+    cuts = propose_cuts(heard(), *request.shot_length) if request.shots == "auto" else ()
+    inside = (cut for cut in cuts if clip.start < cut < clip.sound_end)
+    return tuple(ShotRequest(start=time) for time in (clip.start, *inside))
 
 
 def seed_of(seed: int, index: int) -> int:
@@ -120,7 +144,7 @@ def _on_the_grid(
                 f"{named(shot, index)} is shorter than a picture: the engine makes "
                 f"{format_seconds(fps)} a second",
                 hint="take it out, or make it longer",
-                fields={f"shots[{index}].start": format_clock(shot.start)},
+                fields={"shots": format_clock(shot.start)},
                 rule="a shot holds a picture",
             )
     _tell(asked, found, clip, fps, control)

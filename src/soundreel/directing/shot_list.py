@@ -74,7 +74,7 @@ def _wrong(shot: ShotRequest, index: int, what: str) -> InputError:
     return InputError(
         f"{named(shot, index)} {what}",
         hint="leave `end` out, and a shot goes on to the start of the next",
-        fields={f"shots[{index}].start": format_clock(shot.start)},
+        fields={"shots": format_clock(shot.start)},
         rule="shots follow each other without gap and overlap",
     )
 

@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from soundreel.directing.direct import seed_of
 from soundreel.errors import InputError, mention
 from soundreel.media.container import check_file, reason
 from soundreel.record import TAG, read_record, request_from_record
 from soundreel.registry import recall_options
-from soundreel.types import Request
+from soundreel.types import Request, ShotRequest
 from soundreel.video.reader import read_tags
 
 _HINT = "give a video or a .json that soundreel wrote"
@@ -30,7 +31,7 @@ def replay_request(
     }
     request = request_from_record(record, files)
     options = recall_options(request.engine, request.options, record["engine"], given)
-    return replace(request, options=options)
+    return replace(request, options=options, shots=_with_own_seeds(request) or request.shots)
 
 
 def with_form(base: Request, changes: Mapping[str, object]) -> dict[str, object]:
@@ -48,6 +49,14 @@ def with_form(base: Request, changes: Mapping[str, object]) -> dict[str, object]
     return {**implied, **changes}
 
 
+def _with_own_seeds(request: Request) -> tuple[ShotRequest, ...]:
+    """Seeds that came of the request's follow it again, should that be set anew."""
+    return tuple(
+        replace(shot, seed=None) if shot.seed == seed_of(request.seed, index) else shot
+        for index, shot in enumerate(request.shot_list)
+    )
+
+
 def _read(source: Path) -> dict[str, Any]:
     if source.suffix.lower() != ".json":
         return read_record(read_tags(source).get(TAG, ""), source)
@@ -61,7 +70,7 @@ def _read(source: Path) -> dict[str, Any]:
 
 def _find(name: str, file_name: str, source: Path, record: Mapping[str, Any]) -> Path:
     """Where the sidecar says it lay, beside the video, or in the current folder."""
-    noted = record.get("files", {}).get(name)
+    noted = record.get("files", _noted(source)).get(name)
     places = [Path(noted)] if noted else []
     places += [source.parent / file_name, Path(file_name)]
     for place in places:
@@ -71,6 +80,15 @@ def _find(name: str, file_name: str, source: Path, record: Mapping[str, Any]) ->
         f"{file_name}, which {source.name} was made from, is not to be found",
         hint=f"put it beside the video, or name it: {mention('audio')}, {mention('image')}",
     )
+
+
+def _noted(video: Path) -> Mapping[str, Any]:
+    """What the sidecar beside a video says of its files; nothing where it is gone or another's."""
+    try:
+        files: Mapping[str, Any] = _read(video.with_suffix(".json")).get("files", {})
+        return files
+    except InputError:
+        return {}
 
 
 def _is_file(place: Path) -> bool:

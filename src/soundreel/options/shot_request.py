@@ -58,10 +58,15 @@ def _shot(index: int, item: object) -> ShotRequest:
     known = set(ShotRequest.__dataclass_fields__) - {"place"}
     if not isinstance(item, Mapping) or "start" not in item or set(item) - known:
         raise InputError.about(
-            {f"shots[{index}]": item},
+            {"shots": item},
             f"a shot has a start, and any of {', '.join(sorted(known - {'start'}))}",
         )
-    return ShotRequest(**cast(Mapping[str, object], item))  # type: ignore[arg-type]
+    try:
+        return ShotRequest(**cast(Mapping[str, object], item))  # type: ignore[arg-type]
+    except InputError as err:
+        raise InputError(
+            f"shot {index + 1}: {err.message}", err.hint, fields={"shots": item}, rule=err.rule
+        ) from err
 
 
 def _read(name: str, kind: str, value: object) -> object:

@@ -95,6 +95,9 @@ _Loudness = Annotated[float | None, PlainValidator(texts.read_loudness)]
 _Text = Annotated[str, PlainValidator(texts.read_text)]
 _Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_length=1)]
 _Name = Annotated[Path, PlainValidator(texts.read_path)]
+_Bounds = Annotated[tuple[Fraction, Fraction], PlainValidator(texts.read_bounds)]
+_Paths = Annotated[tuple[Path, ...], PlainValidator(texts.read_paths)]
+_Prompts = Annotated[Path | tuple[str, ...], PlainValidator(texts.read_prompts)]
 _Shots = Annotated[str | Path, PlainValidator(texts.read_shots)]
 _Flag = Annotated[bool, PlainValidator(texts.read_flag)]
 _Tag = Annotated[_Word, StringConstraints(pattern=r"^[^\s/\\:*?\"<>|\x00]{1,40}$")]
@@ -184,10 +187,31 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Same seed, same video; -1 draws one.",
     ),
     Option(
-        "shots", names=("shots",), panel=PICTURE, metavar="none|FILE", default="none",
-        kind=_Shots, rule="none, or a file that lists the shots",
-        help="Cut the video into shots, each with its own prompt, image and seed: a list in TOML "
-        "(soundreel plan -o FILE writes one).",
+        "shots", names=("shots",), panel=PICTURE, metavar="none|auto|FILE", default="none",
+        kind=_Shots, rule="none, auto, or a file that lists the shots",
+        help="Cut the video into shots, each with its own prompt, image and seed: auto finds the "
+        "cuts in the sound, a list in TOML says all (soundreel plan -o FILE writes one).",
+    ),
+    Option(
+        "shot_length", names=("shot_length",), panel=PICTURE, metavar="MIN-MAX", default="4-12",
+        kind=_Bounds, rule="write the least and the most seconds of a shot, as 4-12",
+        help=f"Seconds of a shot, for {mention(shots='auto')}.",
+    ),
+    Option(
+        "images", names=("images",), panel=PICTURE, metavar="DIR|A,B,...", kind=_Paths,
+        rule="name pictures with commas between them, or a folder",
+        help="Reference images, handed out over the shots in turn.",
+    ),
+    Option(
+        "prompts", names=("prompts",), panel=PICTURE, metavar="FILE", kind=_Prompts,
+        rule="name a text file with a prompt on each line",
+        help="Prompts, a line each, handed out over the shots in turn; or prompts in time, "
+        "[0:00-0:12] calm sea.",
+    ),
+    Option(
+        "by_section", names=("by_section",), panel=PICTURE, kind=_Flag, rule="give true or false",
+        help="Hand out images and prompts by the parts of the song: the chorus looks like the "
+        "chorus again.",
     ),
     Option(
         "fps", names=("fps",), panel=PICTURE, metavar="RATE", default="the engine's own",

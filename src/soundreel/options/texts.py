@@ -149,7 +149,36 @@ def read_path(value: object) -> Path:
 
 def read_shots(value: object) -> str | Path:
     """How the shots are found: a word, or the file that lists them."""
-    return "none" if value == "none" else read_path(value)
+    return str(value) if value in ("none", "auto") else read_path(value)
+
+
+def read_bounds(value: object) -> tuple[Fraction, Fraction]:
+    """The least and the most seconds: "4-12", or two times."""
+    ends = value.split("-") if isinstance(value, str) else value
+    rule = "write the least and the most seconds of a shot, as 4-12"
+    if not isinstance(ends, (list, tuple)) or len(ends) != 2:
+        raise ValueError(rule)
+    least, most = (read_time(end.strip() if isinstance(end, str) else end) for end in ends)
+    if not 1 <= least <= most <= 3600:
+        raise ValueError(f"{rule}: 1 or more, and the second no less than the first")
+    return least, most
+
+
+def read_paths(value: object) -> tuple[Path, ...]:
+    """Names of files, or of one folder; in a text with commas between them."""
+    names = value.split(",") if isinstance(value, str) else value
+    if isinstance(names, Path):
+        return (names,)
+    if not isinstance(names, (list, tuple)):
+        raise ValueError("name files with commas between them, or a folder")
+    return tuple(read_path(name.strip() if isinstance(name, str) else name) for name in names)
+
+
+def read_prompts(value: object) -> Path | tuple[str, ...]:
+    """The file that lists them, or the prompts themselves."""
+    if isinstance(value, (list, tuple)):
+        return tuple(map(read_text, value))
+    return read_path(value)
 
 
 def read_flag(value: object) -> bool:

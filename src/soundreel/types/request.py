@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, InitVar, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
@@ -55,7 +55,10 @@ class Request:
     interpolate: "none", "flow" (optical flow, here), "film" (where the engine has it), or "auto":
         flow where `fps` is not the engine's own rate.
     prompt: may change in time (see `directing.spans`).
-    shots: "none", a file that lists them (see `directing.shot_list`), or the list itself.
+    shots: "none", "auto", a file that lists them (see `directing.shot_list`), or the list itself.
+    shot_length: seconds of the shortest and the longest shot of "auto".
+    images, prompts: handed out over the shots that have none of their own, in turn; images may be a
+        folder, prompts a file. by_section: shots of the same part of a song get the same ones.
     options: options of the engine, by name; None values are left out.
     tag: short word in the file name.
     output: the file to write; None makes a name in the output folder.
@@ -96,6 +99,10 @@ class Request:
     allow_truncated: bool = False
     track: int | None = None
     shots: str | Path | tuple[ShotRequest, ...] = "none"
+    shot_length: Given[str | tuple[Time, Time], tuple[Fraction, Fraction]] = given("4-12")
+    images: Given[AnyPath | Sequence[AnyPath], tuple[Path, ...]] = given(())
+    prompts: Given[AnyPath | Sequence[str], Path | tuple[str, ...]] = given(())
+    by_section: bool = False
 
     def __post_init__(self, size: object) -> None:
         if size is not None:
@@ -113,7 +120,8 @@ class Request:
             raise InputError.about({"encoding": self.encoding}, "give an Encoding")
         for each in fields(self):
             value = getattr(self, each.name)
-            if each.name not in ("options", "encoding") and not isinstance(value, tuple):
+            is_list = each.name == "shots" and isinstance(value, tuple)
+            if each.name not in ("options", "encoding") and not is_list:
                 object.__setattr__(self, each.name, read_field(each.name, value))
 
     @property
@@ -125,7 +133,7 @@ class Request:
     @property
     def pictures(self) -> tuple[Path, ...]:
         """All reference images, each once."""
-        named = [self.image, *(shot.image for shot in self.shot_list)]
+        named = [self.image, *self.images, *(shot.image for shot in self.shot_list)]
         return tuple(dict.fromkeys(path for path in named if path is not None))
 
     @property
@@ -149,7 +157,8 @@ class Request:
     @property
     def shot_images(self) -> dict[str, Path]:
         """The images of single shots, each once, in the order in which they are first seen."""
-        seen = dict.fromkeys(shot.image for shot in self.shot_list if shot.image is not None)
+        own = [shot.image for shot in self.shot_list if shot.image is not None]
+        seen = dict.fromkeys([*own, *self.images])
         return {f"images.{number}": path for number, path in enumerate(seen, 1)}
 
 
