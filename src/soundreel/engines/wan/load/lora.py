@@ -21,11 +21,10 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from soundreel.engines.wan.files.limits import MAX_CONFIG, faults_of, read_json_object
 from soundreel.engines.wan.load.mapped import read_state
-from soundreel.engines.wan.model.layers import Restoring, restored
+from soundreel.engines.wan.model.layers import Restoring, product, restored
 from soundreel.errors import InputError
 
 _MAX_ALPHA = 1e6
@@ -106,7 +105,7 @@ class LoraLinear(nn.Module, Restoring):
 
     def forward(self, x: Tensor) -> Tensor:
         weight, bias = self.restored(x.dtype)
-        return F.linear(x.to(weight.dtype), weight, bias)
+        return product(x.to(weight.dtype), weight, bias)
 
     def restored(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """See `Restoring`."""

@@ -12,9 +12,8 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from soundreel.engines.wan.model.layers import FP32Linear, Restoring
+from soundreel.engines.wan.model.layers import FP32Linear, Restoring, product
 
 Parts = Mapping[str, Tensor]
 """What a file holds of one weight: "weight" and, by format, its scales."""
@@ -88,7 +87,7 @@ class QuantisedLinear(nn.Linear, Restoring):
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
         weight, bias = self.restored(x.dtype)
-        return F.linear(x.to(weight.dtype), weight, bias)
+        return product(x.to(weight.dtype), weight, bias)
 
     def restored(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """See `Restoring`. The weight is the caller's own."""

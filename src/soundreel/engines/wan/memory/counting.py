@@ -52,7 +52,8 @@ class Counted:
 
 
 def count(run: Callable[[], object], watched: Sequence[nn.Module] = ()) -> Counted:
-    """Run once and count. Use it on the meta device; on a real one it measures the same."""
+    """Run once and count. Use it on the meta device; on a real one it measures the same, but for
+    the operations of products by oneDNN (`layers.product`)."""
     ledger = _Ledger()
     parts = [0] * len(watched)
     hooks = [hook for i, module in enumerate(watched) for hook in _watch(module, i, parts, ledger)]

@@ -13,7 +13,7 @@ from diffusers.models.attention import AttentionModuleMixin
 from diffusers.models.attention_dispatch import dispatch_attention_fn
 from torch import Tensor, nn
 
-from soundreel.engines.wan.model.layers import Product, ready
+from soundreel.engines.wan.model.layers import Linear, Product, ready
 from soundreel.engines.wan.model.pieces import joined
 
 RotaryTable = tuple[Tensor, Tensor]
@@ -97,10 +97,10 @@ class WanS2VAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
     def __init__(self, dim: int, heads: int, eps: float) -> None:
         super().__init__()
         self.heads = heads
-        self.q = nn.Linear(dim, dim)
-        self.k = nn.Linear(dim, dim)
-        self.v = nn.Linear(dim, dim)
-        self.o = nn.Linear(dim, dim)
+        self.q = Linear(dim, dim)
+        self.k = Linear(dim, dim)
+        self.v = Linear(dim, dim)
+        self.o = Linear(dim, dim)
         self.norm_q = nn.RMSNorm(dim, eps=eps)
         self.norm_k = nn.RMSNorm(dim, eps=eps)
         self.processor = WanS2VAttnProcessor()

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from soundreel.engines.wan.model.attention import WanS2VAttention
 from soundreel.engines.wan.model.audio_injector import AudioTokens, WanS2VAudioInjector
-from soundreel.engines.wan.model.layers import FP32Linear, ready
+from soundreel.engines.wan.model.layers import FP32Linear, Linear, ready
 from soundreel.engines.wan.model.pieces import (
     PIECE,
     add,
@@ -43,7 +43,7 @@ class WanS2VTransformerBlock(nn.Module):
         self.cross_attn = WanS2VAttention(dim, heads, eps)
         self.norm2 = FP32LayerNorm(dim, eps, elementwise_affine=False)
         self.ffn = nn.Sequential(
-            nn.Linear(dim, ffn_dim), nn.GELU(approximate="tanh"), nn.Linear(ffn_dim, dim)
+            Linear(dim, ffn_dim), nn.GELU(approximate="tanh"), Linear(ffn_dim, dim)
         )
         self.modulation = nn.Parameter(torch.randn(1, 6, dim) / dim**0.5)
         self.audio_injector = WanS2VAudioInjector(dim, heads, eps) if inject_audio else None

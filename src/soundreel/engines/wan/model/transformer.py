@@ -56,7 +56,7 @@ from soundreel.engines.wan.model.conditioning import (
     pad_text,
 )
 from soundreel.engines.wan.model.framepack import WanS2VFramePacker
-from soundreel.engines.wan.model.layers import FP32Linear
+from soundreel.engines.wan.model.layers import FP32Linear, Linear
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS, FLOAT32_MODULES
 from soundreel.engines.wan.model.rope import rotary_table
 from soundreel.engines.wan22 import MOTION_FRAMES, TEXT_TOKENS
@@ -132,7 +132,7 @@ class WanS2VTransformer3DModel(
         )
         self.time_projection = nn.Sequential(nn.SiLU(), FP32Linear(dim, 6 * dim))
         self.text_embedding = nn.Sequential(
-            nn.Linear(text_dim, dim), nn.GELU(approximate="tanh"), nn.Linear(dim, dim)
+            Linear(text_dim, dim), nn.GELU(approximate="tanh"), Linear(dim, dim)
         )
         self.casual_audio_encoder = WanS2VAudioEncoder(
             num_audio_layers, audio_dim, dim, num_audio_tokens
