@@ -119,6 +119,7 @@ def make_components(
         model = load_transformer(transformer, device=_CPU, dtype=dtype, loras=loras, report=report)
         use_kernel(model, attention)
         if compiled:
+            report("the blocks are compiled in the first step of each length of part: wait a while")
             compile_blocks(model.blocks)
         return model
 

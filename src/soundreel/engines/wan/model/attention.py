@@ -21,8 +21,9 @@ RotaryTable = tuple[Tensor, Tensor]
 
 
 def rotations(table: RotaryTable) -> Tensor:
-    """The table as complex64 numbers (tokens, 1, head_dim / 2), as `apply_rotary` takes them."""
-    return torch.complex(*table).unsqueeze(1)
+    """The table as `apply_rotary` takes it: (tokens, 1, head_dim / 2, 2), cosine and sine side by
+    side, which is how complex numbers lie. Compilers of torch have none of these."""
+    return torch.stack(table, dim=-1).unsqueeze(1)
 
 
 def apply_rotary(hidden_states: Tensor, rotary_emb: Tensor) -> Tensor:
@@ -39,13 +40,14 @@ def apply_rotary(hidden_states: Tensor, rotary_emb: Tensor) -> Tensor:
 def turned_as_complex(wide: Tensor, rotary_emb: Tensor) -> Tensor:
     """Half the bytes of `turned_as_reals`; compilers of torch cannot fuse it."""
     pairs = torch.view_as_complex(torch.unflatten(wide, -1, (-1, 2)))
-    turned = pairs * rotary_emb if torch.is_grad_enabled() else pairs.mul_(rotary_emb)
+    turns = torch.view_as_complex(rotary_emb)
+    turned = pairs * turns if torch.is_grad_enabled() else pairs.mul_(turns)
     return torch.view_as_real(turned).flatten(3)
 
 
 def turned_as_reals(wide: Tensor, rotary_emb: Tensor) -> Tensor:
     """As the official code rounds on a CPU: a fused multiplication and addition differs by 1e-6."""
-    cos, sin = rotary_emb.real, rotary_emb.imag
+    cos, sin = rotary_emb.unbind(-1)
     even, odd = torch.unflatten(wide, -1, (-1, 2)).unbind(-1)
     turned = torch.addcmul(even * cos, odd, sin, value=-1), torch.addcmul(even * sin, odd, cos)
     return torch.stack(turned, dim=-1).flatten(3)
