@@ -114,12 +114,11 @@ def generate(
                 _join(plan, job, record, temporary, control, settings.c2pa)
         else:
             resumed = len(plan.chunks)
-        if plan.request.thumbnail:
-            write_thumbnail(target, thumbnail(plan, job))
+        beside = write_thumbnail(target, thumbnail(plan, job)) if plan.request.thumbnail else None
         sidecar = write_sidecar(target, record, _local_facts(plan, seconds))
         if not keep_job:
             job.remove()
-    return Result(target.path, sidecar, plan, seconds, resumed)
+    return Result(target.path, sidecar, plan, seconds, resumed, beside)
 
 
 def resume(

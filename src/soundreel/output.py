@@ -152,8 +152,9 @@ def write_sidecar(
     return target.sidecar
 
 
-def write_thumbnail(target: Target, jpeg: bytes) -> None:
+def write_thumbnail(target: Target, jpeg: bytes) -> Path:
     write_atomic(target.thumbnail, jpeg, temporary=target.thumbnail_temporary)
+    return target.thumbnail
 
 
 def _check_name(path: Path) -> None:

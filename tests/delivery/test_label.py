@@ -86,6 +86,7 @@ def test_a_poster_is_the_picture_of_that_second(
 ) -> None:
     request = video(tone, tmp_path / "a.mp4", poster="1.6", thumbnail=True)
     made = generate(request, settings)
+    assert made.thumbnail == tmp_path / "a.jpg"
     shown, picture = poster_of(made.path), frames_of(made.path)[25]
     assert shown is not None
     assert np.abs(shown.astype(int) - picture).mean() < 3

@@ -43,10 +43,12 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A finished job: the video, its sidecar, and what it took (seconds of wall time by stage)."""
+    """A finished job: the video, its sidecar, and what it took (seconds of wall time by stage).
+    thumbnail: the picture beside it, where one was asked for."""
 
     path: Path
     sidecar: Path
     plan: Plan
     timings: Mapping[str, float]
     resumed_chunks: int = 0
+    thumbnail: Path | None = None

@@ -22,6 +22,7 @@ def result_json(result: Result) -> dict[str, object]:
     return {
         "path": str(result.path),
         "sidecar": str(result.sidecar),
+        **({} if result.thumbnail is None else {"thumbnail": str(result.thumbnail)}),
         "engine": result.plan.request.engine,
         "seed": result.plan.request.seed,
         "frames": result.plan.output_frames,
