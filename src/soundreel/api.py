@@ -48,7 +48,7 @@ from soundreel.record import (
     with_absolute_paths,
 )
 from soundreel.registry import Choice, choose, create, fit_options, source_type
-from soundreel.render import render_chunks
+from soundreel.render import Kept, render_chunks
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
 from soundreel.timeline.rates import outputs_of
 from soundreel.types import Estimate, Plan, Request, Result
@@ -75,10 +75,12 @@ def generate(
     control: RunControl | None = None,
     overwrite: bool = False,
     keep_job: bool = False,
+    kept: Kept | None = None,
 ) -> Result:
     """Make the video. Run it again after a crash or a stop and it goes on where it was.
 
     control: receives progress events and can cancel from another thread.
+    kept: shots of an earlier video (see `remake`).
     Raises a SoundreelError (see errors.py), or Cancelled.
     """
     settings, control = settings or load_settings(), control or RunControl()
@@ -92,13 +94,15 @@ def generate(
         require_encoder(request.encoding, *request.output_size)
         if settings.c2pa is not None:
             check_signer(settings.c2pa, request.encoding)
-        key = job_key(request, settings)
+        key = job_key(request, settings, kept)
     with Job(settings.work_dir, key, control) as job:
         plan, choice = _fixed_plan(request, info, settings, job, control)
         ready, origin = choice.ready, source_type(choice.engine, plan.request)
-        job.fix("asked", asked(request, settings.output_dir.absolute(), len(plan.chunks)))
+        if kept is None:
+            job.fix("asked", asked(request, settings.output_dir.absolute(), len(plan.chunks)))
         inputs = hash_inputs(plan.request)
         record = make_record(plan, inputs, ready.identity, versions(plan), origin)
+        record |= {} if kept is None else kept.facts
         target = _fixed_target(plan, settings, job, record)
         if not _is_finished(target.path, record, job, plan):
             check_target(target, plan.request, overwrite=overwrite)
@@ -106,7 +110,7 @@ def generate(
             job.bind(digest_of(record))
             same = partial(require_same_inputs, plan.request, inputs)
             with control.stage("render", seconds):
-                resumed = render_chunks(plan, ready, job, control, before_seal=same)
+                resumed = render_chunks(plan, ready, job, control, same, kept)
             with (
                 control.stage("finish", seconds),
                 placed(target, overwrite=overwrite) as temporary,
@@ -243,14 +247,15 @@ def _tell_room(plan: Plan, settings: Settings, target: Target, control: RunContr
         control.emit(Notice(notice))
 
 
-def job_key(request: Request, settings: Settings) -> str:
+def job_key(request: Request, settings: Settings, kept: Kept | None = None) -> str:
     """The same in whatever folder the request is given. Sound and image count by name and content,
     wherever they lie: a pipe's lie elsewhere in every run."""
     place = (request.output or settings.output_dir).absolute()
     whole = with_container(with_absolute_paths(request))
     image = None if request.image is None else request.image.name
     named = replace(whole, output=place, audio=request.audio.name, image=image)
-    return digest_of([named, hash_inputs(request)])[:20]
+    facts = [] if kept is None else [kept.facts]
+    return digest_of([named, hash_inputs(request), *facts])[:20]
 
 
 def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) -> bool:

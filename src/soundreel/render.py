@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
 
 from soundreel.engines.base import Ready, Session
 from soundreel.errors import EngineError, WorkError
@@ -17,16 +19,32 @@ from soundreel.work.files import create
 from soundreel.work.job import Job
 
 
+class Kept(Protocol):
+    """Pieces of an earlier video that are used as they are."""
+
+    @property
+    def facts(self) -> Mapping[str, object]:
+        """What the record says of it; it tells one job from another, too."""
+        ...
+
+    def write_piece(self, plan: Plan, chunk: Chunk, piece: Path) -> bool:
+        """Write the chunk's piece; False where the chunk is to be rendered. All chunks of a shot
+        have one answer, since a session begins anew with a shot."""
+        ...
+
+
 def render_chunks(
     plan: Plan,
     ready: Ready,
     job: Job,
     control: RunControl,
     before_seal: Callable[[], None] = lambda: None,
+    kept: Kept | None = None,
 ) -> int:
     """Render and seal every chunk that is not sealed yet; returns how many were already.
 
     before_seal: raises where a finished chunk must not be kept.
+    kept: whole shots that are there already.
     """
     count, resumed = len(plan.chunks), job.sealed
     if resumed > count:
@@ -47,7 +65,8 @@ def render_chunks(
         for chunk in plan.chunks[resumed:]:
             control.raise_if_cancelled()
             control.emit(ChunkStarted(chunk.index, count, chunk.num_frames))
-            _write_piece(plan, chunk, session, post, job, control)
+            if kept is None or not kept.write_piece(plan, chunk, job.piece(chunk.index)):
+                _write_piece(plan, chunk, session, post, job, control)
             before_seal()
             job.seal(chunk.index, session.snapshot(), post.snapshot())
             control.emit(ChunkSealed(chunk.index, count))

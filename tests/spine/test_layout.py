@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {"config", "audio", "timeline", "directing", "video", "post", "media", "work"}
     | {"engines.base", "engines.wan22", "engines.wan22_options", "engines.tensors"},
     {f"engines.{name}" for name in ENGINES},
-    {"registry", "check", "record", "render", "output", "versions", "api"}
+    {"registry", "check", "record", "render", "output", "versions", "api", "remake"}
     | {"finished", "progress"},
     {"cli"},
     {"__main__"},

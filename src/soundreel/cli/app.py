@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from soundreel.cli.commands.again import remake
 from soundreel.cli.commands.doctor import doctor, engines
 from soundreel.cli.commands.jobs import app as jobs_app
 from soundreel.cli.commands.make import generate, plan
@@ -89,7 +90,7 @@ _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _HELP_HINT = "see soundreel --help"
 _LONGEST_TRACE = 10_000
 
-for command in (generate, plan, probe, doctor, engines):
+for command in (generate, plan, remake, probe, doctor, engines):
     app.command(cls=HelpfulCommand)(command)
 app.add_typer(models_app, name="models")
 app.add_typer(jobs_app, name="jobs")

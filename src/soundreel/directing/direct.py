@@ -48,7 +48,7 @@ def read_direction(request: Request) -> Request:
 def direct(
     request: Request, clip: AudioClip, num_frames: int, fps: Fraction, control: RunControl
 ) -> tuple[Request, tuple[Shot, ...]]:
-    """The shots of a clip, and the request with every shot's seed and end written down.
+    """The shots of a clip, and the request with just these, every seed and end written down.
 
     clip: the sound of `num_frames` pictures at `fps`. A list may say more than the clip shows; what
     lies outside is left out. Raises InputError for gaps, overlaps, and shots of no picture.
@@ -59,13 +59,13 @@ def direct(
     if request.shots == "none" and asked == (ShotRequest(start=clip.start),):
         return request, (_shot(request, asked[0], 0, range(num_frames), clip, fps, control),)
     require_in_order(asked)
-    asked = _with_seeds(_closed(asked, clip), request.seed)
+    asked = _with_seeds(_closed(asked, clip, fps), request.seed)
     frames = _on_the_grid(asked, clip, num_frames, fps, control)
     shots = [
         _shot(request, shot, index, span, clip, fps, control)
         for index, (shot, span) in enumerate(frames)
     ]
-    return replace(request, shots=asked), tuple(shots)
+    return replace(request, shots=tuple(shot for shot, _ in frames)), tuple(shots)
 
 
 def _listed(prompts: Path | tuple[str, ...]) -> tuple[str, ...]:
@@ -101,12 +101,15 @@ def _with_seeds(asked: tuple[ShotRequest, ...], seed: int) -> tuple[ShotRequest,
     )
 
 
-def _closed(asked: tuple[ShotRequest, ...], clip: AudioClip) -> tuple[ShotRequest, ...]:
-    """Every shot but the last with its end. InputError where the clip is not covered."""
-    if asked[0].start > clip.start:
-        raise _uncovered(clip.start, asked[0].start, named(asked[0], 0))
-    last = asked[-1]
-    if last.end is not None and last.end < clip.sound_end:
+def _closed(
+    asked: tuple[ShotRequest, ...], clip: AudioClip, fps: Fraction
+) -> tuple[ShotRequest, ...]:
+    """Every shot but the last with its end. InputError where the clip is not covered, to half a
+    picture."""
+    first, last, half = asked[0], asked[-1], 1 / (2 * fps)
+    if first.start - clip.start > half:
+        raise _uncovered(clip.start, first.start, named(first, 0))
+    if last.end is not None and clip.sound_end - last.end > half:
         raise _uncovered(last.end, clip.sound_end, named(last, len(asked) - 1))
     ends = [after.start for after in asked[1:]]
     return (

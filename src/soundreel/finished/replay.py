@@ -23,7 +23,7 @@ def replay_request(
 ) -> Request:
     """`audio` and `image` say where the inputs lie now, if they moved; given: engine options that
     will be set anew. Raises InputError."""
-    record = _read(source)
+    record = read_source(source)
     moved = {"audio": audio, "image": image}
     files = {
         name: moved.get(name) or _find(name, about["name"], source, record)
@@ -57,7 +57,8 @@ def _with_own_seeds(request: Request) -> tuple[ShotRequest, ...]:
     )
 
 
-def _read(source: Path) -> dict[str, Any]:
+def read_source(source: Path) -> dict[str, Any]:
+    """The record of a video, or of its sidecar. Raises InputError."""
     if source.suffix.lower() != ".json":
         return read_record(read_tags(source).get(TAG, ""), source)
     check_file(source, hint=_HINT)
@@ -85,7 +86,7 @@ def _find(name: str, file_name: str, source: Path, record: Mapping[str, Any]) ->
 def _noted(video: Path) -> Mapping[str, Any]:
     """What the sidecar beside a video says of its files; nothing where it is gone or another's."""
     try:
-        files: Mapping[str, Any] = _read(video.with_suffix(".json")).get("files", {})
+        files: Mapping[str, Any] = read_source(video.with_suffix(".json")).get("files", {})
         return files
     except InputError:
         return {}

@@ -155,13 +155,17 @@ def mp4_options(fps: Fraction, rate: int) -> dict[str, str]:
 
 def _add_video(container: OutputContainer, first: Path, encoder: Encoder) -> VideoStream:
     with open_media(first, WorkError, _PIECE_HINT) as piece:
-        track = _picture_track(piece, first)
-        # Without `opaque` PyAV looks for an encoder of the name of the decoder: dav1d has none.
-        opaque = track.codec_context.name not in _TWINS
-        stream = container.add_stream_from_template(track, opaque=opaque)
+        stream = picture_stream(container, _picture_track(piece, first))
         if encoder.tag:
             stream.codec_context.codec_tag = encoder.tag
         return stream
+
+
+def picture_stream(container: OutputContainer, track: VideoStream) -> VideoStream:
+    """A stream that takes the packets of `track` as they are."""
+    # Without `opaque` PyAV looks for an encoder of the name of the decoder: dav1d has none.
+    opaque = track.codec_context.name not in _TWINS
+    return container.add_stream_from_template(track, opaque=opaque)
 
 
 def _pictures(

@@ -1,0 +1,82 @@
+"""`soundreel remake VIDEO --shot N`: one shot again, the others as they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soundreel.cli.flags.arguments import (
+    ConfigFile,
+    JsonFlag,
+    ModelsDir,
+    QuietFlag,
+    Url,
+    make_settings,
+)
+from soundreel.cli.terminal.report import result_json, result_summary
+from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.cli.terminal.spelling import spell
+from soundreel.cli.terminal.stopping import stop_on_signals
+from soundreel.events import RunControl
+
+
+def remake(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video of several shots.")],
+    shot: Annotated[int, typer.Option("--shot", metavar="N", help="Which one, from 1.")],
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", "-p", metavar="TEXT", help="What it shows.")
+    ] = None,
+    negative_prompt: Annotated[
+        str | None,
+        typer.Option("--negative-prompt", "-n", metavar="TEXT", help="What it must not show."),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Without any change one is drawn.")
+    ] = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="FILE", help="Its reference image.")
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option("--audio", metavar="FILE", help="The sound, if it moved.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Else beside the video, _shotN."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
+    work_dir: Annotated[
+        Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
+    ] = None,
+    url: Url = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Make one shot of a finished video again; all other shots keep their bytes."""
+    from soundreel import remake as again
+    from soundreel.progress.reporters import make_reporter
+
+    changes = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "image": image}
+    given = {"work_dir": work_dir, "url": url, "models_dir": models_dir}
+    with make_reporter(quiet=quiet or as_json, spell=spell) as reporter:
+        control = RunControl(reporter.handle)
+        with stop_on_signals(control):
+            result = again.remake(
+                video,
+                shot,
+                changes,
+                make_settings(given, config),
+                audio=audio,
+                output=output,
+                control=control,
+                overwrite=overwrite,
+            )
+    if as_json:
+        say_json(result_json(result))
+    else:
+        say(name(result.path) if quiet else result_summary(result))

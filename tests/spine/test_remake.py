@@ -1,0 +1,137 @@
+"""One shot again, and not a byte of the others."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import pytest
+
+from fakes import sidecar_of
+from soundreel.api import generate
+from soundreel.config import Settings
+from soundreel.errors import Cancelled, InputError, WorkError
+from soundreel.events import ChunkSealed, Event, FrameDone, Notice, RunControl
+from soundreel.finished.replay import replay_request
+from soundreel.remake import remake
+from soundreel.types import Encoding, Request, Result, ShotRequest
+
+STARTS = (0, 24, 48)
+"""Pictures; the last one ends with 80."""
+
+
+@pytest.fixture(params=["none", "flow"])
+def video(request: pytest.FixtureRequest, tone: Path, tmp_path: Path, settings: Settings) -> Result:
+    shots = tuple(ShotRequest(start=Fraction(start, 16)) for start in STARTS)
+    asked = Request(
+        audio=tone, engine="fake", width=64, height=48, seed=3, shots=shots,
+        interpolate=request.param, output=tmp_path / "a.mp4",
+    )  # fmt: skip
+    return generate(asked, settings)
+
+
+def packets(path: Path, shots: tuple[int, ...], rate: int) -> list[bytes]:
+    """The stored pictures of some shots, as they are."""
+    borders = (*STARTS, 80)
+    spans = [range(borders[n] * rate // 16, borders[n + 1] * rate // 16) for n in shots]
+    with av.open(str(path)) as container:
+        return [
+            bytes(packet)
+            for packet in container.demux(container.streams.video[0])
+            if packet.pts is not None
+            and packet.time_base is not None
+            and any(packet.pts * packet.time_base * rate in span for span in spans)
+        ]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_untouched_shots_keep_their_bytes_and_the_new_one_is_as_in_a_whole_new_video(
+    video: Result, settings: Settings, tmp_path: Path
+) -> None:
+    rate, said = int(video.plan.output_fps), list[Event]()
+    made = remake(video.path, 2, {"prompt": "other"}, settings, control=RunControl(said.append))
+    assert made.path == tmp_path / "a_shot2.mp4"
+    assert packets(made.path, (0, 2), rate) == packets(video.path, (0, 2), rate)
+    assert packets(made.path, (1,), rate) != packets(video.path, (1,), rate)
+    assert any("from its start" in event.message for event in said if isinstance(event, Notice))
+    again = replay_request(made.path, None, None)
+    whole = generate(replace(again, output=tmp_path / "whole.mp4"), settings)
+    assert packets(whole.path, (0, 1, 2), rate) == packets(made.path, (0, 1, 2), rate)
+
+
+def test_the_record_shows_what_was_made_again_each_time(
+    video: Result, settings: Settings, tmp_path: Path
+) -> None:
+    once = remake(video.path, 2, {"prompt": "other"}, settings)
+    twice = remake(once.path, 3, {"seed": 9}, settings, output=tmp_path / "b.mp4")
+    remade = sidecar_of(twice.path)["remade"]
+    assert isinstance(remade, list)
+    first, second = remade
+    assert (first["shot"], first["prompt"], first["of"]) == (2, "other", digest(video.path))
+    assert (second["shot"], second["seed"], second["of"]) == (3, 9, digest(once.path))
+    shots = twice.plan.request.shot_list
+    assert (shots[1].prompt, shots[2].seed) == ("other", 9)
+
+
+def test_without_any_change_another_seed_is_drawn(video: Result, settings: Settings) -> None:
+    made = remake(video.path, 1, {}, settings)
+    before, after = video.plan.shots[0].seed, made.plan.shots[0].seed
+    assert before != after
+    assert made.plan.shots[1].seed == video.plan.shots[1].seed
+
+
+def test_a_stopped_remake_goes_on_to_the_same_bytes(
+    video: Result, settings: Settings, tmp_path: Path
+) -> None:
+    whole = remake(video.path, 2, {"seed": 5}, settings)
+    control, sealed = RunControl(), list[Event]()
+    last = video.plan.output_frames // 2
+
+    def stop(event: Event) -> None:
+        if isinstance(event, FrameDone) and event.done >= last:
+            control.cancel()
+
+    control.on_event = stop
+    broken = tmp_path / "broken.mp4"
+    with pytest.raises(Cancelled):
+        remake(video.path, 2, {"seed": 5}, settings, output=broken, control=control)
+    remake(video.path, 2, {"seed": 5}, settings, output=broken, control=RunControl(sealed.append))
+    assert any(event.resumed for event in sealed if isinstance(event, ChunkSealed))
+    assert digest(broken) == digest(whole.path)
+
+
+@pytest.mark.parametrize("shot", [0, 4, -1])
+def test_a_shot_that_is_not_there_is_refused(video: Result, settings: Settings, shot: int) -> None:
+    with pytest.raises(InputError, match="has 3 shots"):
+        remake(video.path, shot, {}, settings)
+
+
+def test_one_shot_and_a_picture_that_is_drawn_anew_cannot_be_stitched(
+    tone: Path, tmp_path: Path, settings: Settings
+) -> None:
+    plain = Request(
+        audio=tone, engine="fake", width=64, height=48, seed=3, output=tmp_path / "a.mp4"
+    )
+    with pytest.raises(InputError, match="is one shot"):
+        remake(generate(plain, settings).path, 1, {}, settings)
+    shots = (ShotRequest(start=Fraction(0)), ShotRequest(start=Fraction(2)))
+    small = Encoding(container="gif")
+    drawn = replace(plain, shots=shots, encoding=small, output=tmp_path / "a.gif")
+    with pytest.raises(InputError, match="cannot be stitched"):
+        remake(generate(drawn, settings).path, 1, {}, settings)
+
+
+def test_a_video_cut_by_another_program_is_noticed(
+    video: Result, settings: Settings, tmp_path: Path
+) -> None:
+    """Its pictures do not begin where the record says."""
+    from soundreel.remake import copy_pictures
+
+    with pytest.raises(WorkError, match="do not stand alone"):
+        copy_pictures(video.path, range(7, 12), video.plan.output_fps, tmp_path / "piece.mp4", 2)
