@@ -1,6 +1,6 @@
 """What the wan engine does on this machine's card: times, peaks, parity. No weights, no downloads.
 
-    python -m bench.gpu                                      # all of it: 6 minutes on an H100
+    python -m bench.gpu                                      # all of it: 10 minutes on an H100
     python -m bench.gpu --only block,832x1216,fp8_scaled     # or a part: --only parity, --only vae
     python -m bench.gpu --tiny                               # that it works: seconds on a CPU
 
@@ -9,6 +9,7 @@ there, the most important first; times in seconds, sizes in bytes. It needs torc
 diffusers, safetensors, pydantic and ftfy; the package need not be installed.
 
     passes   the transformer at one offload level, size and number format, with 80 frames
+    compiled the same at level block with compiled blocks: the first pass compiles them
     vae      some latents decoded and encoded     text     one prompt of the greatest length
     parity   the recorded official cases          stream   streamed blocks against resident ones
 """
@@ -68,6 +69,7 @@ def tasks(sizes: Iterable[str]) -> Iterator[Task]:
         yield ("text", number_format)
         if number_format == FORMATS[0]:
             yield from (("vae", size) for size in sizes)
+            yield from (("compiled", size, number_format) for size in sizes)
 
 
 def chosen(sizes: Iterable[str], only: str) -> Iterator[Task]:

@@ -21,6 +21,7 @@ from soundreel.engines.wan.memory.device import choose_device, free_bytes
 from soundreel.engines.wan.memory.fit import Precision, StageNeeds, stage_needs
 from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
 from soundreel.engines.wan.memory.offload import Residence, free_memory
+from soundreel.engines.wan.model.compiled import compile_blocks, missing_compiler
 from soundreel.engines.wan.model.conditioning import WanS2VConditioning
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan22 import MOTION_LATENTS, TEXT_TOKENS
@@ -62,6 +63,7 @@ class Figures:
             "parity": lambda: parity(self._device),
             "stream": lambda: stream(self._device),
             "passes": self._passes,
+            "compiled": self._compiled,
             "vae": self._vae,
             "text": self._text,
         }
@@ -94,6 +96,19 @@ class Figures:
             "finite": bool(result.isfinite().all()),
             "greatest_difference_to_first_level": self._difference(size, number_format, result),
         }
+
+    def _compiled(self, size: str, number_format: str) -> Line:
+        lacking = missing_compiler(self._device)
+        if lacking:
+            return {"left_out": f"needs {lacking}"}
+        blocks = self._transformer(number_format).blocks
+        compile_blocks(blocks)
+        try:
+            return self._passes("block", size, number_format)
+        finally:
+            for block in blocks:
+                del block.forward
+            torch.compiler.reset()
 
     def _timed_passes(
         self, model: WanS2VTransformer3DModel, workload: Workload, level: OffloadLevel
