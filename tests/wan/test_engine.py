@@ -165,8 +165,8 @@ def test_the_oldest_packages_that_are_allowed_are_those_that_are_tested() -> Non
     lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
     tested = dict(line.split("==") for line in lines if "==" in line)
     assert engine_module.PACKAGES.keys() <= tested.keys()
-    for name, release in tested.items():
-        assert f"{release}.".startswith(f"{floors[name]}."), name
+    for name in tested.keys() & floors.keys():
+        assert f"{tested[name]}.".startswith(f"{floors[name]}."), name
 
 
 @pytest.mark.parametrize(

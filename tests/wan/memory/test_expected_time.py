@@ -114,7 +114,7 @@ def test_a_damaged_file_is_none(tmp_path: Path, text: str) -> None:
 
 
 def test_rates_of_the_same_way_come_first() -> None:
-    """Another level is taken where there is no better; another kernel or cache never."""
+    """Where there is no better, of another level or compiling; never of another kernel or cache."""
     none, block = {"offload": "none"}, {"offload": "block"}
     sage = {"offload": "none", "attention": "sage"}
     rates = [
@@ -130,6 +130,7 @@ def test_rates_of_the_same_way_come_first() -> None:
     assert found("a", offload="none") == [3.0]
     assert found("a", offload="model") == [3.0, 1.0]
     assert found("a", offload="block", attention="sage") == [5.0]
+    assert found("a", offload="none", attention="sage", compile="on") == [5.0]
     assert found("a", offload="none", cache="fast") == []
     assert found("c", offload="none") == []
 

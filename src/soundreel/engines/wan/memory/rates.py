@@ -66,16 +66,20 @@ def keep_rate(path: Path, rate: Rate) -> None:
         raise
 
 
+_LITTLE = ("offload", "compile")
+"""Ways that change least: copies hide behind computing, and compiling gains some percent. A plan
+does not know yet whether a job will compile."""
+
+
 def rates_of(rates: Sequence[Rate], device: str, ways: Mapping[str, str]) -> list[Rate]:
-    """Of jobs on that card which ran in the same way, else in one that differs in nothing but the
-    offload level: copies hide behind computing, so that it changes least."""
+    """Of jobs on that card which ran in the same way, else in one that differs by little."""
     own = [rate for rate in rates if rate.device == device]
     same = [rate for rate in own if rate.ways == ways]
-    return same or [rate for rate in own if _but_offload(rate.ways) == _but_offload(ways)]
+    return same or [rate for rate in own if _main(rate.ways) == _main(ways)]
 
 
-def _but_offload(ways: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in ways.items() if name != "offload"}
+def _main(ways: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in ways.items() if name not in _LITTLE}
 
 
 class _Entry(BaseModel):
