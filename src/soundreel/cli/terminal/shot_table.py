@@ -11,7 +11,7 @@ from soundreel.timeline.grid import format_clock, format_seconds, frame_time
 from soundreel.types import Plan, Shot
 
 _MOST = 40
-_PROMPT_WIDTH = 33
+_PROMPT_WIDTH = 32
 """What is left of 80 columns."""
 
 
