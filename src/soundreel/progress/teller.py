@@ -109,7 +109,8 @@ class Teller:
 
 
 def _kept(number: int, count: int) -> str:
-    parts = f"part 1 of {count} is" if number == 1 else f"parts 1 to {number} of {count} are"
+    joined = "and" if number == 2 else "to"
+    parts = f"part 1 of {count} is" if number == 1 else f"parts 1 {joined} {number} of {count} are"
     return f"{parts} there from an earlier run"
 
 

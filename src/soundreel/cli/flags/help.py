@@ -23,7 +23,16 @@ _NAMES = 26
 _LEAST_TEXT = 28
 """Columns that words beside the names need; narrower windows have them below."""
 
-_MAIN = {"audio_start", "audio_duration", "ref_image", "positive", "size", "output", "engine"}
+_MAIN = {
+    "audio_start",
+    "audio_duration",
+    "ref_image",
+    "positive",
+    "size",
+    "for_",
+    "output",
+    "engine",
+}
 """Options in the short help, by their keys."""
 
 _EXAMPLES = (

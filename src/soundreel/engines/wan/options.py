@@ -64,7 +64,7 @@ class WanOptions(SamplingOptions):
         ge=8,
         le=160,
         multiple_of=FRAMES_PER_LATENT,
-        description="most pictures in one inference pass",
+        description="most pictures in one part, which is made in one go",
     )
     offload: Literal["auto", "none", "model", "block"] = Field(
         default="auto",
@@ -72,7 +72,7 @@ class WanOptions(SamplingOptions):
     )
     carry_decoder: bool = Field(
         default=False,
-        description="decode each chunk from where the one before it ended, instead of its motion "
+        description="decode each part from where the one before it ended, instead of its motion "
         "again: half the decoding, but nobody has judged the pictures yet",
     )
     attention: Literal["auto", "native", "flash", "flash3", "sage"] = Field(
