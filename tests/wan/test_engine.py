@@ -159,8 +159,8 @@ def test_packages_that_are_too_old_are_refused(
 def test_the_oldest_packages_that_are_allowed_are_those_that_are_tested() -> None:
     root = Path(__file__).parents[2]
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = project["project"]["optional-dependencies"]["wan"]
-    floors = dict(each.split(">=") for each in wanted)
+    extras = project["project"]["optional-dependencies"]
+    floors = dict(each.split(">=") for each in (*extras["wan"], *extras["c2pa"]))
     assert engine_module.PACKAGES.items() <= floors.items()
     lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
     tested = dict(line.split("==") for line in lines if "==" in line)
