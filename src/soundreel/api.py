@@ -18,6 +18,7 @@ from soundreel.audio.mix import MIX_NOTICE, choose_mix
 from soundreel.check import check_request, settled_cover
 from soundreel.config import Settings, load_settings
 from soundreel.directing.direct import direct, read_direction
+from soundreel.directing.drive import driving_sound
 from soundreel.engines.base import Deciding, Engine
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
@@ -179,7 +180,9 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
         control.emit(Notice(MIX_NOTICE))
     clip = replace(clip, loudness=measure_loudness(clip, request.encoding, control))
     request, shots = direct(request, clip, count, geometry.fps, control)
+    drive = driving_sound(request, clip, control)
     made = make_plan(request, geometry, clip, count, interpolation, shots)
+    made = replace(made, drive=drive)
     require_rate(request.encoding, made.output_fps)
     require_poster(made)
     if not is_exact(request.encoding):

@@ -27,7 +27,7 @@ TAG = "soundreel"
 """Key of the record in the tags of the file."""
 
 _BY_HAND = "it was made by another version; give the options by hand"
-_LOCAL_FIELDS = ("audio", "image", "output")
+_LOCAL_FIELDS = ("audio", "drive", "image", "output")
 _DIRECTING_FIELDS = ("shots", "shot_length", "images", "prompts", "by_section")
 
 
@@ -125,6 +125,7 @@ def make_record(
             "drawn_size": to_json(plan.drawn_size),
             "loudness": to_json(plan.audio.loudness),
             "sound_duration": str(plan.audio.sound_duration),
+            **_drive(plan),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
             **_shot_frames(plan),
         },
@@ -134,6 +135,15 @@ def make_record(
         "versions": dict(versions),
         "source_type": source_type,
     }
+
+
+def _drive(plan: Plan) -> dict[str, object]:
+    """Of another driving sound: where it begins, and what of it is silent."""
+    drive = plan.drive
+    if drive is None:
+        return {}
+    silent = [[str(begin), str(end)] for begin, end in drive.silent]
+    return {"drive": {"start": str(drive.start), "silent": silent}}
 
 
 def _request(request: Request) -> dict[str, object]:
@@ -237,7 +247,8 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         values.setdefault("cover", False)  # which earlier versions did not look at
         if "shots" in values:
             values["shots"] = [_with_image(shot, files) for shot in values["shots"]]
-        return Request(audio=files["audio"], image=files.get("image"), options=options, **values)
+        values |= {name: files.get(name) for name in ("drive", "image")}
+        return Request(audio=files["audio"], options=options, **values)
     except InputError as err:
         raise InputError(
             _unusable(err.message), _BY_HAND, fields=err.fields, rule=err.rule
@@ -257,6 +268,7 @@ def with_absolute_paths(request: Request) -> Request:
     return replace(
         request,
         audio=files["audio"],
+        drive=files.get("drive"),
         image=files.get("image"),
         images=tuple(image.absolute() for image in request.images),
         options=options,

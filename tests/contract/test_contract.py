@@ -235,6 +235,23 @@ def test_a_prompt_in_time_changes_the_pictures_from_its_chunk_on(
         assert fingerprint(made[:change]) == fingerprint(iced[:change])
 
 
+def test_another_sound_drives_the_pictures(
+    harness: Harness, engine: Engine, tone: Path, tmp_path: Path
+) -> None:
+    """What is seen follows the driving sound alone, whatever is heard."""
+    struck = write_audio(tmp_path / "clicks.wav", clicks(5, [0.3, 0.9], rate=16000), rate=16000)
+    driven = plan_for(harness, engine, tone, num_frames=12, drive=struck)
+    assert driven.audio.path == tone
+    pictures = render_all(engine, driven.for_engine)
+    assert len(pictures) == 12
+    if harness.deterministic:
+        alone = render_all(engine, plan_for(harness, engine, struck, num_frames=12))
+        assert fingerprint(pictures) == fingerprint(alone)
+    if harness.hears:
+        toned = render_all(engine, plan_for(harness, engine, tone, num_frames=12))
+        assert fingerprint(pictures) != fingerprint(toned)
+
+
 def test_identity_names_no_place_and_no_time(harness: Harness, engine: Engine, tone: Path) -> None:
     identity = engine.find(harness.request(tone)).identity
     text = json.dumps(dict(identity))  # JSON values, at any depth

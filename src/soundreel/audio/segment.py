@@ -13,6 +13,7 @@ from soundreel.audio.reading.damage import require_whole
 from soundreel.audio.reading.decode import Decoder
 from soundreel.audio.reading.frames import Samples
 from soundreel.audio.resample import resample
+from soundreel.audio.silence import silenced
 from soundreel.events import RunControl
 from soundreel.timeline.grid import first_sample, samples_between
 from soundreel.types import AudioClip
@@ -98,7 +99,7 @@ def stream_clip(
     end = begin + (clip.duration if duration is None else duration)
     heard = end if past_end else min(max(clip.sound_end, begin), end)
     wanted = rate or clip.rate
-    yield from stream(
+    blocks = stream(
         clip.path,
         begin,
         heard - begin,
@@ -110,6 +111,10 @@ def stream_clip(
         control=control,
         remark=remark,
     )
+    position = first_sample(begin, wanted)
+    for block in blocks:
+        yield silenced(block, position, wanted, clip.silent) if clip.silent else block
+        position += block.shape[1]
     channels = 1 if mono else clip.channels
     yield from _silence(channels, samples_between(heard, end, wanted))
 

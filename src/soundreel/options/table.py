@@ -91,6 +91,8 @@ _Size = Annotated[tuple[int, int], PlainValidator(sizes.read_size)]
 _DrawnSize = Annotated[
     tuple[int, int], PlainValidator(sizes.read_size), AfterValidator(_within_bounds)
 ]
+_Offset = Annotated[Fraction | str, PlainValidator(texts.read_offset)]
+_Gate = Annotated[float | None, PlainValidator(texts.read_gate)]
 _Loudness = Annotated[float | None, PlainValidator(texts.read_loudness)]
 _Text = Annotated[str, PlainValidator(texts.read_text)]
 _Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_length=1)]
@@ -127,6 +129,23 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         kind=Annotated[_Whole, Field(ge=1, le=MAX_FRAMES)], optional=True,
         rule=f"from 1 to {MAX_FRAMES} frames",
         help="Exactly so many pictures (before interpolation); 77 are 4.8 s at 16 fps.",
+    ),
+    Option(
+        "drive", names=("drive",), panel=SOUND, metavar="FILE", kind=_Name, optional=True,
+        rule="the name of a sound file",
+        help="A sound of the same timeline that steers the picture, such as the singer's stem, "
+        "while AUDIO is heard.",
+    ),
+    Option(
+        "drive_offset", names=("drive_offset",), panel=SOUND, metavar="SECONDS|auto", default="0",
+        kind=_Offset, rule="write seconds, as 0.25 or -0.25, or auto",
+        help="How much later the driving sound comes; auto finds it out.",
+    ),
+    Option(
+        "gate", names=("gate",), panel=SOUND, metavar="DB|off", default="off", kind=_Gate,
+        optional=True, rule="write decibels below the loud level, as -40dB, or off",
+        help="What lies so far below the driving sound's loud level is silence to the engine, so "
+        "that a mouth rests: -40dB.",
     ),
     Option(
         "allow_truncated", names=("allow_truncated",), panel=SOUND, kind=_Flag,

@@ -18,6 +18,7 @@ _CLOCK = re.compile(rf"(?:(?:(\d{{1,9}}):)?(\d{{1,9}}):)?({_NUMBER})", re.ASCII)
 _RATE = re.compile(rf"(?:{_NUMBER})|\d{{1,9}}/\d{{1,9}}", re.ASCII)
 _BITRATE = re.compile(r"(\d{1,9}(?:\.\d{1,6})?)([kM]?)", re.ASCII)
 _LOUDNESS = re.compile(r"([+-]?\d{1,3}(?:\.\d{1,6})?)\s*(?:LUFS|LKFS)?", re.ASCII | re.IGNORECASE)
+_DECIBELS = re.compile(r"(-\d{1,3}(?:\.\d*)?)\s*(?:dB)?", re.IGNORECASE)
 _RATIO = re.compile(r"\d{1,30}/\d{1,30}", re.ASCII)
 _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
 _FOREIGN_BYTE = re.compile("[\udc80-\udcff]")
@@ -100,6 +101,29 @@ def read_loudness(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
         raise ValueError(rule)
     if not LEAST_LOUDNESS <= value <= MOST_LOUDNESS:
+        raise ValueError(rule)
+    return round(float(value), 2)
+
+
+def read_offset(value: object) -> Fraction | str:
+    """Seconds, negative ones too, or "auto"."""
+    if value == "auto":
+        return "auto"
+    if isinstance(value, str) and value.strip().startswith("-"):
+        return -read_time(value.strip()[1:])
+    return read_time(value)
+
+
+def read_gate(value: object) -> float | None:
+    """Decibels from "-40dB", "-40" or a number; None from "off"."""
+    rule = "write decibels from -90 to -6, as -40dB, or off"
+    if value is None or value == "off":
+        return None
+    if isinstance(value, str) and (match := _DECIBELS.fullmatch(value.strip())):
+        value = float(match[1])
+    if isinstance(value, bool) or not isinstance(value, (int, float, Fraction)):
+        raise ValueError(rule)
+    if not -90 <= value <= -6:
         raise ValueError(rule)
     return round(float(value), 2)
 

@@ -15,6 +15,7 @@ from soundreel.types.plan import (
     Plan,
     Rgb,
     Shot,
+    Span,
 )
 from soundreel.types.request import (
     COVER_WORDS,
@@ -46,6 +47,7 @@ __all__ = [
     "Shot",
     "ShotRequest",
     "Size",
+    "Span",
     "for_platform",
     "with_values",
 ]

@@ -19,6 +19,10 @@ Rgb: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
 """One picture: (height, width, 3), uint8, RGB."""
 
 
+Span: TypeAlias = tuple[Fraction, Fraction]
+"""Begin and end in seconds."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loudness:
     """Of a sound as a whole: integrated LUFS, true_peak in dBTP, and the gain in dB that brings it
@@ -44,6 +48,7 @@ class AudioClip:
     file's own; layout: FFmpeg's name for where the channels stand. track: which of the file's sound
     tracks, from 1. mix: the channels' weights in a mono sound, () for their average.
     loudness: with the gain for the sound that is heard; what drives the engine never has it.
+    silent: spans of the file, rising, that are read as silence.
     Read it with `audio.segment.stream_clip`.
     """
 
@@ -58,6 +63,7 @@ class AudioClip:
     layout: str = ""
     mix: tuple[float, ...] = ()
     loudness: Loudness | None = None
+    silent: tuple[Span, ...] = ()
 
     @property
     def sound_end(self) -> Fraction:
@@ -167,6 +173,7 @@ class Plan:
     request.seed is resolved (>= 0) and request.engine names the engine.
     num_frames counts generated (kept) pictures; output_frames those of the file.
     scaled_from: the size that the engine draws, where the file has another one.
+    drive: the sound that steers the engine, where it is another than `audio`, which is heard.
     """
 
     request: Request
@@ -177,6 +184,7 @@ class Plan:
     chunks: tuple[Chunk, ...]
     interpolation: Interpolation = Interpolation()
     scaled_from: Size | None = None
+    drive: AudioClip | None = None
 
     @property
     def drawn_size(self) -> Size:
@@ -185,9 +193,11 @@ class Plan:
 
     @property
     def for_engine(self) -> Plan:
-        """As an engine shall read it: the request's width and height are those that it draws."""
+        """As an engine shall read it: the request's width and height are those that it draws, and
+        its sound is the one that drives it."""
         width, height = self.drawn_size
-        return replace(self, request=replace(self.request, width=width, height=height, draft=False))
+        request = replace(self.request, width=width, height=height, draft=False)
+        return replace(self, request=request, audio=self.drive or self.audio)
 
     @property
     def fps(self) -> Fraction:

@@ -54,6 +54,10 @@ class Request:
     draft: half of each side, marked in the picture.
     interpolate: "none", "flow" (optical flow, here), "film" (where the engine has it), or "auto":
         flow where `fps` is not the engine's own rate.
+    drive: a sound of the same timeline that steers the engine while `audio` is heard; second t of
+        one goes with second t + drive_offset of the other, and "auto" finds that out.
+    gate: decibels, negative: what lies so far below the driving sound's loud level is silence to
+        the engine.
     prompt: may change in time (see `directing.spans`).
     shots: "none", "auto", a file that lists them (see `directing.shot_list`), or the list itself.
     shot_length: seconds of the shortest and the longest shot of "auto".
@@ -80,6 +84,9 @@ class Request:
     start: Given[Time, Fraction] = given(Fraction(0))
     duration: Given[Time | None, Fraction | None] = given(None)
     num_frames: int | None = None
+    drive: Given[AnyPath | None, Path | None] = given(None)
+    drive_offset: Given[Time, Fraction | str] = given(Fraction(0))
+    gate: float | None = None
     width: int = 832
     height: int = 1216
     size: InitVar[str | tuple[int, int] | None] = None
@@ -149,9 +156,10 @@ class Request:
 
     @property
     def files(self) -> dict[str, Path]:
-        """What it is made from, by name: "audio", "image", the options that are paths, and
+        """What it is made from, by name: "audio", "drive", "image", the options that are paths, and
         "images.1", ... for those of single shots."""
-        named = {"audio": self.audio, "image": self.image, **self.options, **self.shot_images}
+        sounds = {"audio": self.audio, "drive": self.drive}
+        named = {**sounds, "image": self.image, **self.options, **self.shot_images}
         return {name: value for name, value in named.items() if isinstance(value, Path)}
 
     @property

@@ -12,7 +12,7 @@ from soundreel.cli.terminal.spelling import spell
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
 from soundreel.timeline.grid import clock, format_seconds, frame_time
-from soundreel.types import Chunk, Estimate, Plan, Result
+from soundreel.types import AudioClip, Chunk, Estimate, Plan, Result
 from soundreel.work.room import bytes_text
 
 _SHOWN_CHUNKS = 12
@@ -110,6 +110,8 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
         f"{format_seconds(plan.fps)} fps, {request.output_size}, "
         f"engine {request.engine}",
     ]
+    if plan.drive is not None:
+        lines.append(_driven(plan.drive))
     if plan.scaled_from is not None:
         lines.append(f"drawn at {plan.scaled_from}, scaled to {request.output_size}")
     if plan.interpolation.factor != 1:
@@ -135,6 +137,11 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
         *_estimate_lines(estimate),
     ]
     return "\n".join(lines)
+
+
+def _driven(drive: AudioClip) -> str:
+    silent = f", silent in {count(len(drive.silent), 'place')}" if drive.silent else ""
+    return f"driven by {name(drive.path.name)} from {format_seconds(drive.start)} s{silent}"
 
 
 def _lead_in(plan: Plan) -> list[str]:

@@ -1,0 +1,83 @@
+"""The sound that steers the engine, where it is another than the one that is heard."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+from soundreel.audio.alignment import shift_between
+from soundreel.audio.gate import quiet_spans
+from soundreel.audio.load import probe
+from soundreel.audio.mix import choose_mix
+from soundreel.errors import InputError, mention
+from soundreel.events import Notice, RunControl
+from soundreel.timeline.grid import format_seconds
+from soundreel.types import AudioClip, Request
+
+LEAST_SHIFT = Fraction(1, 100)
+"""Seconds that nobody sees."""
+
+
+def driving_sound(request: Request, heard: AudioClip, control: RunControl) -> AudioClip | None:
+    """The clip that steers the engine; None where it is the heard one itself.
+
+    It is on the timeline of the heard file: second t of one goes with second t + `drive_offset` of
+    the other. Where it ends early there is silence. Raises InputError.
+    """
+    if request.drive is None and request.gate is None:
+        return None
+    clip = replace(heard, loudness=None)
+    if request.drive is not None:
+        clip = _other(request, clip, control)
+    if request.gate is None:
+        return clip
+    spans = quiet_spans(clip, request.gate, control)
+    first, last = clip.start, clip.start + clip.duration
+    total = sum((min(end, last) - max(begin, first) for begin, end in spans), Fraction(0))
+    control.emit(
+        Notice(f"{format_seconds(round(total, 1))} s of the driving sound are made silent")
+    )
+    return replace(clip, silent=spans)
+
+
+def _other(request: Request, heard: AudioClip, control: RunControl) -> AudioClip:
+    assert request.drive is not None
+    info = probe(request.drive, allow_truncated=request.allow_truncated, control=control)
+    whole = info.clip
+    offset = _offset(request, heard, whole, control)
+    start = heard.start + offset
+    sound = min(heard.sound_duration, whole.duration - start)
+    if sound <= 0:
+        raise InputError.about(
+            {"drive": request.drive},
+            f"it ends at {format_seconds(whole.duration)} s, before the video begins",
+            hint=f"choose an earlier start, or a {mention('drive_offset')}",
+        )
+    clip = replace(whole, start=start, duration=heard.duration, sound_duration=sound)
+    if sound < heard.sound_duration:
+        missing = format_seconds(heard.sound_duration - sound)
+        control.emit(Notice(f"the driving sound ends {missing} s before the heard one: silence"))
+    return replace(clip, mix=choose_mix(clip, control))
+
+
+def _offset(request: Request, heard: AudioClip, whole: AudioClip, control: RunControl) -> Fraction:
+    if isinstance(request.drive_offset, Fraction) and request.drive_offset:
+        return request.drive_offset
+    same = replace(
+        whole,
+        start=heard.start,
+        duration=heard.duration,
+        sound_duration=max(Fraction(0), min(heard.duration, whole.duration - heard.start)),
+    )
+    shift = shift_between(heard, same)
+    if shift is None or abs(shift) <= LEAST_SHIFT:
+        if shift is None and request.drive_offset == "auto":
+            control.emit(Notice("the two sounds have nothing in common: taken as they lie"))
+        return Fraction(0)
+    later = "later" if shift > 0 else "earlier"
+    text = f"the driving sound comes {round(abs(shift) * 1000)} ms {later} than the heard one"
+    if request.drive_offset == "auto":
+        control.emit(Notice(f"{text}: corrected"))
+        return shift
+    control.emit(Notice(f"{text}: {mention(drive_offset='auto')} corrects it"))
+    return Fraction(0)
