@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_the_heard_sound_is_in_the_file_and_the_other_one_steers(
 def test_the_record_repeats_it(song: Path, voice: Path, settings: Settings, tmp_path: Path) -> None:
     output = tmp_path / "out.mp4"
     generate(request_for(song, drive=voice, gate=-40, output=output), settings)
-    record = sidecar_of(output)
+    record: Any = sidecar_of(output)
     assert record["inputs"]["drive"]["name"] == "voice.wav"
     assert record["plan"]["drive"]["silent"] == [["-1/50", "1"], ["2", "151/50"]]
     assert "voice.wav" not in read_tags(output)[TAG].split('"request"')[1].split('"plan"')[0]
@@ -81,7 +82,7 @@ def test_without_another_sound_the_record_says_nothing_of_one(
     song: Path, settings: Settings, tmp_path: Path
 ) -> None:
     generate(request_for(song, output=tmp_path / "out.mp4"), settings)
-    record = sidecar_of(tmp_path / "out.mp4")
+    record: Any = sidecar_of(tmp_path / "out.mp4")
     assert "drive" not in record["plan"]
     assert "drive" not in record["inputs"]
 
