@@ -133,7 +133,8 @@ def resume(
     where it cannot be taken up, and as `generate`."""
     if not job.asked:
         raise InputError(
-            f"job {job.key[:8]} was begun by an earlier version, which did not note what it makes",
+            f"job {job.key[:8]} did not note what it makes: an earlier version began it, or it "
+            "makes one shot again",
             hint="run its command again, or remove it",
         )
     request = request_as_asked(job.asked)

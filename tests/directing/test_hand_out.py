@@ -17,6 +17,7 @@ from soundreel.config import Settings
 from soundreel.directing.direct import read_direction
 from soundreel.directing.hand_out import hand_out
 from soundreel.errors import InputError
+from soundreel.events import Event, Notice, RunControl
 from soundreel.finished.replay import replay_request
 from soundreel.types import Request, ShotRequest
 
@@ -56,6 +57,22 @@ def test_by_section_the_chorus_looks_like_the_chorus_again() -> None:
     shots = hand_out(request, early, lambda: sounds_like("ABAC"))
     assert [str(shot.image) for shot in shots] == ["x.png", "y.png", "x.png", "x.png"]
     assert [shot.prompt for shot in shots] == ["one", "two", "one", "one"]
+
+
+def test_parts_of_a_song_are_needed_only_where_something_is_handed_out_by_them() -> None:
+    nothing = Request(audio=Path("a.wav"), by_section=True)
+    assert hand_out(nothing, SHOTS, lambda: sounds_like("")) == SHOTS
+    with pytest.raises(InputError, match="no parts of a song"):
+        hand_out(replace(nothing, prompts=("a", "b")), SHOTS, lambda: sounds_like(""))
+
+
+def test_what_is_left_over_is_said(tone: Path, settings: Settings) -> None:
+    said: list[Event] = []
+    shots = (ShotRequest(start=Fraction(0)), ShotRequest(start=Fraction(2)))
+    request = Request(audio=tone, engine="fake", prompts=("a", "b", "c"), shots=shots)
+    plan(request, settings, RunControl(said.append))
+    notices = [event.message for event in said if isinstance(event, Notice)]
+    assert "1 of 3 prompts are not used: there are 2 shots" in notices
 
 
 def test_a_folder_gives_its_pictures_and_a_file_its_lines(pictures: Path, tmp_path: Path) -> None:

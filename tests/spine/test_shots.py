@@ -13,7 +13,7 @@ from PIL import Image
 
 from fakes import frames_of, sidecar_of
 from media_factory import sine, write_audio
-from soundreel.api import generate, plan
+from soundreel.api import generate, plan, resume
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, InputError, WorkError
 from soundreel.events import Event, FrameDone, RunControl
@@ -21,6 +21,7 @@ from soundreel.finished.replay import replay_request
 from soundreel.record import TAG
 from soundreel.types import Encoding, Request, ShotRequest
 from soundreel.video.reader import probe_video, read_tags
+from soundreel.work.listing import list_jobs
 
 THREE = '[[shot]]\nstart = 0\n[[shot]]\nstart = 1.5\nprompt = "b"\n[[shot]]\nstart = 3\nseed = 8\n'
 
@@ -143,6 +144,25 @@ def test_a_comment_in_the_list_is_not_another_job_but_a_shot_is(
         generate(request, settings, control=cancel_after(60))
     three.write_text(THREE.replace('"b"', '"c"'))
     assert generate(request, settings).resumed_chunks == 0
+
+
+@pytest.mark.parametrize("by_list", [True, False])
+def test_a_stopped_job_is_taken_up_by_its_key(
+    tone: Path, tmp_path: Path, settings: Settings, three: Path, by_list: bool
+) -> None:
+    """What it noted holds the shots, whether they were listed or are found in the sound."""
+    how: dict[str, object] = (
+        {"shots": three} if by_list else {"shots": "auto", "shot_length": "1-2"}
+    )
+    whole = request_for(tone, tmp_path / "whole.mp4", prompts=("x", "y"), **how)
+    broken = replace(whole, output=tmp_path / "broken.mp4")
+    generate(whole, settings)
+    with pytest.raises(Cancelled):
+        generate(broken, settings, control=cancel_after(45))
+    three.unlink()
+    [job] = list_jobs(settings.work_dir)
+    assert resume(job, settings, RunControl()).resumed_chunks > 0
+    assert digest(tmp_path / "broken.mp4") == digest(tmp_path / "whole.mp4")
 
 
 def test_an_image_of_a_shot_that_changes_while_the_job_runs_is_noticed(

@@ -55,6 +55,10 @@ def direct(
     """
     heard = cache(lambda: describe(clip, control))
     asked = hand_out(request, _asked(request, clip, heard), heard)
+    for name, things in (("images", request.images), ("prompts", _listed(request.prompts))):
+        if len(things) > len(asked):
+            words = f"{len(things) - len(asked)} of {len(things)} {name} are not used"
+            control.emit(Notice(f"{words}: there are {len(asked)} shots"))
     request = replace(request, images=(), prompts=(), by_section=False)
     if request.shots == "none" and asked == (ShotRequest(start=clip.start),):
         return request, (_shot(request, asked[0], 0, range(num_frames), clip, fps, control),)

@@ -53,7 +53,7 @@ def hand_out(
 ) -> tuple[ShotRequest, ...]:
     """The shots with the request's `images` and `prompts`, where they have none of their own.
 
-    Raises InputError where there is one shot only.
+    Raises InputError where there is one shot only, or no part of a song to go by.
     """
     images, prompts = request.images, request.prompts
     assert isinstance(prompts, tuple), "read first"
@@ -65,7 +65,8 @@ def hand_out(
                 fields={name: len(things)},
                 rule="there are shots to hand them out over",
             )
-    turns = _parts(asked, heard().sections) if request.by_section else list(range(len(asked)))
+    by_section = request.by_section and bool(images or prompts)
+    turns = _parts(asked, heard().sections) if by_section else list(range(len(asked)))
     return tuple(
         replace(
             shot,
@@ -82,7 +83,14 @@ def _in_turn(own: Thing | None, things: Sequence[Thing], turn: int) -> Thing | N
 
 def _parts(asked: tuple[ShotRequest, ...], sections: Sequence[Section]) -> list[int]:
     """Of each shot the number of its part, parts of one name counted once: A B A C gives 0 1 0 2.
-    A shot belongs where its first half second lies, since a cut may come a little early."""
+    A shot belongs where its first half second ends, since a cut may come a little early. Raises
+    InputError where no parts were found."""
+    if not sections:
+        raise InputError.about(
+            {"by_section": True},
+            "no parts of a song are heard in this sound",
+            hint="leave it out: images and prompts are handed out in turn then",
+        )
     order = list(dict.fromkeys(section.name for section in sections))
 
     def part(time: Fraction) -> int:
