@@ -95,6 +95,8 @@ def _standard(values: Curve) -> Curve:
 def _metre(traits: Curve) -> int:
     """The number of beats after which the traits come back best, against the other distances."""
     rows = np.stack([_standard(column) for column in traits.T], axis=1)
+    if len(rows) <= 2 * max(METRES):
+        return COMMON_METRE
     similar = [1.0] + [float((rows[lag:] * rows[:-lag]).mean()) for lag in range(1, 15)]
 
     def gain(metre: int) -> float:
@@ -102,8 +104,6 @@ def _metre(traits: Curve) -> int:
         off = [similar[lag] for lag in range(1, 2 * metre) if lag % metre]
         return sum(on) / 2 - sum(off) / len(off) + COMMON_GAIN * (metre == COMMON_METRE)
 
-    if len(rows) <= 2 * max(METRES):
-        return COMMON_METRE
     return max(METRES, key=gain)
 
 
