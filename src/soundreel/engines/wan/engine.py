@@ -166,8 +166,8 @@ class WanReady:
         """See `engines.base.Deciding`: whether the model's blocks are compiled."""
         from soundreel.engines.wan.job import decide_compile
 
-        likely = self.estimate(plan).likely_seconds if self.options.compile == "auto" else None
-        shortest = None if likely is None else likely[0]
+        here = estimate(plan, self.options, self.files, None, self.rates)
+        shortest = here.likely_seconds[0] if here.likely_seconds else None
         compiled = decide_compile(plan, self.options, self.files, shortest, control)
         return {"compile": "on" if compiled else "off"}
 
