@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,14 +15,18 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from bench import sounds
 from bench.measure import run_command
 from soundreel.audio.features import analyse
 from soundreel.audio.load import probe
-from soundreel.audio.segment import read, stream
+from soundreel.audio.segment import read, stream, stream_clip
+from soundreel.audio.structure.cuts import propose_cuts
+from soundreel.audio.structure.describe import describe
 
 RATE = 8000
 HOUR_S, MINUTE_50_S, SONG_S = 3600, 3000, 240
 WINDOW_S = 0.07
+CUTS_GOAL_S = 3
 FPS = Fraction(16)
 
 _ANALYSE = """
@@ -45,6 +50,7 @@ def main() -> None:
             _bench_far_segment(path)
         for bpm in (90, 120):
             _bench_song(folder, bpm)
+        _bench_cuts(folder)
 
 
 def _bench_far_segment(path: Path) -> None:
@@ -54,6 +60,22 @@ def _bench_far_segment(path: Path) -> None:
     print(
         f"{path.suffix[1:]}, one hour: length {probing:.3f} CPU s; 10 s at minute 50 "
         f"{segment:.3f} CPU s, {before / segment:.0f}x less than decoding up to there"
+    )
+
+
+def _bench_cuts(folder: Path) -> None:
+    """Four minutes of a song in stereo at 44.1 kHz."""
+    song = sounds.music()
+    path = folder / "song.wav"
+    sounds.write_wav(path, np.tile(song, 1 + SONG_S * sounds.RATE // song.shape[-1]))
+    clip = probe(path).clip
+    clip = replace(clip, duration=Fraction(SONG_S), sound_duration=Fraction(SONG_S))
+    reading = _cpu_s(lambda: [None for _ in stream_clip(clip, mono=True)])
+    cuts: list[Fraction] = []
+    finding = _cpu_s(lambda: cuts.extend(propose_cuts(describe(clip), Fraction(4), Fraction(12))))
+    print(
+        f"{len(cuts)} cuts in a song of {SONG_S} s: {finding - reading:.2f} CPU s beyond "
+        f"reading it ({reading:.2f}); goal: below {CUTS_GOAL_S}"
     )
 
 

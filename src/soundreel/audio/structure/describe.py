@@ -52,17 +52,21 @@ class Structure:
 
 def describe(clip: AudioClip, control: RunControl | None = None) -> Structure:
     """Listen to the clip once and take it apart. Raises InputError."""
-    heard = listen(clip, control)
+    return take_apart(listen(clip, control), clip.start)
+
+
+def take_apart(heard: Heard, start: Fraction) -> Structure:
+    """The structure of what was heard of a clip that begins at `start` in its file."""
     tempo, beats = track_beats(heard.onset.astype(np.float32), float(CURVE_RATE))
     bars = find_bars(heard, beats) if tempo is not None else Bars(0, np.zeros(0, np.int64))
 
     def time(index: int) -> Fraction:
-        return clip.start + Fraction(index, CURVE_RATE)
+        return start + Fraction(index, CURVE_RATE)
 
     downbeats = beats[bars.downbeats]
     return Structure(
-        clip.start,
-        clip.start + clip.duration,
+        start,
+        start + heard.duration,
         tempo,
         bars.metre,
         tuple(map(time, beats.tolist())),
@@ -75,17 +79,13 @@ def describe(clip: AudioClip, control: RunControl | None = None) -> Structure:
 
 def _sections(heard: Heard, downbeats: NDArray[np.int64], metre: int) -> list[tuple[int, str]]:
     """(place, name) of every section; the first one at 0."""
-    if len(downbeats) < 2:
+    if len(downbeats) < 3:
         return []
     whole = downbeats[:-1]  # what follows the last downbeat may be no whole bar
-    traits = (
-        bar_traits(
-            spans_between(heard.timbre, whole),
-            spans_between(heard.chroma, whole),
-            drum_pattern(heard, whole, 2 * metre),
-        )
-        if len(whole) > 1
-        else np.zeros((1, 1))
+    traits = bar_traits(
+        spans_between(heard.timbre, whole),
+        spans_between(heard.chroma, whole),
+        drum_pattern(heard, whole, 2 * metre),
     )
     borders = find_borders(traits)
     places = [0, *whole[borders].tolist()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +50,7 @@ class Heard:
     chroma: (M, 12) share of each pitch class (C first) in the sound's partials, 0..1.
     """
 
-    duration: float
+    duration: Fraction
     onset: Curve
     bass: Curve
     level: Curve
@@ -65,7 +66,7 @@ def listen(clip: AudioClip, control: RunControl | None = None) -> Heard:
         slow.add(samples)
     onset, bass, level = quick.curves()
     timbre, chroma = slow.curves()
-    return Heard(float(clip.duration), onset, bass, level, timbre, chroma)
+    return Heard(clip.duration, onset, bass, level, timbre, chroma)
 
 
 def _batches(clip: AudioClip, control: RunControl | None) -> Iterator[NDArray[np.float32]]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from soundreel.cli.flags.arguments import JsonFlag, QuietFlag
 from soundreel.cli.terminal.report import count, length
 from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.errors import InputError
 from soundreel.media.marks import ALGORITHMIC, COMPOSITE, TRAINED
 from soundreel.timeline.grid import format_seconds
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
 if TYPE_CHECKING:
+    from fractions import Fraction
+
     from soundreel.audio.load import AudioInfo
     from soundreel.finished.inspection import FileFacts
     from soundreel.video.reader import VideoInfo
@@ -35,6 +38,16 @@ _OURS = {"prompt": DEFAULT_PROMPT, "negative_prompt": DEFAULT_NEGATIVE_PROMPT}
 
 def probe(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A sound or a video.")],
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="Draw level, bands, beats, bars, sections, pauses and the shots that suit.",
+        ),
+    ] = None,
+    shot_length: Annotated[
+        str, typer.Option(metavar="MIN-MAX", help="Seconds of a shot, for --plot.")
+    ] = "4-12",
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,  # noqa: ARG001  (all commands take it; this one prints its answer)
 ) -> None:
@@ -42,12 +55,33 @@ def probe(
     from soundreel.finished.inspection import probe as look
 
     facts = look(file)
+    if plot is not None:
+        _plot(facts, plot, shot_length)
     if as_json:
         say_json(_document(facts))
         return
     say(name(file.name))
     for title, text in _lines(facts):
         say(f"  {title:8} {name(text)}")
+
+
+def _plot(facts: FileFacts, target: Path, shot_length: str) -> None:
+    from io import BytesIO
+
+    from soundreel.audio.structure.plot import plot
+    from soundreel.options.table import read_field
+    from soundreel.work.files import write_atomic
+
+    bounds = cast("tuple[Fraction, Fraction]", read_field("shot_length", shot_length))
+    if facts.sound is None:
+        raise InputError(f"{facts.path.name} has no sound to draw", hint="give a sound file")
+    if target.suffix.lower() != ".png":
+        raise InputError(f"{target} is no PNG", hint="give a name that ends in .png")
+    if target.exists():
+        raise InputError(f"{target} exists already", hint="choose another name, or remove it")
+    picture = BytesIO()
+    plot(facts.sound.clip, bounds).save(picture, "PNG")
+    write_atomic(target, picture.getvalue())
 
 
 def _lines(facts: FileFacts) -> Iterator[tuple[str, str]]:
