@@ -1,6 +1,7 @@
 """`make bench`: every measurement that needs minutes, not hours.
 
-Longer ones have commands of their own: `python -m bench.memory 60`, `python -m bench.full_size`.
+Longer ones have commands of their own: `python -m bench.memory 60`, `python -m bench.full_size`,
+`python -m bench.whole_job`.
 """
 
 from __future__ import annotations
