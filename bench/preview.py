@@ -23,9 +23,10 @@ from soundreel.config import Settings
 from soundreel.engines.preview.engine import PreviewEngine
 from soundreel.events import RunControl
 from soundreel.types import Encoding, Request
+from soundreel.video.encoders import settled
 
 WIDTH, HEIGHT, FPS = 832, 1216, Fraction(16)
-ENCODING = Encoding()
+ENCODING = settled(Encoding())
 EXAMPLES = Path(__file__).parent.parent / "examples"
 ROUNDS = 2
 

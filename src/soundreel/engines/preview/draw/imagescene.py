@@ -32,7 +32,7 @@ from soundreel.types import Rgb
 COARSE = 8
 """Displacements are smooth: they are worked out on every eighth pixel."""
 
-LIGHT_SHARE = 0.13
+LIGHT_SHARE = 0.10
 """Pixels of the light to those of the frame: it is soft."""
 
 GAIN = 192
@@ -88,10 +88,9 @@ class ImageScene:
 
     def frame(self, i: int) -> Rgb:
         pose = self._camera.at(i)
-        canvas, (coarse, near) = self._source.canvas, self._where(i, pose)
+        pixels, (coarse, near) = self._pixels, self._where(i, pose)
         for warp in self._warps:
-            canvas, coarse = warp.apply(canvas, i), warp.bend(coarse, i)
-        pixels = self._pixels if canvas is self._source.canvas else padded(canvas)
+            pixels, coarse = warp.apply(pixels, i), warp.bend(coarse, i)
         picture = moved(pixels, resize(coarse, self._size))
         light = self._light(i, pose, coarse, near)
         gain = resize(self._gain(i, pose, near), self._work)

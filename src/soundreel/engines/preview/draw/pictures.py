@@ -61,8 +61,8 @@ class FrameWarp(Protocol):
     """Something on the canvas that moves by itself, e.g. a mouth."""
 
     def apply(self, canvas: Rgb, index: int) -> Rgb:
-        """The canvas as frame `index` needs it: the same array if nothing moves, else a copy.
-        A pure function of the two, called from several threads."""
+        """The canvas, of three channels or four, as frame `index` needs it: the same array if
+        nothing moves, else a copy. A pure function of the two, called from several threads."""
         ...
 
     def bend(self, where: Floats, index: int) -> Floats:

@@ -203,7 +203,8 @@ def _laid_over(picture: Rgb, colour: Floats, share: Floats) -> Rgb:
     size = (picture.shape[1], bottom - top)
     part = picture[top:bottom].astype(np.float32)
     weight = resize(share[first:last], size)[..., None]
-    part += (resize(colour[first:last], size) - part) * weight
+    seen = part[..., :3]
+    seen += (resize(colour[first:last], size) - seen) * weight
     picture[top:bottom] = to_bytes(part)
     return picture
 
