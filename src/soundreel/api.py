@@ -56,7 +56,7 @@ from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
 from soundreel.video.containers import container_of, require_rate, with_container
-from soundreel.video.encoders import is_exact, settled
+from soundreel.video.encoders import is_exact, require_size, settled
 from soundreel.video.exactness import require_copyable, verify_copy
 from soundreel.video.signing import check_signer, sign
 from soundreel.video.sound import measure_loudness
@@ -185,6 +185,7 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     made = make_plan(request, geometry, clip, count, interpolation, shots)
     made = replace(made, drive=drive)
     require_rate(request.encoding, made.output_fps)
+    require_size(request.encoding, request.output_size)
     require_poster(made)
     if not is_exact(request.encoding):
         control.emit(Notice("a card's encoder promises no same bytes: a second run may differ"))

@@ -93,7 +93,8 @@ def test_a_resumed_job_keeps_its_codec_and_another_codec_is_another_job(
 def test_resume_equals_one_run_in_every_codec(
     tone: Path, tmp_path: Path, settings: Settings, codec: str
 ) -> None:
-    whole = request_for(tone, tmp_path / "whole.mp4", encoding=Encoding(codec=codec))
+    encoding = Encoding(codec=codec)
+    whole = request_for(tone, tmp_path / "whole.mp4", encoding=encoding, height=64)
     broken = replace(whole, output=tmp_path / "broken.mp4")
     generate(whole, settings)
     with pytest.raises(Cancelled):

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from soundreel.types import Encoding
+from soundreel.errors import InputError, mention
+from soundreel.types import Encoding, Size
 
 _SVT_PRESETS: Mapping[str, str] = {
     "ultrafast": "9", "superfast": "9", "veryfast": "8", "faster": "7", "fast": "6",
@@ -29,7 +30,7 @@ class Encoder:
     settings: options beside quality and preset; presets: its own words for x264's.
     decode_delay: a picture is shown at most so many pictures later than it is decoded.
     tag: the four letters of the sample description, "" for FFmpeg's own choice.
-    quality: what it calls that scale.
+    quality: what it calls that scale. least_side: pixels across and down that it needs.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Encoder:
     tag: str = ""
     presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     quality: str = "crf"
+    least_side: int = 0
 
     @property
     def identity(self) -> str:
@@ -54,21 +56,26 @@ class Encoder:
         return {"preset": preset, self.quality: str(settled(encoding).crf), **self.settings}
 
 
+_X265 = "pools=4:frame-threads=2:ctu=32:open-gop=0:info=0:log-level=error"
+"""A pool of threads, since without one x265 gives other bytes; of how many, and how many frames at
+once, changes none. A picture of a single row or column of coding tree units gives other bytes from
+run to run, whatever else is set: so units of 32, and two of them each way (all measured)."""
+
 _CPU: Mapping[str, Encoder] = {
     # cpu-independent: without it x264 gives other bytes from run to run, even on one thread. Its
     # bytes follow the thread count, which must not follow the machine's cores. B-pyramid: 2.
     "h264": Encoder(
         "libx264", "h264", 18, {"x264-params": "cpu-independent=1"}, threads=4, decode_delay=2
     ),
-    # A pool of threads, since without one x265 gives other bytes; of how many, and how many frames
-    # at once, changes none (measured). hvc1 is the only tag that Apple's players take.
+    # hvc1 is the only tag that Apple's players take.
     "h265": Encoder(
         "libx265",
         "hevc",
         20,
-        {"x265-params": "pools=4:frame-threads=2:open-gop=0:info=0:log-level=error"},
+        {"x265-params": _X265},
         decode_delay=2,
         tag="hvc1",
+        least_side=64,
     ),
     # lp: its level of parallelism, which changes no byte (measured) but the memory it takes.
     "av1": Encoder("libsvtav1", "av1", 26, {"svtav1-params": "lp=2"}, presets=_SVT_PRESETS),
@@ -107,6 +114,17 @@ _ENCODERS = {"cpu": _CPU, "nvenc": _NVENC}
 def encoder_for(encoding: Encoding) -> Encoder:
     """What makes the pieces of this encoding."""
     return _ENCODERS[encoding.encoder][encoding.codec or "h264"]
+
+
+def require_size(encoding: Encoding, size: Size) -> None:
+    """Raises InputError where the pictures are too small for the encoder's promise of bytes."""
+    least = encoder_for(encoding).least_side
+    if min(size) < least:
+        raise InputError.about(
+            {"encoding.codec": encoding.codec},
+            f"its pictures are at least {least}x{least} here, not {size}",
+            hint=f"choose another size, or {mention(codec='h264')}",
+        )
 
 
 def is_exact(encoding: Encoding) -> bool:
