@@ -10,6 +10,7 @@ from pathlib import Path
 import av
 import pytest
 
+import fakes
 from fakes import sidecar_of
 from soundreel.api import generate
 from soundreel.config import Settings
@@ -63,6 +64,17 @@ def test_untouched_shots_keep_their_bytes_and_the_new_one_is_as_in_a_whole_new_v
     again = replay_request(made.path, None, None)
     whole = generate(replace(again, output=tmp_path / "whole.mp4"), settings)
     assert packets(whole.path, (0, 1, 2), rate) == packets(made.path, (0, 1, 2), rate)
+
+
+def test_untouched_shots_are_copied_not_made(
+    video: Result, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the engine would give other pictures today."""
+    rate = int(video.plan.output_fps)
+    monkeypatch.setattr(fakes, "START", b"other\0")
+    made = remake(video.path, 2, {"seed": video.plan.shots[1].seed}, settings)
+    assert packets(made.path, (0, 2), rate) == packets(video.path, (0, 2), rate)
+    assert packets(made.path, (1,), rate) != packets(video.path, (1,), rate)
 
 
 def test_the_record_shows_what_was_made_again_each_time(
