@@ -8,10 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import numpy as np
 import pytest
 
 import fakes
-from fakes import sidecar_of
+from fakes import frames_of, sidecar_of
 from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, InputError, WorkError
@@ -64,6 +65,22 @@ def test_untouched_shots_keep_their_bytes_and_the_new_one_is_as_in_a_whole_new_v
     again = replay_request(made.path, None, None)
     whole = generate(replace(again, output=tmp_path / "whole.mp4"), settings)
     assert packets(whole.path, (0, 1, 2), rate) == packets(made.path, (0, 1, 2), rate)
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("h265", "mp4"), ("av1", "mp4"), ("h264", "mov")])
+def test_other_codecs_are_stitched_too(
+    tone: Path, tmp_path: Path, settings: Settings, codec: str, suffix: str
+) -> None:
+    shots = (ShotRequest(start=Fraction(0)), ShotRequest(start=Fraction(3, 2)))
+    asked = Request(
+        audio=tone, engine="fake", width=64, height=64, seed=3, shots=shots, num_frames=48,
+        encoding=Encoding(codec=codec), output=tmp_path / f"a.{suffix}",
+    )  # fmt: skip
+    video = generate(asked, settings)
+    made = remake(video.path, 2, {"prompt": "other"}, settings)
+    before, after = frames_of(video.path), frames_of(made.path)
+    assert np.array_equal(before[:24], after[:24])
+    assert not np.array_equal(before[24:], after[24:])
 
 
 def test_untouched_shots_are_copied_not_made(

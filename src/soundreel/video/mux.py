@@ -35,6 +35,9 @@ from soundreel.work.files import sync
 _TWINS = ("h264", "hevc")
 """Decoders that have the name of an encoder."""
 
+_HEVC_ARRAYS = 22
+"""Where HEVC's settings count their arrays."""
+
 _WEBM_OPTIONS = {"fflags": "+bitexact", "cues_to_front": "1"}
 """bitexact: no random number names the file."""
 
@@ -174,11 +177,11 @@ def _pictures(
     """The packets of all pieces, timed in frames of the whole clip. Pieces of one or two pictures
     have no delay of their own, so the decoding times are counted anew with a constant one."""
     first_frame = decoded = 0
-    extradata = stream.codec_context.extradata
+    expected = _settings(stream)
     for path in segments:
         with open_media(path, WorkError, _PIECE_HINT) as piece:
             source = _picture_track(piece, path)
-            if source.codec_context.extradata != extradata:
+            if _settings(source) != expected:
                 raise WorkError(
                     f"{path.name} was encoded otherwise than the pieces before it",
                     hint=_PIECE_HINT,
@@ -197,6 +200,26 @@ def _pictures(
                 decoded += 1
                 yield packet
             first_frame += count
+
+
+def _settings(stream: VideoStream) -> bytes:
+    """The codec's own settings. HEVC's also say of each kind of parameter set whether all of them
+    stand there (ISO/IEC 14496-15, `array_completeness`), which differs between a piece and a
+    finished file: that is left out."""
+    data = bytearray(stream.codec_context.extradata or b"")
+    if (
+        stream.codec_context.codec.canonical_name != "hevc"
+        or len(data) < _HEVC_ARRAYS + 1
+        or data[0] != 1
+    ):
+        return bytes(data)
+    at = _HEVC_ARRAYS + 1
+    for _ in range(data[_HEVC_ARRAYS]):
+        data[at] &= 0x7F
+        count, at = int.from_bytes(data[at + 1 : at + 3], "big"), at + 3
+        for _ in range(count):
+            at += 2 + int.from_bytes(data[at : at + 2], "big")
+    return bytes(data)
 
 
 def _picture_track(piece: InputContainer, path: Path) -> VideoStream:
