@@ -66,9 +66,6 @@ ENTRIES = (
     ),
 )
 
-README = ("image-square", "music")
-"""The rows of the README's picture."""
-
 
 def main() -> None:
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images")
@@ -83,9 +80,6 @@ def main() -> None:
                 save(sheet, target / f"preview-{entry.name}.jpg")
         if not wanted or "mouths" in wanted:
             save(_mouths(), target / "preview-mouths.jpg")
-        if not wanted:
-            rows = [contact_sheet(Path(folder) / f"{name}.mp4", 6, 6, 160) for name in README]
-            save(np.vstack(rows), target / "contact_sheet.jpg")
 
 
 def _video(entry: Entry, files: dict[str, Path], folder: Path) -> Path:

@@ -132,6 +132,21 @@ def test_gentle_moves_less_and_off_not_at_all(drive: Drive, source: ImageSource)
     assert (ways["gentle"] < 0.7 * ways["full"]).all()
 
 
+@pytest.mark.parametrize(("motion", "still"), [("off", True), ("full", False)])
+def test_with_motion_off_the_image_stands_still_and_light_answers(
+    drive: Drive, motion: Motion, still: bool
+) -> None:
+    """Where the one edge of the image is, and how bright it is beside it."""
+    image = np.full((144, 96, 3), 60, np.uint8)
+    image[:, 50:] = 190
+    look = compose(read_style("", "rings particles waves"), drive, 1)
+    scene = ImageScene(*SIZE, make_source(image, *SIZE, "blur"), drive, look, motion=motion)
+    rows = [scene.frame(i)[60:84].mean(axis=(0, 2)) for i in range(40, drive.num_frames, 90)]
+    edges = [int(np.argmax(np.abs(np.diff(row)))) for row in rows]
+    assert (np.ptp(edges) <= 1) == still
+    assert np.ptp([row.mean() for row in rows]) > 5
+
+
 def test_what_stands_out_and_is_in_focus_is_near() -> None:
     random = np.random.default_rng(1)
     canvas = np.full((480, 320, 3), (90, 110, 130), np.uint8)
