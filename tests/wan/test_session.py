@@ -30,7 +30,7 @@ from soundreel.engines.wan.session import WanSession
 from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError
 from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone, StepPreview
 from soundreel.timeline.plan import cut_shot
-from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot
+from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot, ShotRequest
 from wan import tiny as wan_tiny
 
 
@@ -98,6 +98,28 @@ def test_a_carried_decoder_gives_the_same_bytes_when_resumed(
         generate(request, with_model(settings), control=stop_after(14))
     assert generate(request, with_model(settings)).resumed_chunks == 2
     assert digest(broken) == digest(whole)
+
+
+def test_the_sound_acts_as_strongly_as_asked_and_a_shot_may_have_its_own(
+    engine: WanEngine, tone: Path
+) -> None:
+    def pictures(options: dict[str, Any], *shots: dict[str, Any]) -> list[bytes]:
+        listed = [
+            ShotRequest(start=Fraction(n, 4), seed=n, options=own) for n, own in enumerate(shots)
+        ]
+        changes: dict[str, Any] = {"shots": tuple(listed)} if listed else {}
+        plan = plan_for(engine, request_for(tone, options, num_frames=8, **changes))
+        with engine.find(plan.request).open(plan.for_engine, RunControl()) as session:
+            made = [f for chunk in plan.chunks for f in session.render(chunk, RunControl())]
+        return [frame.rgb.tobytes() for frame in made]
+
+    plain = pictures({})
+    assert pictures({"audio_strength": 1.0}) == plain
+    assert pictures({"audio_strength": 1.5}) != plain
+    both = pictures({}, {}, {})
+    own = pictures({}, {}, {"audio_strength": 0.5})
+    assert own[:4] == both[:4]
+    assert own[4:] != both[4:]
 
 
 def stop_after(frames: int) -> RunControl:

@@ -78,5 +78,7 @@ def test_sentencepiece_model_of_a_comfyui_file() -> None:
 
 
 def test_damaged_sentencepiece_model_is_an_error() -> None:
-    with pytest.raises(InputError, match="spiece_model"):
+    with pytest.raises(
+        InputError, match="the tokenizer inside the text encoder is not a sentencepiece model"
+    ):
         sentencepiece_tokenizer(b"\x01\x02 not a model")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -326,3 +326,43 @@ def test_peft_adapters_fit_the_official_layer_names() -> None:
     assert not torch.allclose(run(model), expected)
     model.disable_adapters()
     torch.testing.assert_close(run(model), expected)
+
+
+# --- strength of the sound -----------------------------------------------------------------------
+
+
+def without_injectors(model: WanS2VTransformer3DModel) -> WanS2VTransformer3DModel:
+    for block in cast("Iterable[Any]", model.blocks):
+        block.audio_injector = None
+    return model
+
+
+def test_strength_1_is_the_model_as_it_is_and_0_the_one_without_injectors() -> None:
+    model = make_model()
+    plain = run(model)
+    model.set_audio_strength(1)
+    assert torch.equal(run(model), plain)
+    model.set_audio_strength(0)
+    assert torch.equal(run(model), run(without_injectors(make_model())))
+
+
+def test_strength_multiplies_what_an_injector_adds() -> None:
+    model = make_model()
+    blocks = cast("Iterable[Any]", model.blocks)
+    injector = next(block.audio_injector for block in blocks if block.audio_injector)
+    audio = model._audio_tokens(inputs()["audio_features"], 73)
+    tokens = noise(1, audio.global_token.shape[1] * 6, injector.adain.norm.normalized_shape[0])
+    once = injector(tokens, audio, torch.float32)
+    injector.strength = 1.5
+    torch.testing.assert_close(injector(tokens, audio, torch.float32), 1.5 * once)
+
+
+def test_what_the_sound_changes_grows_with_its_strength() -> None:
+    model = make_model()
+    results = []
+    for strength in (0.0, 0.5, 1.0, 2.0):
+        model.set_audio_strength(strength)
+        results.append(run(model))
+    far = [float((result - results[0]).norm()) for result in results]
+    assert far == sorted(far)
+    assert far[1] > 0

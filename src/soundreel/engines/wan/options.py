@@ -43,6 +43,15 @@ class WanOptions(SamplingOptions):
     }
     DEFAULT_0_1: ClassVar[PresetName] = "official"
 
+    PER_SHOT: ClassVar[frozenset[str]] = SamplingOptions.PER_SHOT | {"audio_strength"}
+
+    audio_strength: float = Field(
+        default=1.0,
+        ge=0,
+        le=2,
+        description="how strongly the sound acts: 1 as trained, 0 not at all; useful from 0.8 "
+        "to 1.5",
+    )
     guidance_interval: str | None = Field(
         default=None,
         description="guidance in a part of the steps only, START:END as shares of all (e.g. "

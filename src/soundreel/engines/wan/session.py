@@ -248,6 +248,7 @@ class WanSession:
             )
             return lambda latents, timestep: model(latents, timestep, conditioning).sample
 
+        model.set_audio_strength(options.audio_strength)
         conditional = conditioned(inputs.texts[chunk.prompt], sound)
         if cache is not None:
             conditional = cache.leading(conditional)

@@ -33,6 +33,8 @@ class WanS2VAudioInjector(nn.Module):
         # Epsilon is AdaLayerNorm's own 1e-5, as in the official code.
         self.adain = AdaLayerNorm(dim, output_dim=2 * dim, chunk_dim=1)
         self.attn = WanS2VAttention(dim, heads, eps)
+        self.strength = 1.0
+        """Factor of what is added: 1 is as trained, 0 is the model without injectors."""
 
     def forward(self, hidden_states: Tensor, audio: AudioTokens, dtype: torch.dtype) -> Tensor:
         """Noisy tokens (B, T n, dim), float32 -> what is added to them, same shape.
@@ -48,4 +50,6 @@ class WanS2VAudioInjector(nn.Module):
         # 2. Adaptive norm (shift first, then scale), attention.
         frames = self.adain(frames, temb=global_token)
         residual = self.attn(frames.to(dtype), local_tokens)
+        if self.strength != 1:
+            residual = residual * self.strength
         return torch.unflatten(residual, 0, (batch, num_frames)).flatten(1, 2)  # (B, T n, dim)

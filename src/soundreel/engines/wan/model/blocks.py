@@ -92,7 +92,7 @@ class WanS2VTransformerBlock(nn.Module):
         del ffn
 
         # 4. Sound, for the noisy tokens only.
-        if self.audio_injector is not None:
+        if self.audio_injector is not None and self.audio_injector.strength:
             for piece, part in _frames(num_noisy_tokens, audio):
                 residual = self.audio_injector(hidden_states[:, piece], part, dtype)
                 hidden_states = add(hidden_states, piece, residual)

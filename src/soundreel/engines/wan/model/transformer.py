@@ -34,7 +34,8 @@ wan/configs/wan_s2v_14B.py.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import cast
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -252,6 +253,16 @@ class WanS2VTransformer3DModel(
         patches = self.head(tokens[:, :num_noisy_tokens], temb)
         sample = self._unpatchify(patches, latent_size)
         return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)
+
+    def set_audio_strength(self, strength: float) -> None:
+        """How strongly the sound acts: a factor of what the injectors add, 1 as trained.
+
+        It is the model's, so that a pass without the sound has it too: guidance multiplies the
+        difference of the two.
+        """
+        for block in cast("Iterable[WanS2VTransformerBlock]", self.blocks):
+            if block.audio_injector is not None:
+                block.audio_injector.strength = strength
 
     def enable_cache(self, config: object) -> None:
         """As in diffusers, whose block caches must know what our block takes and returns."""
