@@ -88,7 +88,7 @@ def generate(
     request = with_container(request)
     if settings.timeout is not None:
         control.stop_after(settings.timeout)
-    request, seconds = read_direction(request), dict[str, float]()
+    request, seconds = read_direction(request, control), dict[str, float]()
     remove_old_jobs(settings.work_dir)
     with control.stage("inputs", seconds):
         info = check_inputs(request, control)
@@ -204,7 +204,7 @@ def plan(
     """The plan that `generate` would follow, and what it would cost. Renders and writes nothing;
     of a named engine's weights or server none need be there."""
     settings, control = settings or load_settings(), control or RunControl()
-    request = read_direction(with_container(request))
+    request = read_direction(with_container(request), control)
     info = check_inputs(request, control)
     if request.engine == "auto":
         choice = choose(request, settings, control)

@@ -28,7 +28,7 @@ TAG = "soundreel"
 
 _BY_HAND = "it was made by another version; give the options by hand"
 _LOCAL_FIELDS = ("audio", "drive", "image", "output")
-_DIRECTING_FIELDS = ("shots", "shot_length", "images", "prompts", "by_section")
+_DIRECTING_FIELDS = (*("shots", "shot_length", "images", "prompts", "by_section", "turns", "cast"),)
 
 
 def file_hash(path: Path) -> str:
@@ -160,7 +160,7 @@ def _shots(request: Request) -> list[dict[str, object]]:
     names = {path: name for name, path in request.shot_images.items()}
     shots = []
     for shot in request.shot_list:
-        said = {key: value for key, value in to_json(shot).items() if value not in (None, {})}
+        said = {key: value for key, value in to_json(shot).items() if value not in (None, {}, [])}
         if shot.image is not None:
             said["image"] = names[shot.image]
         if shot.options:

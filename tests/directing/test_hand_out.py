@@ -78,11 +78,12 @@ def test_what_is_left_over_is_said(tone: Path, settings: Settings) -> None:
 def test_a_folder_gives_its_pictures_and_a_file_its_lines(pictures: Path, tmp_path: Path) -> None:
     path = tmp_path / "prompts.txt"
     path.write_text("# mine\ncalm sea\n\nstorm\n")
-    read = read_direction(Request(audio=Path("a.wav"), images=pictures, prompts=path))
+    request = Request(audio=Path("a.wav"), images=pictures, prompts=path)
+    read = read_direction(request, RunControl())
     assert [image.name for image in read.images] == ["a.jpg", "b.png"]
     assert read.prompts == ("calm sea", "storm")
     path.write_text("[0:00-0:12] calm sea\n[0:12-] storm\n")
-    timed = read_direction(Request(audio=Path("a.wav"), prompt="plain", prompts=path))
+    timed = read_direction(Request(audio=Path("a.wav"), prompt="plain", prompts=path), RunControl())
     assert timed.prompts == ()
     assert timed.prompt == "plain [0:00-0:12] calm sea [0:12-] storm"
 

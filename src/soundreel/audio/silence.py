@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 import numpy as np
@@ -13,6 +13,17 @@ from soundreel.types import Span
 
 FADE = Fraction(1, 50)
 """Seconds in which the sound fades at both ends of a silence."""
+
+
+def merged(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """The same silence in rising spans that do not touch."""
+    found: list[Span] = []
+    for begin, end in sorted(spans):
+        if found and begin <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((begin, end))
+    return tuple(found)
 
 
 def silenced(

@@ -17,6 +17,7 @@ from soundreel.audio.structure.describe import Structure, describe
 from soundreel.directing.hand_out import hand_out, read_images, read_prompts
 from soundreel.directing.shot_list import named, read_shot_list, require_in_order
 from soundreel.directing.spans import prompts_of, read_prompt
+from soundreel.directing.turns import with_turns
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.options.shot_request import ShotRequest
@@ -28,11 +29,12 @@ Value = TypeVar("Value")
 _SEEDS = 2**31
 
 
-def read_direction(request: Request) -> Request:
+def read_direction(request: Request, control: RunControl) -> Request:
     """The request with the files that direct it read: from here on it says all by itself.
 
     Raises InputError.
     """
+    request = with_turns(request, control)
     if isinstance(request.shots, Path):
         request = replace(request, shots=read_shot_list(request.shots))
     request = replace(request, images=read_images(request.images))

@@ -9,10 +9,11 @@ from soundreel.audio.alignment import shift_between
 from soundreel.audio.gate import quiet_spans
 from soundreel.audio.load import probe
 from soundreel.audio.mix import choose_mix
+from soundreel.audio.silence import merged
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.timeline.grid import format_seconds
-from soundreel.types import AudioClip, Request
+from soundreel.types import AudioClip, Request, Span
 
 LEAST_SHIFT = Fraction(1, 100)
 """Seconds that nobody sees."""
@@ -24,20 +25,39 @@ def driving_sound(request: Request, heard: AudioClip, control: RunControl) -> Au
     It is on the timeline of the heard file: second t of one goes with second t + `drive_offset` of
     the other. Where it ends early there is silence. Raises InputError.
     """
-    if request.drive is None and request.gate is None:
+    others = _silent_in_shots(request)
+    if request.drive is None and request.gate is None and not others:
         return None
     clip = replace(heard, loudness=None)
     if request.drive is not None:
         clip = _other(request, clip, control)
-    if request.gate is None:
-        return clip
-    spans = quiet_spans(clip, request.gate, control)
+    later = clip.start - heard.start
+    silent = [(begin + later, end + later) for begin, end in others]
+    if request.gate is not None:
+        silent += _gated(clip, request.gate, control)
+    return replace(clip, silent=merged(silent))
+
+
+def _silent_in_shots(request: Request) -> list[Span]:
+    """What the shots say, each within its own time."""
+    shots = request.shot_list
+    ends = [*(shot.start for shot in shots[1:]), *(shot.end for shot in shots[-1:])]
+    return [
+        (max(begin, shot.start), span_end if end is None else min(span_end, end))
+        for shot, end in zip(shots, ends, strict=True)
+        for begin, span_end in shot.silent
+        if span_end > shot.start and (end is None or begin < end)
+    ]
+
+
+def _gated(clip: AudioClip, gate: float, control: RunControl) -> tuple[Span, ...]:
+    spans = quiet_spans(clip, gate, control)
     first, last = clip.start, clip.start + clip.duration
     total = sum((min(end, last) - max(begin, first) for begin, end in spans), Fraction(0))
     control.emit(
         Notice(f"{format_seconds(round(total, 1))} s of the driving sound are made silent")
     )
-    return replace(clip, silent=spans)
+    return spans
 
 
 def _other(request: Request, heard: AudioClip, control: RunControl) -> AudioClip:

@@ -48,6 +48,9 @@ def _lines(request: Request, shot: ShotRequest, path: Path) -> Iterator[str]:
         yield f"image = {_toml(_from(path, image))}"
     if shot.seed is not None:
         yield f"seed = {shot.seed}"
+    if shot.silent:
+        spans = [[format_clock(start), format_clock(end)] for start, end in shot.silent]
+        yield f"silent = {_toml(spans)}"
     if shot.options:
         pairs = ", ".join(f"{name} = {_toml(value)}" for name, value in shot.options.items())
         yield f"options = {{ {pairs} }}"

@@ -10,6 +10,7 @@ from typing import cast
 
 from soundreel.errors import InputError
 from soundreel.options.table import read_engine_options, read_field
+from soundreel.options.texts import read_spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +18,7 @@ class ShotRequest:
     """A span of the sound with pictures of its own. None takes what the request says.
 
     start, end: seconds in the sound file; end None is the next shot's start, or the clip's end.
+    silent: seconds in the sound file that are silence to the engine, since another speaks.
     options: options of the engine that replace the request's.
     place: where it is written, for messages.
     Raises InputError naming the first value that cannot be read.
@@ -28,6 +30,7 @@ class ShotRequest:
     negative_prompt: str | None = None
     image: Path | None = None
     seed: int | None = None
+    silent: tuple[tuple[Fraction, Fraction], ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     place: str = field(default="", compare=False)
 
@@ -37,6 +40,7 @@ class ShotRequest:
         for name, kind in kinds.items():
             if (value := getattr(self, name)) is not None or name == "start":
                 object.__setattr__(self, name, _read(name, kind, value))
+        object.__setattr__(self, "silent", _spans(self.silent))
         object.__setattr__(self, "options", read_engine_options(self.options))
 
 
@@ -67,6 +71,13 @@ def _shot(index: int, item: object) -> ShotRequest:
         raise InputError(
             f"shot {index + 1}: {err.message}", err.hint, fields={"shots": item}, rule=err.rule
         ) from err
+
+
+def _spans(value: object) -> tuple[tuple[Fraction, Fraction], ...]:
+    try:
+        return read_spans(value)
+    except ValueError as err:
+        raise InputError.about({"silent": value}, str(err)) from err
 
 
 def _read(name: str, kind: str, value: object) -> object:

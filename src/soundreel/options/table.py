@@ -99,6 +99,7 @@ _Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_l
 _Name = Annotated[Path, PlainValidator(texts.read_path)]
 _Bounds = Annotated[tuple[Fraction, Fraction], PlainValidator(texts.read_bounds)]
 _Paths = Annotated[tuple[Path, ...], PlainValidator(texts.read_paths)]
+_Cast = Annotated[dict[str, Path], PlainValidator(texts.read_cast)]
 _Prompts = Annotated[Path | tuple[str, ...], PlainValidator(texts.read_prompts)]
 _Shots = Annotated[str | Path, PlainValidator(texts.read_shots)]
 _Flag = Annotated[bool, PlainValidator(texts.read_flag)]
@@ -214,7 +215,18 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     Option(
         "shot_length", names=("shot_length",), panel=PICTURE, metavar="MIN-MAX", default="4-12",
         kind=_Bounds, rule="write the least and the most seconds of a shot, as 4-12",
-        help=f"Seconds of a shot, for {mention(shots='auto')}.",
+        help=f"Seconds of a shot, for {mention(shots='auto')}; the least, for {mention('turns')}.",
+    ),
+    Option(
+        "turns", names=("turns",), panel=PICTURE, metavar="FILE", kind=_Name, optional=True,
+        rule="the name of a file that says who speaks when",
+        help="Who speaks when, as .rttm, .srt, .vtt or .json: the video is cut to show the "
+        "speaker.",
+    ),
+    Option(
+        "cast", names=("cast",), panel=PICTURE, metavar="NAME=FILE", kind=_Cast, many=True,
+        rule="write a speaker and a picture, as anna=anna.png",
+        help=f"A speaker's picture, for {mention('turns')}; once for each speaker.",
     ),
     Option(
         "images", names=("images",), panel=PICTURE, metavar="DIR|A,B,...", kind=_Paths,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import SupportsIndex, cast
@@ -196,6 +197,42 @@ def read_paths(value: object) -> tuple[Path, ...]:
     if not isinstance(names, (list, tuple)):
         raise ValueError("name files with commas between them, or a folder")
     return tuple(read_path(name.strip() if isinstance(name, str) else name) for name in names)
+
+
+def read_cast(value: object) -> dict[str, Path]:
+    """Names and files: a table, or texts as "anna=anna.png"."""
+    rule = "write a speaker and a picture, as anna=anna.png"
+    if isinstance(value, Mapping):
+        pairs = list(value.items())
+    elif isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
+        pairs = [tuple(item.split("=", 1)) for item in value]
+    else:
+        raise ValueError(rule)
+    cast = dict[str, Path]()
+    for pair in pairs:
+        name = read_text(pair[0]).strip()
+        if len(pair) != 2 or not name:
+            raise ValueError(rule)
+        if name in cast:
+            raise ValueError(f"{name} has two pictures")
+        cast[name] = read_path(pair[1])
+    return cast
+
+
+def read_spans(value: object) -> tuple[tuple[Fraction, Fraction], ...]:
+    """Pairs of times, each with its end after its start."""
+    rule = 'write pairs of times, as [["0:12", "0:13.5"]]'
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(rule)
+    spans = []
+    for pair in value:
+        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
+            raise ValueError(rule)
+        start, end = map(read_time, pair)
+        if not 0 <= start < end:
+            raise ValueError(f"{rule}: an end comes after its start")
+        spans.append((start, end))
+    return tuple(sorted(spans))
 
 
 def read_prompts(value: object) -> Path | tuple[str, ...]:

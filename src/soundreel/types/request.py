@@ -60,7 +60,9 @@ class Request:
         the engine.
     prompt: may change in time (see `directing.spans`).
     shots: "none", "auto", a file that lists them (see `directing.shot_list`), or the list itself.
-    shot_length: seconds of the shortest and the longest shot of "auto".
+    shot_length: seconds of the shortest and the longest shot of "auto"; the shortest of turns too.
+    turns: a file that says who speaks when (see `directing.turn_files`); the shots follow it, each
+        with the picture that its speaker has in `cast`.
     images, prompts: handed out over the shots that have none of their own, in turn; images may be a
         folder, prompts a file. by_section: shots of the same part of a song get the same ones.
     options: options of the engine, by name; None values are left out.
@@ -110,6 +112,8 @@ class Request:
     images: Given[AnyPath | Sequence[AnyPath], tuple[Path, ...]] = given(())
     prompts: Given[AnyPath | Sequence[str], Path | tuple[str, ...]] = given(())
     by_section: bool = False
+    turns: Given[AnyPath | None, Path | None] = given(None)
+    cast: Given[Mapping[str, AnyPath] | Sequence[str], Mapping[str, Path]] = given(())
 
     def __post_init__(self, size: object) -> None:
         if size is not None:
