@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,12 @@ from soundreel.engines.wan.files import catalog, download, evidence
 from soundreel.engines.wan.files.catalog import Published
 from soundreel.engines.wan.files.evidence import LOCK
 from soundreel.engines.wan.files.formats import Kind
+from soundreel.engines.wan.files.gguf import MIXES
 from soundreel.engines.wan.files.lookup import Found, choose, scan
 from soundreel.engines.wan.files.places import Place, places
 from soundreel.errors import EngineUnavailable, InputError, WorkError
 from wan.files.fake_hub import FakeHub, fake_hub
-from wan.files.weight_files import key_lists, write_sparse
+from wan.files.weight_files import key_lists, write_gguf, write_sparse
 
 NAME = "split_files/vae/wan_2.1_vae.safetensors"
 FILE = Published("vae", "some/repo", NAME)
@@ -270,6 +272,49 @@ def test_only_what_is_not_here_is_wanted(tmp_path: Path) -> None:
 def test_bf16_takes_the_rest_from_the_fp8_set() -> None:
     slots = [file.slot for file in catalog.files_of("bf16")]
     assert sorted(slots) == ["audio_encoder", "lora", "text_encoder", "transformer", "vae"]
+
+
+@pytest.mark.parametrize("name", [name for name in catalog.SETS if name.startswith("gguf-")])
+def test_a_gguf_set_has_a_file_for_every_slot(name: str) -> None:
+    files = catalog.files_of(name)
+    slots = [file.slot for file in files]
+    assert sorted(slots) == ["audio_encoder", "lora", "text_encoder", "transformer", "vae"]
+    transformer = next(file for file in files if file.slot == "transformer")
+    mix = name.removeprefix("gguf-").upper()
+    assert transformer.name == f"Wan2.2-S2V-14B-{mix}.gguf"
+    assert mix in MIXES.values()
+    assert all(file.name.endswith(".gguf") for file in files[:2])
+
+
+def test_an_unknown_set_names_those_that_there_are() -> None:
+    with pytest.raises(InputError, match="no set 'gguf'") as caught:
+        catalog.files_of("gguf")
+    assert "gguf-q4_k_m" in caught.value.hint
+
+
+def test_a_pulled_gguf_transformer_is_found_again_and_said_by_its_mix(tmp_path: Path) -> None:
+    file = catalog.SETS["gguf-q4_1"][0]
+    tensors = {
+        "blocks.0.self_attn.q.weight": ([256, 256], 3),
+        "casual_audio_encoder.encoder.final_linear.weight": ([256, 256], 0),
+    }
+    model = write_gguf(tmp_path / "any.gguf", "wan", tensors)
+    os.truncate(model, 300_000)
+    wrong = write_gguf(tmp_path / "t5.gguf", "t5encoder", {"enc.blk.0.attn_q.weight": ([8], 0)})
+    os.truncate(wrong, 5000)
+    with fake_hub({f"{file.repo}/{file.path}": model.read_bytes()}) as hub:
+        pull(hub, tmp_path, file=file)
+        where = places((), environ(hub, tmp_path) | {"COMFYUI_PATH": str(tmp_path / "none")})
+        found = choose(scan(where)).transformer
+        assert found is not None
+        assert (found.path.name, found.number_format) == (file.name, "GGUF Q4_1")
+        placed = pull(hub, tmp_path, tmp_path / "models", file)
+        assert placed == tmp_path / "models" / "diffusion_models" / file.name
+    with (
+        fake_hub({f"{file.repo}/{file.path}": wrong.read_bytes()}) as hub,
+        pytest.raises(WorkError, match=r"not a Wan 2\.2 S2V transformer"),
+    ):
+        pull(hub, tmp_path / "other", file=file)
 
 
 def found_at(path: Path) -> Found:

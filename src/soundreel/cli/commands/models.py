@@ -64,7 +64,11 @@ def show(
 def pull(
     which: Annotated[
         str | None,
-        typer.Argument(metavar="[SET]", help="fp8 (default, about 25 GB) or bf16 (about 46 GB)."),
+        typer.Argument(
+            metavar="[SET]",
+            help="fp8 (default, about 25 GB), bf16 (about 46 GB), or GGUF: gguf-q2_k to gguf-q8_0, "
+            "e.g. gguf-q4_k_m (about 20 GB).",
+        ),
     ] = None,
     to: Annotated[
         Path | None,
@@ -138,6 +142,8 @@ def _slot_lines(chosen: WeightSet) -> list[str]:
         name = next(file.name for file in PUBLISHED if file.slot == slot.name)
         lines.append(f"missing {slot.name:14} {slot.kind.value}")
         lines.append(f"        {'':14} fetch it: soundreel models pull")
+        if slot.name == "transformer":
+            lines.append(f"        {'':14} for a small card: soundreel models pull gguf-q4_k_m")
         lines.append(f"        {'':14} or put {name} into models/{slot.folders[0]}")
     return lines
 

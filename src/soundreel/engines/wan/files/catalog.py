@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from soundreel.engines import wan22
 from soundreel.engines.wan.files.formats import Kind
@@ -16,6 +17,8 @@ from soundreel.errors import InputError
 COMFY_REPO = wan22.REPO
 COMFY_21_REPO = "Comfy-Org/Wan_2.1_ComfyUI_repackaged"
 OFFICIAL_REPO = "Wan-AI/Wan2.2-S2V-14B"
+GGUF_REPO = "QuantStack/Wan2.2-S2V-14B-GGUF"
+GGUF_TEXT_REPO = "city96/umt5-xxl-encoder-gguf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +33,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """A file that can be fetched. size in bytes (0: not known); sha256 "" where none was published.
-
-    set: which pull it belongs to.
-    """
+    """A file that can be fetched. size in bytes (0: not known); sha256 "" where unpublished."""
 
     slot: str
     repo: str
     path: str
     size: int = 0
     sha256: str = ""
-    set: str = "fp8"
 
     @property
     def name(self) -> str:
@@ -68,6 +67,7 @@ FOLDERS: Mapping[Kind, str] = {
 
 _SPLIT = "split_files"
 _UMT5_FP8 = "c3355d30191f1f066b26d93fba017ae9809dce6c627dda5f6a66eaa651204f68"
+_UMT5_Q5_K_M = "eaea358bb438c5d211721a4feecc162000e3636e9cb96f51e216f1f44ebd12ce"
 _VAE = "2fc39d31359a4b0a64f55876d8ff7fa8d780956ae2cb13463b0223e15148976b"
 
 
@@ -75,32 +75,45 @@ def _path(file: wan22.WeightFile) -> str:
     return f"{_SPLIT}/{file.folder}/{file.name}"
 
 
-PUBLISHED: tuple[Published, ...] = (
+_FP8 = (
     Published("transformer", COMFY_REPO, _path(wan22.TRANSFORMER)),
     Published("text_encoder", COMFY_REPO, _path(wan22.TEXT_ENCODER), 6_735_906_897, _UMT5_FP8),
     Published("vae", COMFY_REPO, _path(wan22.VAE), 253_815_318, _VAE),
     Published("audio_encoder", COMFY_REPO, _path(wan22.AUDIO_ENCODER)),
     Published("lora", COMFY_REPO, _path(wan22.FEW_STEP_LORA), 1_226_977_424),
+)
+_BF16 = (
     Published(
-        "transformer",
-        COMFY_REPO,
-        f"{_SPLIT}/diffusion_models/wan2.2_s2v_14B_bf16.safetensors",
-        set="bf16",
+        "transformer", COMFY_REPO, f"{_SPLIT}/diffusion_models/wan2.2_s2v_14B_bf16.safetensors"
     ),
     Published(
         "text_encoder",
         COMFY_21_REPO,
         f"{_SPLIT}/text_encoders/umt5_xxl_fp16.safetensors",
         11_366_399_385,
-        set="bf16",
     ),
 )
+_GGUF_TEXT = Published(
+    "text_encoder", GGUF_TEXT_REPO, "umt5-xxl-encoder-Q5_K_M.gguf", 4_145_878_880, _UMT5_Q5_K_M
+)
+"""With every GGUF transformer: its makers recommend this mix or a larger one."""
 
-SETS: Mapping[str, str] = {
-    "fp8": "ComfyUI's four files with an 8-bit transformer, and the 4-step LoRA (about 25 GB)",
-    "bf16": "the same with the transformer and the text encoder in 16 bits (about 46 GB)",
+_GGUF = {
+    f"gguf-{mix.lower()}": (
+        Published("transformer", GGUF_REPO, f"Wan2.2-S2V-14B-{mix}.gguf"),
+        _GGUF_TEXT,
+    )
+    for mix in (
+        *("Q2_K", "Q3_K_S", "Q3_K_M", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M"),
+        *("Q5_0", "Q5_1", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0"),
+    )
 }
-"""What `soundreel models pull SET` fetches."""
+
+SETS: Mapping[str, tuple[Published, ...]] = {"fp8": _FP8, "bf16": _BF16, **_GGUF}
+"""What `soundreel models pull SET` fetches; what a set does not name is that of fp8."""
+
+PUBLISHED: tuple[Published, ...] = tuple(dict.fromkeys(chain.from_iterable(SETS.values())))
+"""Each once. The first for a slot is the one that is advised."""
 
 
 def slot_named(name: str) -> Slot:
@@ -113,10 +126,9 @@ def files_of(set_name: str) -> list[Published]:
         raise InputError(
             f"there is no set {set_name!r} of weights", hint=f"choose one of: {', '.join(SETS)}"
         )
-    own = [file for file in PUBLISHED if file.set == set_name]
+    own = SETS[set_name]
     taken = {file.slot for file in own}
-    base = [file for file in PUBLISHED if file.set == "fp8" and file.slot not in taken]
-    return own + base
+    return [*own, *(file for file in _FP8 if file.slot not in taken)]
 
 
 def published_named(name: str) -> Published | None:

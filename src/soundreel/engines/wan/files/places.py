@@ -12,7 +12,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from soundreel.engines.wan.files.catalog import COMFY_21_REPO, COMFY_REPO, OFFICIAL_REPO, SLOTS
+from soundreel.engines.wan.files.catalog import (
+    COMFY_21_REPO,
+    COMFY_REPO,
+    GGUF_REPO,
+    GGUF_TEXT_REPO,
+    OFFICIAL_REPO,
+    SLOTS,
+)
 from soundreel.engines.wan.files.limits import faults_of, read_bounded
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.installation import install_command
@@ -133,7 +140,7 @@ def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
 def _hub_folders(environ: Mapping[str, str]) -> list[Path]:
     """The snapshots of the repositories that we know, newest first."""
     folders: list[Path] = []
-    for repo in (COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO):
+    for repo in (COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO, GGUF_REPO, GGUF_TEXT_REPO):
         snapshots = hub_cache(environ) / f"models--{repo.replace('/', '--')}" / "snapshots"
         if _is_dir(snapshots):
             folders += sorted(_listed(snapshots), key=_modified, reverse=True)
