@@ -427,3 +427,6 @@ def test_the_table_in_the_docs_is_what_the_program_counts() -> None:
     written = page.split(module.BEGIN)[1].split(module.END)[0].strip().splitlines()
     assert written == module.table()
     assert len(written) == 2 + 24
+    files = page.split(module.FILES_BEGIN)[1].split(module.FILES_END)[0].strip().splitlines()
+    assert files == module.file_table()
+    assert len(files) == 2 + 10

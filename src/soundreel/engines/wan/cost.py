@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from soundreel.engines.wan.files.catalog import PUBLISHED
 from soundreel.engines.wan.files.selection import Selection
-from soundreel.engines.wan.memory.estimate import Passes, Target, predict, target_here, target_named
-from soundreel.engines.wan.memory.fit import Precision
-from soundreel.engines.wan.memory.needs import OffloadLevel
+from soundreel.engines.wan.memory.estimate import (
+    Passes,
+    Target,
+    greatest,
+    predict,
+    target_here,
+    target_named,
+)
+from soundreel.engines.wan.memory.fit import Precision, fit
+from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, OffloadLevel
 from soundreel.engines.wan.memory.rates import read_rates
 from soundreel.engines.wan.memory.weighed import weights_of
 from soundreel.engines.wan.options import WanOptions
@@ -32,15 +40,60 @@ def estimate(
         return Estimate(source="unknown", details=(("card", hint),))
     if files is not None and files.is_small:
         return Estimate(source="unknown: not the 14B model")
+    if files is None:
+        return _predict(plan, options, target, _published(options))
+    estimated = _predict(plan, options, target, precision_of(files))
+    return replace(estimated, details=estimated.details + _at_hand(plan, options, target, files))
+
+
+def _predict(plan: Plan, options: WanOptions, target: Target, precision: Precision) -> Estimate:
     return predict(
         plan,
         target,
-        precision=_published(options) if files is None else precision_of(files),
+        precision=precision,
         level=given_level(options),
         passes=_passes(options),
         ways=ways_of(options),
         carried=options.carry_decoder,
     )
+
+
+def _at_hand(
+    plan: Plan, options: WanOptions, target: Target, files: Selection
+) -> tuple[tuple[str, str], ...]:
+    """A line for every transformer on this machine, the best for the card first; none where there
+    is one only.
+
+    Best is what stays on the card before what goes to it model by model, and that before what is
+    streamed; of the same way the larger file, whose numbers are the finer ones.
+    """
+    if len(files.transformers) < 2:
+        return ()
+    workload = greatest(plan, guided=any(options.guided_steps), carried=options.carry_decoder)
+    ways = []
+    for file in files.transformers:
+        precision = precision_of(files.taking(file))
+        way = fit(workload, precision, target.free, given_level(options))
+        rank = OFFLOAD_LEVELS.index(way.level) if way.fits(target.free) else len(OFFLOAD_LEVELS)
+        likely = _predict(plan, options, target, precision).likely_seconds
+        ways.append(((rank, -file.size), file.path.name, _WAYS[rank] + _took(likely)))
+    lines = [f"{name}: {text}" for _, name, text in sorted(ways)]
+    best = min(ways)[1]
+    taken = files.weights.transformer
+    assert taken is not None
+    if taken.path.name != best:
+        lines.append(f"best is {best}: take it by {mention(model=best)}")
+    return tuple(("at hand", line) for line in lines)
+
+
+_WAYS = ("fits", "fits, one model at a time", "would stream", "does not fit")
+
+
+def _took(likely: tuple[float, float] | None) -> str:
+    if likely is None:
+        return ""
+    low, high = (max(1, round(seconds / 60)) for seconds in likely)
+    return f", likely {low} min" if low == high else f", likely {low} to {high} min"
 
 
 def _passes(options: WanOptions) -> Passes:

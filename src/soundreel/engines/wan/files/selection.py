@@ -28,10 +28,12 @@ SMALL = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The files of one request. loras: each with its strength."""
+    """The files of one request. loras: each with its strength; transformers: all usable ones of
+    this machine that are no model for tests."""
 
     weights: WeightSet
     loras: tuple[tuple[Found, float], ...] = ()
+    transformers: tuple[Found, ...] = ()
 
     @property
     def names(self) -> dict[str, str]:
@@ -47,6 +49,10 @@ class Selection:
         """Whether this is a model for tests, about which the memory model says nothing."""
         transformer = self.weights.transformer
         return transformer is not None and transformer.parameters < SMALL
+
+    def taking(self, transformer: Found) -> Selection:
+        """The same with another transformer."""
+        return replace(self, weights=replace(self.weights, transformer=transformer))
 
 
 def select(
@@ -68,9 +74,10 @@ def select(
         path = _path_of(model, Kind.S2V, found, "model")
         weights = replace(weights, transformer=given(path, "transformer"))
     weights = weights.require()
+    usable = [item for item in found if item.kind is Kind.S2V and not item.problem]
     find = _few_step_path if by_preset else _lora_path
     files = [(given(find(lora.name, found), "lora"), lora.strength) for lora in loras]
-    return Selection(weights, tuple(files))
+    return Selection(weights, tuple(files), tuple(t for t in usable if t.parameters >= SMALL))
 
 
 def _lora_path(name: str, found: Sequence[Found]) -> Path:

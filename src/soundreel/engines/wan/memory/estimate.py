@@ -105,12 +105,12 @@ def predict(
     """The plan on a card. level: None is auto. ways: of `rates.Rate`, but the level. carried: the
     decoder goes on from chunk to chunk. Without the card's rates there are no times."""
     workloads = count_workloads(plan, guided=passes.guided, carried=carried)
-    greatest = max(workloads, key=lambda workload: workload.frames)
-    way = fit(greatest, precision, target.free, level)
+    largest = _largest(workloads)
+    way = fit(largest, precision, target.free, level)
     card = target.card
     details = [("card", target.name), *passes.told(), *_stage_lines(way, card)]
-    details += _verdict(greatest, precision, way, target.free)
-    state = needs.decoder_state_bytes(greatest, way.tiling.decode)
+    details += _verdict(largest, precision, way, target.free)
+    state = needs.decoder_state_bytes(largest, way.tiling.decode)
     details.append(main_memory(precision, way.level, state).told(target.main_memory))
     if card is not None:
         rates = f"{card.bf16:g} TFLOP/s in bf16, {card.bus_gb:g} GB/s"
@@ -193,6 +193,15 @@ def count_workloads(plan: Plan, *, guided: bool, carried: bool = False) -> Count
         )
         for chunk in plan.chunks
     )
+
+
+def greatest(plan: Plan, *, guided: bool, carried: bool = False) -> Workload:
+    """The chunk by which it is decided whether a plan fits."""
+    return _largest(count_workloads(plan, guided=guided, carried=carried))
+
+
+def _largest(workloads: Counter[Workload]) -> Workload:
+    return max(workloads, key=lambda workload: workload.frames)
 
 
 def stage_seconds(stage: StageNeeds, card: Card) -> float:

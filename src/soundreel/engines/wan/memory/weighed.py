@@ -41,7 +41,12 @@ def weights_of(found: Found) -> Weights:
     tensors = {
         name: tensor for path in found.files for name, tensor in read_header(path).tensors.items()
     }
-    if found.kind is Kind.S2V:
+    return weights_in(tensors, found.kind)
+
+
+def weights_in(tensors: dict[str, TensorHeader], kind: Kind) -> Weights:
+    """So too, by what a file's header says of its tensors."""
+    if kind is Kind.S2V:
         tensors = to_module(without_prefix(tensors), AUDIO_INJECT_LAYERS)
     elif "encoder.embed_tokens.weight" in tensors and "shared.weight" in tensors:
         del tensors["encoder.embed_tokens.weight"]  # one table under two names
