@@ -247,7 +247,7 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         values.setdefault("cover", False)  # which earlier versions did not look at
         if "shots" in values:
             values["shots"] = [_with_image(shot, files) for shot in values["shots"]]
-        values |= {name: files.get(name) for name in ("drive", "image")}
+        values |= {"drive": _drive_among(files), "image": files.get("image")}
         return Request(audio=files["audio"], options=options, **values)
     except InputError as err:
         raise InputError(
@@ -268,12 +268,19 @@ def with_absolute_paths(request: Request) -> Request:
     return replace(
         request,
         audio=files["audio"],
-        drive=files.get("drive"),
+        drive=_drive_among(files),
         image=files.get("image"),
         images=tuple(image.absolute() for image in request.images),
         options=options,
         shots=shots or request.shots,
     )
+
+
+def _drive_among(files: Mapping[str, Path]) -> Path | dict[str, Path] | None:
+    """One driving sound, or that of each speaker."""
+    prefix = "drive."
+    tracks = {name.removeprefix(prefix): files[name] for name in files if name.startswith(prefix)}
+    return files.get("drive", tracks or None)
 
 
 def asked(request: Request, output_dir: Path, num_chunks: int) -> dict[str, object]:

@@ -198,7 +198,7 @@ def test_the_plan_cuts_on_turns_and_rests_for_the_others(talk: Request, settings
 
 def test_the_record_repeats_it_without_the_list(talk: Request, settings: Settings) -> None:
     first = generate(talk, settings)
-    assert talk.turns is not None
+    assert isinstance(talk.turns, Path)
     talk.turns.unlink()
     record: Any = sidecar_of(first.path)
     assert record["request"]["shots"][2]["silent"] == [["9/2", "19/4"]]

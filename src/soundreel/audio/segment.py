@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -99,24 +100,47 @@ def stream_clip(
     end = begin + (clip.duration if duration is None else duration)
     heard = end if past_end else min(max(clip.sound_end, begin), end)
     wanted = rate or clip.rate
-    blocks = stream(
-        clip.path,
-        begin,
-        heard - begin,
-        rate=rate,
-        mono=mono,
-        mix=clip.mix,
-        allow_truncated=clip.allow_truncated,
-        track=clip.track,
-        control=control,
-        remark=remark,
-    )
+    if clip.parts:
+        heard, blocks = end, _of_parts(clip, begin, end, wanted, past_end, control)
+    else:
+        blocks = stream(
+            clip.path,
+            begin,
+            heard - begin,
+            rate=rate,
+            mono=mono,
+            mix=clip.mix,
+            allow_truncated=clip.allow_truncated,
+            track=clip.track,
+            control=control,
+            remark=remark,
+        )
     position = first_sample(begin, wanted)
     for block in blocks:
         yield silenced(block, position, wanted, clip.silent) if clip.silent else block
         position += block.shape[1]
     channels = 1 if mono else clip.channels
     yield from _silence(channels, samples_between(heard, end, wanted))
+
+
+def _of_parts(
+    clip: AudioClip,
+    begin: Fraction,
+    end: Fraction,
+    rate: int,
+    past_end: bool,
+    control: RunControl | None,
+) -> Iterator[NDArray[np.float32]]:
+    """The parts of [begin, end) one after the other: adjoining stretches join without a seam. The
+    first one holds before its beginning too."""
+    yield np.zeros((1, 0), np.float32)
+    edges = [begin, *(start for start, _ in clip.parts[1:]), end]
+    for (first, last), (_, part) in zip(pairwise(edges), clip.parts, strict=True):
+        first, last = max(first, begin), min(last, end)
+        if first < last:
+            yield from stream_clip(
+                part, first, last - first, rate=rate, mono=True, past_end=past_end, control=control
+            )
 
 
 def read_clip(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 from soundreel.audio.alignment import shift_between
 from soundreel.audio.gate import quiet_spans
 from soundreel.audio.load import probe
 from soundreel.audio.mix import choose_mix
 from soundreel.audio.silence import merged
+from soundreel.directing.shot_list import named
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.timeline.grid import format_seconds
-from soundreel.types import AudioClip, Request, Span
+from soundreel.types import AudioClip, Request, ShotRequest, Span
 
 LEAST_SHIFT = Fraction(1, 100)
 """Seconds that nobody sees."""
@@ -29,8 +31,10 @@ def driving_sound(request: Request, heard: AudioClip, control: RunControl) -> Au
     if request.drive is None and request.gate is None and not others:
         return None
     clip = replace(heard, loudness=None)
-    if request.drive is not None:
-        clip = _other(request, clip, control)
+    if request.tracks:
+        clip = _by_shots(request, clip, control)
+    elif isinstance(request.drive, Path):
+        clip = _other(request, request.drive, clip, control)
     later = clip.start - heard.start
     silent = [(begin + later, end + later) for begin, end in others]
     if request.gate is not None:
@@ -60,16 +64,36 @@ def _gated(clip: AudioClip, gate: float, control: RunControl) -> tuple[Span, ...
     return spans
 
 
-def _other(request: Request, heard: AudioClip, control: RunControl) -> AudioClip:
-    assert request.drive is not None
-    info = probe(request.drive, allow_truncated=request.allow_truncated, control=control)
+def _by_shots(request: Request, heard: AudioClip, control: RunControl) -> AudioClip:
+    """Each shot's own track, from where the shot begins. Raises InputError."""
+    if request.drive_offset:
+        raise InputError.about(
+            {"drive_offset": request.drive_offset}, "speakers' tracks lie on the sound's own clock"
+        )
+    for index, shot in enumerate(request.shot_list or (ShotRequest(start=heard.start),)):
+        if shot.speaker not in request.tracks:
+            who = "names no speaker" if shot.speaker is None else f"shows {shot.speaker!r}"
+            raise InputError(
+                f"{named(shot, index)} {who}: there are tracks of {', '.join(request.tracks)}",
+                hint=f"say who speaks when: {mention(turns='tracks')}",
+                fields={"drive": list(request.tracks)},
+                rule="every shot has its speaker's track",
+            )
+    clips = {name: _other(request, path, heard, control) for name, path in request.tracks.items()}
+    parts = tuple((shot.start, clips[str(shot.speaker)]) for shot in request.shot_list)
+    rate = max(clip.rate for clip in clips.values())
+    return replace(parts[0][1], rate=rate, channels=1, layout="mono", mix=(), parts=parts)
+
+
+def _other(request: Request, path: Path, heard: AudioClip, control: RunControl) -> AudioClip:
+    info = probe(path, allow_truncated=request.allow_truncated, control=control)
     whole = info.clip
     offset = _offset(request, heard, whole, control)
     start = heard.start + offset
     sound = min(heard.sound_duration, whole.duration - start)
     if sound <= 0:
         raise InputError.about(
-            {"drive": request.drive},
+            {"drive": path},
             f"it ends at {format_seconds(whole.duration)} s, before the video begins",
             hint=f"choose an earlier start, or a {mention('drive_offset')}",
         )
@@ -99,5 +123,6 @@ def _offset(request: Request, heard: AudioClip, whole: AudioClip, control: RunCo
     if request.drive_offset == "auto":
         control.emit(Notice(f"{text}: corrected"))
         return shift
-    control.emit(Notice(f"{text}: {mention(drive_offset='auto')} corrects it"))
+    advice = "" if request.tracks else f": {mention(drive_offset='auto')} corrects it"
+    control.emit(Notice(f"{text}{advice}"))
     return Fraction(0)

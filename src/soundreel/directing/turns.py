@@ -8,6 +8,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+from soundreel.directing.tracks import turns_of_tracks
 from soundreel.directing.turn_files import Turn, read_turns
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
@@ -33,9 +34,21 @@ def with_turns(request: Request, control: RunControl) -> Request:
             fields={"turns": request.turns},
             rule="one of them cuts the video",
         )
-    turns = read_turns(request.turns)
+    turns = _turns(request, control)
     shots = shots_of_turns(turns, request.cast, request.shot_length[0], control)
+    if request.tracks:  # where nobody else is heard
+        shots = tuple(replace(shot, silent=()) for shot in shots)
     return replace(request, turns=None, cast={}, shots=shots)
+
+
+def _turns(request: Request, control: RunControl) -> tuple[Turn, ...]:
+    if isinstance(request.turns, Path):
+        return read_turns(request.turns)
+    if not request.tracks:
+        raise InputError.about(
+            {"turns": "tracks"}, f"give each speaker's track: {mention(drive='anna=anna.wav')}"
+        )
+    return turns_of_tracks(request.tracks, control, allow_truncated=request.allow_truncated)
 
 
 def shots_of_turns(
@@ -58,6 +71,7 @@ def shots_of_turns(
         ShotRequest(
             start=start,
             image=cast[turn.speaker],
+            speaker=turn.speaker,
             silent=_of_others(turns, turn.speaker, start, end),
         )
         for turn, start, end in zip(shown, starts, ends, strict=True)

@@ -48,6 +48,8 @@ def _lines(request: Request, shot: ShotRequest, path: Path) -> Iterator[str]:
         yield f"image = {_toml(_from(path, image))}"
     if shot.seed is not None:
         yield f"seed = {shot.seed}"
+    if shot.speaker is not None:
+        yield f"speaker = {_toml(shot.speaker)}"
     if shot.silent:
         spans = [[format_clock(start), format_clock(end)] for start, end in shot.silent]
         yield f"silent = {_toml(spans)}"

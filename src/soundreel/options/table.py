@@ -100,6 +100,8 @@ _Name = Annotated[Path, PlainValidator(texts.read_path)]
 _Bounds = Annotated[tuple[Fraction, Fraction], PlainValidator(texts.read_bounds)]
 _Paths = Annotated[tuple[Path, ...], PlainValidator(texts.read_paths)]
 _Cast = Annotated[dict[str, Path], PlainValidator(texts.read_cast)]
+_Drive = Annotated[Path | dict[str, Path], PlainValidator(texts.read_drive)]
+_Turns = Annotated[Path | str, PlainValidator(texts.read_turns)]
 _Prompts = Annotated[Path | tuple[str, ...], PlainValidator(texts.read_prompts)]
 _Shots = Annotated[str | Path, PlainValidator(texts.read_shots)]
 _Flag = Annotated[bool, PlainValidator(texts.read_flag)]
@@ -132,10 +134,10 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Exactly so many pictures (before interpolation); 77 are 4.8 s at 16 fps.",
     ),
     Option(
-        "drive", names=("drive",), panel=SOUND, metavar="FILE", kind=_Name, optional=True,
-        rule="the name of a sound file",
+        "drive", names=("drive",), panel=SOUND, metavar="FILE|NAME=FILE", kind=_Drive, many=True,
+        optional=True, rule="the name of a sound file, or of each speaker's, as anna=anna.wav",
         help="A sound of the same timeline that steers the picture, such as the singer's stem, "
-        "while AUDIO is heard.",
+        "while AUDIO is heard; or each speaker's own track.",
     ),
     Option(
         "drive_offset", names=("drive_offset",), panel=SOUND, metavar="SECONDS|auto", default="0",
@@ -218,10 +220,10 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help=f"Seconds of a shot, for {mention(shots='auto')}; the least, for {mention('turns')}.",
     ),
     Option(
-        "turns", names=("turns",), panel=PICTURE, metavar="FILE", kind=_Name, optional=True,
+        "turns", names=("turns",), panel=PICTURE, metavar="FILE|tracks", kind=_Turns, optional=True,
         rule="the name of a file that says who speaks when",
         help="Who speaks when, as .rttm, .srt, .vtt or .json: the video is cut to show the "
-        "speaker.",
+        "speaker. tracks hears it in their own ones.",
     ),
     Option(
         "cast", names=("cast",), panel=PICTURE, metavar="NAME=FILE", kind=_Cast, many=True,

@@ -219,6 +219,18 @@ def read_cast(value: object) -> dict[str, Path]:
     return cast
 
 
+def read_drive(value: object) -> Path | dict[str, Path]:
+    """One file, or the track of each speaker as `read_cast` takes them."""
+    if isinstance(value, (list, tuple)) and len(value) == 1:
+        value = value[0] if "=" not in str(value[0]) or Path(str(value[0])).exists() else value
+    return read_path(value) if isinstance(value, (str, Path)) else read_cast(value)
+
+
+def read_turns(value: object) -> Path | str:
+    """The file that says who speaks when, or "tracks"."""
+    return "tracks" if value == "tracks" else read_path(value)
+
+
 def read_spans(value: object) -> tuple[tuple[Fraction, Fraction], ...]:
     """Pairs of times, each with its end after its start."""
     rule = 'write pairs of times, as [["0:12", "0:13.5"]]'

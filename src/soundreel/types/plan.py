@@ -49,6 +49,8 @@ class AudioClip:
     tracks, from 1. mix: the channels' weights in a mono sound, () for their average.
     loudness: with the gain for the sound that is heard; what drives the engine never has it.
     silent: spans of the file, rising, that are read as silence.
+    parts: (second, sound) from where on another sound of the same timeline is read instead, in one
+        channel; () for the file itself.
     Read it with `audio.segment.stream_clip`.
     """
 
@@ -64,6 +66,7 @@ class AudioClip:
     mix: tuple[float, ...] = ()
     loudness: Loudness | None = None
     silent: tuple[Span, ...] = ()
+    parts: tuple[tuple[Fraction, AudioClip], ...] = ()
 
     @property
     def sound_end(self) -> Fraction:

@@ -55,14 +55,16 @@ class Request:
     interpolate: "none", "flow" (optical flow, here), "film" (where the engine has it), or "auto":
         flow where `fps` is not the engine's own rate.
     drive: a sound of the same timeline that steers the engine while `audio` is heard; second t of
-        one goes with second t + drive_offset of the other, and "auto" finds that out.
+        one goes with second t + drive_offset of the other, and "auto" finds that out. Or each
+        speaker's own track, by name.
     gate: decibels, negative: what lies so far below the driving sound's loud level is silence to
         the engine.
     prompt: may change in time (see `directing.spans`).
     shots: "none", "auto", a file that lists them (see `directing.shot_list`), or the list itself.
-    shot_length: seconds of the shortest and the longest shot of "auto"; the shortest of turns too.
-    turns: a file that says who speaks when (see `directing.turn_files`); the shots follow it, each
-        with the picture that its speaker has in `cast`.
+    shot_length: seconds of the shortest and the longest shot of "auto", the shortest of turns.
+    turns: a file that says who speaks when (see `directing.turn_files`), or "tracks", which
+        hears it in those of `drive`; the shots follow it, each with its speaker's picture in
+        `cast`.
     images, prompts: handed out over the shots that have none of their own, in turn; images may be a
         folder, prompts a file. by_section: shots of the same part of a song get the same ones.
     options: options of the engine, by name; None values are left out.
@@ -86,7 +88,9 @@ class Request:
     start: Given[Time, Fraction] = given(Fraction(0))
     duration: Given[Time | None, Fraction | None] = given(None)
     num_frames: int | None = None
-    drive: Given[AnyPath | None, Path | None] = given(None)
+    drive: Given[
+        AnyPath | Mapping[str, AnyPath] | Sequence[str] | None, Path | Mapping[str, Path] | None
+    ] = given(None)
     drive_offset: Given[Time, Fraction | str] = given(Fraction(0))
     gate: float | None = None
     width: int = 832
@@ -112,7 +116,7 @@ class Request:
     images: Given[AnyPath | Sequence[AnyPath], tuple[Path, ...]] = given(())
     prompts: Given[AnyPath | Sequence[str], Path | tuple[str, ...]] = given(())
     by_section: bool = False
-    turns: Given[AnyPath | None, Path | None] = given(None)
+    turns: Given[AnyPath | None, Path | str | None] = given(None)
     cast: Given[Mapping[str, AnyPath] | Sequence[str], Mapping[str, Path]] = given(())
 
     def __post_init__(self, size: object) -> None:
@@ -159,10 +163,19 @@ class Request:
         return bool(self.pictures) or self.cover is True
 
     @property
+    def tracks(self) -> Mapping[str, Path]:
+        """The driving sound of each speaker; none where one drives all."""
+        return self.drive if isinstance(self.drive, Mapping) else {}
+
+    @property
     def files(self) -> dict[str, Path]:
-        """What it is made from, by name: "audio", "drive", "image", the options that are paths, and
-        "images.1", ... for those of single shots."""
-        sounds = {"audio": self.audio, "drive": self.drive}
+        """What it is made from, by name: "audio", "drive" or "drive.anna", ..., "image",
+        the options that are paths, and "images.1", ... for those of single shots."""
+        drive = {
+            "drive": self.drive,
+            **{f"drive.{name}": each for name, each in self.tracks.items()},
+        }
+        sounds = {"audio": self.audio, **drive}
         named = {**sounds, "image": self.image, **self.options, **self.shot_images}
         return {name: value for name, value in named.items() if isinstance(value, Path)}
 

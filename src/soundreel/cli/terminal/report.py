@@ -141,7 +141,10 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
 
 def _driven(drive: AudioClip) -> str:
     silent = f", silent in {count(len(drive.silent), 'place')}" if drive.silent else ""
-    return f"driven by {name(drive.path.name)} from {format_seconds(drive.start)} s{silent}"
+    files = dict.fromkeys(name(clip.path.name) for _, clip in drive.parts) or [
+        name(drive.path.name)
+    ]
+    return f"driven by {' and '.join(files)} from {format_seconds(drive.start)} s{silent}"
 
 
 def _lead_in(plan: Plan) -> list[str]:
