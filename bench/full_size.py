@@ -2,35 +2,31 @@
 
     python -m bench.full_size                     # writes 16 GB below /tmp, runs, deletes them
     python -m bench.full_size --size 128x128 --folder /data --keep
+    python -m bench.full_size --format gguf-q4_k_m       # or int8, or another mix of GGUF
 
-The file is made from the published list of names and shapes, in ComfyUI's fp8_scaled layout, with
-random numbers. It is read cold (its pages are dropped first). On a CPU the weights come from the
-file block by block; every block's pages are given back after its use, as a machine short of memory
-does by itself, so that the peak shows what the step needs and not what the system happens to cache.
+The file is made from the published list of names and shapes, in ComfyUI's layouts of fp8_scaled and
+int8 or as makers of GGUF files do (`gguf_mixes`), with random numbers. It is read cold (its pages
+are dropped first). On a CPU the weights come from the file block by block; every block's pages are
+given back after its use, as a machine short of memory does by itself, so that the peak shows what
+the step needs and not what the system happens to cache.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
-import gzip
 import json
-import math
 import os
-import shutil
-import struct
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-KEY_LISTS = Path(__file__).parent.parent / "tests" / "data" / "wan_key_lists.json.gz"
-LISTED = "s2v_fp8_scaled"
-BYTES = {"F32": 4, "BF16": 2, "F8_E4M3": 1}
-SAMPLE = 2**22
-"""Numbers that are drawn; tensors repeat them."""
+from bench.full_size_files import FORMATS, write_model
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def main() -> None:
@@ -38,11 +34,13 @@ def main() -> None:
     if options.run is not None:
         print(json.dumps(measure(options.run, options.size)))
         return
-    path = options.folder / "full_size_s2v_fp8_scaled.safetensors"
+    ending = "gguf" if options.format.startswith("gguf-") else "safetensors"
+    path = options.folder.resolve() / f"full_size_s2v_{options.format}.{ending}"
     try:
-        written = write_model(path)
-        command = [sys.executable, __file__, "--run", str(path), "--size", options.size]
-        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+        written = write_model(path, options.format)
+        command = [sys.executable, "-m", "bench.full_size", "--run", str(path)]
+        command += ["--size", options.size]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT)
         report(json.loads(done.stdout.splitlines()[-1]), path, written)
     finally:
         if not options.keep:
@@ -52,6 +50,9 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=_Plain)
     parser.add_argument("--folder", type=Path, default=Path("/tmp"), help="where 16 GB are free")
+    parser.add_argument(
+        "--format", default="fp8_scaled", choices=FORMATS, metavar="FORMAT", help=", ".join(FORMATS)
+    )
     parser.add_argument("--size", default="64x64", help="pixels, WIDTHxHEIGHT, multiples of 16")
     parser.add_argument("--keep", action="store_true", help="do not delete the file")
     parser.add_argument("--run", type=Path, help=argparse.SUPPRESS)
@@ -60,56 +61,6 @@ def _options() -> argparse.Namespace:
 
 class _Plain(argparse.RawDescriptionHelpFormatter):
     pass
-
-
-# --- the file ---------------------------------------------------------------------------------
-
-
-def write_model(path: Path) -> float:
-    """Write the file; returns seconds. Raises SystemExit where the disk is too small."""
-    tensors = json.loads(gzip.decompress(KEY_LISTS.read_bytes()))[LISTED]
-    names = sorted(tensors, key=lambda name: (-BYTES[tensors[name][1]], name))
-    header: dict[str, Any] = {}
-    end = 0
-    for name in names:
-        shape, dtype = tensors[name]
-        begin, end = end, end + math.prod(shape) * BYTES[dtype]
-        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
-    if shutil.disk_usage(path.parent).free < 1.1 * end:
-        sys.exit(f"{path.parent} has no room for {end / 1e9:.1f} GB: name another with --folder")
-    start = time.monotonic()
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    samples = _samples()
-    with path.open("wb") as file:
-        file.write(struct.pack("<Q", len(text)) + text)
-        for name in names:
-            for part in _data(samples, *tensors[name]):
-                file.write(part)
-        file.flush()
-        os.fsync(file.fileno())
-    return time.monotonic() - start
-
-
-def _samples() -> Mapping[str, bytes]:
-    """Random numbers around 0; with the scale, an 8-bit weight is about 1 / sqrt(5120)."""
-    import torch
-
-    normal = torch.randn(SAMPLE, generator=torch.Generator().manual_seed(0))
-    eight, half = (normal * 64).to(torch.float8_e4m3fn), (normal * 0.02).to(torch.bfloat16)
-    scale = torch.full((1,), 5120**-0.5 / 64)
-    return {
-        "F8_E4M3": eight.view(torch.uint8).numpy().tobytes(),
-        "BF16": half.view(torch.uint8).numpy().tobytes(),
-        "F32": scale.numpy().tobytes(),
-    }
-
-
-def _data(samples: Mapping[str, bytes], shape: list[int], dtype: str) -> Iterator[bytes]:
-    left, sample = math.prod(shape) * BYTES[dtype], samples[dtype]
-    while left > 0:
-        yield sample[:left]
-        left -= len(sample)
 
 
 # --- the run ----------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
+from bench.full_size_files import ALIGNMENT, header_of, size_of_any, tensors_of
 from bench.gguf_mixes import MIXES, size_of, types_of
 
 from soundreel.engines.wan.cost import estimate
 from soundreel.engines.wan.files.formats import Kind
-from soundreel.engines.wan.files.lookup import Found, WeightSet
+from soundreel.engines.wan.files.lookup import Found, WeightSet, given
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.memory.needs import Weights
 from soundreel.engines.wan.options import parse_options
@@ -82,3 +84,25 @@ def test_the_size_of_a_mix_is_that_of_its_types(
         size = sum(size_of(shapes[name], kind) for name, kind in kinds.items())
         assert size / 1e9 == pytest.approx(expected, abs=0.01)
     assert mix in MIXES
+
+
+@pytest.mark.parametrize(
+    ("form", "named", "transformer_gb"),
+    [
+        *(("fp8_scaled", "fp8_scaled", 16.39), ("int8", "int8", 16.39)),
+        *(("gguf-q4_k_m", "GGUF Q4_K_M", 13.72), ("gguf-q8_0", "GGUF Q8_0", 19.48)),
+    ],
+)
+def test_a_full_size_file_of_the_bench_is_a_transformer_of_its_format(
+    tmp_path: Path, form: str, named: str, transformer_gb: float
+) -> None:
+    tensors = tensors_of(form)
+    sizes = {name: size_of_any(shape, kind) for name, (shape, kind) in tensors.items()}
+    path = tmp_path / f"a.{'gguf' if form.startswith('gguf') else 'safetensors'}"
+    path.write_bytes(header_of(form, tensors, sizes))
+    end = ALIGNMENT if path.suffix == ".gguf" else 1
+    whole = sum(size + -size % end for size in sizes.values())
+    os.truncate(path, path.stat().st_size + whole)
+    file = given(path, "transformer")
+    assert file.number_format == named
+    assert file.size / 1e9 == pytest.approx(transformer_gb, abs=0.02)
