@@ -40,14 +40,17 @@ def _peek(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--frames")
     parser.add_argument("--audio-duration", "--duration", dest="duration")
     parser.add_argument("--from", dest="source")
+    parser.add_argument("--models-dir", action="append", type=Path, default=[])
     try:
         return parser.parse_known_args(argv)[0]
     except argparse.ArgumentError:  # `generate` says what is wrong
-        return argparse.Namespace(engine="", url=None, frames="?", duration="?", source="?")
+        return argparse.Namespace(
+            engine="", url=None, frames="?", duration="?", source="?", models_dir=[]
+        )
 
 
 def _without_film(argv: list[str]) -> list[str]:
-    """FILM runs on a server; without one, optical flow makes as many pictures here."""
+    """FILM runs on a server or with weights here; else optical flow makes as many pictures."""
     end = argv.index("--") if "--" in argv else len(argv)
     changed = list(argv)
     for number, word in enumerate(argv[:end]):
@@ -55,9 +58,28 @@ def _without_film(argv: list[str]) -> list[str]:
             changed[number] = "--interpolate=flow"
         elif word == "film" and number and argv[number - 1] == "--interpolate":
             changed[number] = "flow"
-    if changed != argv:
-        print("FILM needs a server: --interpolate flow in its place", file=sys.stderr)
+    if changed == argv or _film_is_here(_peek(argv).models_dir):
+        return argv
+    print(
+        "FILM needs a server or weights here (soundreel models pull film): --interpolate flow in "
+        "its place",
+        file=sys.stderr,
+    )
     return changed
+
+
+def _film_is_here(models_dir: list[Path]) -> bool:
+    from soundreel.config import load_settings
+    from soundreel.engines.wan.files.selection import find_film
+    from soundreel.errors import EngineUnavailable, InputError
+    from soundreel.post.interpolate import require_packages
+
+    try:
+        require_packages()
+        find_film(load_settings({"models_dir": models_dir or None}).models_dir)
+    except (EngineUnavailable, InputError):
+        return False
+    return True
 
 
 def _choose_engine(url: str | None) -> str:

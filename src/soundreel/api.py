@@ -20,6 +20,7 @@ from soundreel.config import Settings, load_settings
 from soundreel.directing.direct import direct, read_direction
 from soundreel.directing.drive import driving_sound
 from soundreel.engines.base import Deciding, Engine
+from soundreel.engines.wan.files.selection import find_film
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
@@ -36,7 +37,7 @@ from soundreel.output import (
     write_thumbnail,
 )
 from soundreel.post.describe import describe
-from soundreel.post.interpolate import LOCAL_METHODS
+from soundreel.post.interpolate import FILM, LOCAL_METHODS, require_packages
 from soundreel.record import (
     TAG,
     asked,
@@ -230,10 +231,20 @@ def _fixed_plan(
     seed = job.fixed("seed", lambda: secrets.randbelow(2**31) if request.seed < 0 else request.seed)
     resolved = replace(choice.request, seed=seed)
     made, ready = plan_request(resolved, info, choice.engine, control), choice.ready
+    made = _with_weights(made, settings)
     if isinstance(ready, Deciding):
         decisions = job.fixed("decisions", lambda: dict(ready.decide(made.for_engine, control)))
         choice = replace(choice, ready=ready.decided(decisions))
     return made, choice
+
+
+def _with_weights(plan: Plan, settings: Settings) -> Plan:
+    """The plan with the file of FILM where that is to run here. Raises EngineUnavailable."""
+    chosen = plan.interpolation
+    if chosen.method != FILM or chosen.by_engine:
+        return plan
+    require_packages()
+    return replace(plan, interpolation=replace(chosen, weights=find_film(settings.models_dir)))
 
 
 def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str, object]) -> Target:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import platform
 from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
+from soundreel.engines.wan.files.selection import film_identity
 from soundreel.installation import __version__
 from soundreel.types import Plan
 from soundreel.video.writer import encoder_identity
@@ -20,14 +22,23 @@ _PACKAGES = (
 
 
 def versions(plan: Plan) -> dict[str, str]:
-    """Our own, the encoder's with its options, and OpenCV's where it makes pictures in between,
-    Pillow's where it encodes some."""
+    """Our own, the encoder's with its options, and of what makes pictures in between: OpenCV's, or
+    FILM's weights and torch's with its device; Pillow's where it encodes some."""
     found = {"soundreel": __version__, "encoder": encoder_identity(plan.request.encoding)}
-    if plan.interpolation.method != "none" and not plan.interpolation.by_engine:
+    interpolation = plan.interpolation
+    if interpolation.weights is not None:
+        found |= _of_film(interpolation.weights)
+    elif interpolation.method != "none" and not interpolation.by_engine:
         found["opencv"] = version("opencv-python-headless")
     if plan.request.encoding.container == "webp" or isinstance(plan.request.poster, Fraction):
         found["pillow"] = version("pillow")
     return found
+
+
+def _of_film(weights: Path) -> dict[str, str]:
+    from soundreel.post.film.between import choose_device
+
+    return {"film": film_identity(weights), "torch": f"{version('torch')} on {choose_device()}"}
 
 
 def package_versions() -> list[str]:

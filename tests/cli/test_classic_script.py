@@ -9,6 +9,8 @@ from types import ModuleType
 import pytest
 
 from soundreel.cli import app
+from soundreel.engines.wan.files import selection
+from soundreel.post import interpolate
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "generate_wan22_sound_video.py"
 NO_SERVER = "http://127.0.0.1:9"
@@ -87,6 +89,22 @@ def test_film_without_a_server_becomes_flow_with_a_word(
     assert script.main(given) == 0
     assert passed == [["generate", "--engine=auto", "--frames=77", *passed_on]]
     assert ("--interpolate flow in its place" in capsys.readouterr().err) is (given != passed_on)
+
+
+def test_film_stays_where_its_weights_are(
+    script: ModuleType,
+    passed: list[list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(interpolate, "require_packages", lambda: None)
+    monkeypatch.setattr(selection, "find_film", asked.append)
+    given = ["--interpolate", "film", "--models-dir", "weights", "a.wav"]
+    assert script.main(given) == 0
+    assert passed == [["generate", "--engine=auto", "--frames=77", *given]]
+    assert asked == [(Path("weights"),)]
+    assert "flow" not in capsys.readouterr().err
 
 
 def test_a_server_named_by_the_environment_is_wanted_too(

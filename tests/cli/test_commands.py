@@ -165,7 +165,7 @@ def test_config_file_gives_settings_and_defaults(
         (["--fps", "0"], "--fps 0: not a frame rate"),
         (["--fps", "25", "--interpolate", "none"], "makes 16 pictures a second"),
         (["--interpolate", "flow", "--fps", "16"], "cannot turn 16 into 16"),
-        (["--interpolate", "film"], "cannot do that"),
+        (["--interpolate", "blend"], "cannot do that"),
         (["--settings", "a/b"], "--settings a/b: a short word"),
         (["--engine", "magic"], "--engine magic: unknown engine"),
         (["--fit", "crop"], "does not use --fit"),

@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundreel.post import interpolate
 from soundreel.post.interpolate import Interpolator
 from soundreel.timeline.plan import cut_shot, fit_sound, make_plan
 from soundreel.timeline.rates import outputs_of
@@ -94,15 +93,16 @@ def _mixed(first: Rgb, second: Rgb, times: Sequence[Fraction]) -> list[Rgb]:
     return [number(a + (b - a) * float(time)) for time in times]
 
 
+def interpolator(plan: Plan) -> Interpolator:
+    return Interpolator(plan.interpolation.factor, plan.output_frames, _mixed)
+
+
 def pieces(plan: Plan, *, resumed: bool) -> list[list[Rgb]]:
     """What each chunk's piece holds; `resumed` before every chunk from the state of the last."""
-    made, post = [], Interpolator(plan.interpolation.factor, plan.output_frames)
+    made, post = [], interpolator(plan)
     for chunk in plan.chunks:
         if resumed:
-            state, post = (
-                post.snapshot(),
-                Interpolator(plan.interpolation.factor, plan.output_frames),
-            )
+            state, post = post.snapshot(), interpolator(plan)
             post.restore(state)
         piece: list[Rgb] = []
         for index in range(chunk.start_frame, chunk.end_frame):
@@ -129,9 +129,7 @@ def test_the_pieces_hold_the_pictures_of_the_file_one_after_the_other(plan: Plan
 def test_every_picture_stands_at_its_own_time_and_none_is_made_across_a_cut(
     plan: Plan, resumed: bool
 ) -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(interpolate._METHODS, "flow", _mixed)
-        made = pieces(plan, resumed=resumed)
+    made = pieces(plan, resumed=resumed)
     for chunk, piece in zip(plan.chunks, made, strict=True):
         assert len(piece) == len(outputs_of(plan, chunk))
         shot = plan.shots[chunk.shot]
@@ -188,7 +186,5 @@ def test_three_pictures_at_other_rates(rate: int, expected: list[float]) -> None
     whole = AudioClip(SOUND, Fraction(0), length, length, 48000, 2)
     clip, count, _ = fit_sound(request, whole, geometry.fps, factor)
     plan = make_plan(request, geometry, clip, count, Interpolation("flow", factor))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(interpolate._METHODS, "flow", _mixed)
-        (piece,) = pieces(plan, resumed=False)
+    (piece,) = pieces(plan, resumed=False)
     assert [round(told(picture), 3) for picture in piece] == expected

@@ -254,7 +254,7 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     Option(
         "interpolate", names=("interpolate",), panel=PICTURE, metavar="auto|none|flow|film",
         default="auto", kind=_Word, rule="name a method, such as flow",
-        help=f"How a model's rate becomes {mention('fps')}; flow makes any rate.",
+        help=f"How a model's rate becomes {mention('fps')}; film needs `models pull film`.",
     ),
     Option(
         "engine", names=("engine", "e"), panel=RUN, metavar="auto|wan|comfyui|preview",

@@ -45,6 +45,6 @@ def make_post_filter(plan: Plan) -> PostFilter:
     interpolation = plan.interpolation
     if interpolation.method == "none" or interpolation.by_engine:
         return PassThrough()
-    from soundreel.post.interpolate import Interpolator
+    from soundreel.post.interpolate import Interpolator, make_between
 
-    return Interpolator(interpolation.factor, plan.output_frames, interpolation.method)
+    return Interpolator(interpolation.factor, plan.output_frames, make_between(interpolation))

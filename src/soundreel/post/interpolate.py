@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
+from importlib.util import find_spec
 from typing import cast
 
 import cv2
 import numpy as np
 
-from soundreel.errors import WorkError
+from soundreel.errors import EngineUnavailable, WorkError, mention
+from soundreel.installation import install_command
 from soundreel.post.flow import between
 from soundreel.timeline.rates import outputs_after, outputs_at, outputs_up_to
-from soundreel.types import Frame, Rgb
+from soundreel.types import Frame, Interpolation, Rgb
 
 Between = Callable[[Rgb, Rgb, Sequence[Fraction]], list[Rgb]]
 """(first, second, times): a picture for each time between the two, 0 to 1."""
 
-_METHODS: Mapping[str, Between] = {"flow": between}
-
-LOCAL_METHODS = frozenset(_METHODS)
+FLOW, FILM = "flow", "film"
+LOCAL_METHODS = frozenset({FLOW, FILM})
 """What `Request.interpolate` may name without the engine's help."""
 
 _INDEX = struct.Struct(">Q")
@@ -36,10 +37,10 @@ class Interpolator:
     nothing had happened: the last picture, lossless, and its number.
     """
 
-    def __init__(self, factor: Fraction, end: int, method: str = "flow") -> None:
+    def __init__(self, factor: Fraction, end: int, between: Between = between) -> None:
         self._factor = factor
         self._end = end
-        self._between = _METHODS[method]
+        self._between = between
         self._last: Frame | None = None
 
     def push(self, rgb: Rgb, index: int) -> list[Rgb]:
@@ -76,6 +77,25 @@ class Interpolator:
         times = [j / self._factor - last.index for j in outputs]
         inside = [time for time in times if time < 1]
         return self._between(last.rgb, rgb, inside) + [rgb] * (len(times) - len(inside))
+
+
+def require_packages() -> None:
+    """Raises EngineUnavailable naming what FILM needs and is not installed."""
+    missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
+    if missing:
+        raise EngineUnavailable(
+            f"{mention(interpolate=FILM)} needs {' and '.join(missing)}, not installed here",
+            hint=f"{install_command('wan')}; or do without: {mention(interpolate=FLOW)}",
+        )
+
+
+def make_between(interpolation: Interpolation) -> Between:
+    """The method that a plan chose. Raises InputError where its weights cannot be used."""
+    if interpolation.weights is None:
+        return between
+    from soundreel.post.film.between import FilmBetween
+
+    return FilmBetween(interpolation.weights)
 
 
 def _frame(state: bytes) -> Frame:

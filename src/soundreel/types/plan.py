@@ -162,11 +162,15 @@ class Shot:
 @dataclass(frozen=True, slots=True)
 class Interpolation:
     """`factor` times as many pictures a second as are generated: 2, 15/8, 3/4. Done by the engine
-    if `by_engine`, in whole multiples."""
+    if `by_engine`, in whole multiples.
+
+    weights: the file of a method that needs one, where it is done here.
+    """
 
     method: str = "none"
     factor: Fraction = Fraction(1)
     by_engine: bool = False
+    weights: Path | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,15 @@ def test_a_flat_folder_is_found(tmp_path: Path, nowhere: dict[str, str]) -> None
     assert not find_weights((tmp_path / "flat",), nowhere).missing
 
 
+def test_a_folder_with_film_is_looked_into_as_before(
+    tmp_path: Path, nowhere: dict[str, str]
+) -> None:
+    for parent, name, listed in SLOTS.values():
+        write_sparse(tmp_path / "all" / f"my {parent}" / name, key_lists()[listed])
+    (tmp_path / "all" / "frame_interpolation").mkdir()
+    assert not find_weights((tmp_path / "all",), nowhere).missing
+
+
 def test_extra_model_paths_are_followed(tmp_path: Path, nowhere: dict[str, str]) -> None:
     pytest.importorskip("yaml")
     make(tmp_path / "elsewhere", {"diffusion_models": "unet/wan", "vae": "more"})

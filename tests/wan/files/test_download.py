@@ -63,7 +63,7 @@ def pull(hub: FakeHub, tmp_path: Path, folder: Path | None = None, file: Publish
 def test_pull_puts_the_file_where_it_is_found_again(
     hub: FakeHub, tmp_path: Path, content: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("soundreel.engines.wan.files.places.COMFY_REPO", "some/repo")
+    monkeypatch.setattr("soundreel.engines.wan.files.places._REPOS", ("some/repo",))
     path = pull(hub, tmp_path)
     assert path.read_bytes() == content
     where = places((), environ(hub, tmp_path) | {"COMFYUI_PATH": str(tmp_path / "none")})
@@ -315,6 +315,15 @@ def test_a_pulled_gguf_transformer_is_found_again_and_said_by_its_mix(tmp_path: 
         pytest.raises(WorkError, match=r"not a Wan 2\.2 S2V transformer"),
     ):
         pull(hub, tmp_path / "other", file=file)
+
+
+def test_film_is_a_set_of_its_own(tmp_path: Path) -> None:
+    wanted = catalog.files_of("film")
+    assert [(file.name, file.slot) for file in wanted] == [("film_net_fp16.safetensors", "film")]
+    path = tmp_path / wanted[0].name
+    path.write_bytes(b"")
+    film = Found(Kind.FILM, path, (path,), "fp16", wanted[0].size, 1, "models_dir")
+    assert not download.missing_files(wanted, [film])
 
 
 def found_at(path: Path) -> Found:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from soundreel.engines.wan.files.lookup import Found, WeightSet
 
 app = typer.Typer(
-    cls=HelpfulGroup, help="Show, fetch and check the weight files of the wan engine."
+    cls=HelpfulGroup, help="Show, fetch and check the weight files of the wan engine and of FILM."
 )
 
 
@@ -53,7 +53,8 @@ def show(
         looked_in = [{"origin": place.origin, "folder": str(place.folder)} for place in where]
         say_json({**_json(found, chosen), "looked_in": looked_in})
         return
-    for line in (*_slot_lines(chosen), *_other_lines(found, chosen), *_faulty_lines(found)):
+    slots = (*_slot_lines(chosen), *_film_lines(found))
+    for line in (*slots, *_other_lines(found, chosen), *_faulty_lines(found)):
         say(line)
     say("looked in:" if where else "looked nowhere: no models folder is known")
     for place in where:
@@ -66,8 +67,8 @@ def pull(
         str | None,
         typer.Argument(
             metavar="[SET]",
-            help="fp8 (default, about 25 GB), bf16 (about 46 GB), or GGUF: gguf-q2_k to gguf-q8_0, "
-            "e.g. gguf-q4_k_m (about 20 GB).",
+            help="fp8 (default, about 25 GB), bf16 (about 46 GB), GGUF: gguf-q2_k to gguf-q8_0, "
+            "e.g. gguf-q4_k_m (about 20 GB); or film (69 MB).",
         ),
     ] = None,
     to: Annotated[
@@ -148,10 +149,20 @@ def _slot_lines(chosen: WeightSet) -> list[str]:
     return lines
 
 
+def _film_lines(found: Sequence[Found]) -> list[str]:
+    from soundreel.engines.wan.files.selection import usable_film
+
+    film = usable_film(found)
+    if film is not None:
+        return [f"ok      {'film':14} {_about(film)}"]
+    return [f"none    {'film':14} only for --interpolate film: soundreel models pull film"]
+
+
 def _other_lines(found: Sequence[Found], chosen: WeightSet) -> list[str]:
     from soundreel.engines.wan.files.catalog import SLOTS
+    from soundreel.engines.wan.files.selection import usable_film
 
-    used = {getattr(chosen, slot.name) for slot in SLOTS if slot.required}
+    used = {getattr(chosen, slot.name) for slot in SLOTS if slot.required} | {usable_film(found)}
     others = [item for item in found if item not in used and item.kind.name != "UNKNOWN"]
     return ["also found:", *(f"  {_about(item)}" for item in others)] if others else []
 

@@ -1,4 +1,4 @@
-"""The slots that the wan engine fills with weight files, and the published files for each.
+"""The slots that are filled with weight files, and the published files for each.
 
 Sources: the repositories named here and their published checksums; the folders are ComfyUI's
 (folder_paths.py, with its old names `unet` and `clip`).
@@ -19,11 +19,17 @@ COMFY_21_REPO = "Comfy-Org/Wan_2.1_ComfyUI_repackaged"
 OFFICIAL_REPO = "Wan-AI/Wan2.2-S2V-14B"
 GGUF_REPO = "QuantStack/Wan2.2-S2V-14B-GGUF"
 GGUF_TEXT_REPO = "city96/umt5-xxl-encoder-gguf"
+FILM_REPO = "Comfy-Org/frame_interpolation"
+
+_INTERPOLATION = "frame_interpolation"
 
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in the engine: `kind` of weights, the ComfyUI `folders` it is looked for in."""
+    """A place for weights: their `kind`, the ComfyUI `folders` they are looked for in.
+
+    required: the wan engine cannot do without.
+    """
 
     name: str
     kind: Kind
@@ -52,6 +58,7 @@ SLOTS: tuple[Slot, ...] = (
     Slot("vae", Kind.VAE, (wan22.VAE.folder,)),
     Slot("audio_encoder", Kind.AUDIO_ENCODER, (wan22.AUDIO_ENCODER.folder,)),
     Slot("lora", Kind.LORA, (wan22.FEW_STEP_LORA.folder,), required=False),
+    Slot("film", Kind.FILM, (_INTERPOLATION,), required=False),
 )
 
 FOLDERS: Mapping[Kind, str] = {
@@ -61,8 +68,7 @@ FOLDERS: Mapping[Kind, str] = {
     **dict.fromkeys((Kind.VAE, Kind.OTHER_VAE), wan22.VAE.folder),
     **dict.fromkeys((Kind.AUDIO_ENCODER, Kind.OTHER_AUDIO), wan22.AUDIO_ENCODER.folder),
     Kind.LORA: wan22.FEW_STEP_LORA.folder,
-    Kind.FILM: "frame_interpolation",
-    Kind.RIFE: "frame_interpolation",
+    **dict.fromkeys((Kind.FILM, Kind.RIFE), _INTERPOLATION),
 }
 
 _SPLIT = "split_files"
@@ -93,6 +99,7 @@ _BF16 = (
         11_366_399_385,
     ),
 )
+_FILM = (Published("film", FILM_REPO, f"{_INTERPOLATION}/film_net_fp16.safetensors", 68_882_302),)
 _GGUF_TEXT = Published(
     "text_encoder", GGUF_TEXT_REPO, "umt5-xxl-encoder-Q5_K_M.gguf", 4_145_878_880, _UMT5_Q5_K_M
 )
@@ -109,8 +116,9 @@ _GGUF = {
     )
 }
 
-SETS: Mapping[str, tuple[Published, ...]] = {"fp8": _FP8, "bf16": _BF16, **_GGUF}
-"""What `soundreel models pull SET` fetches; what a set does not name is that of fp8."""
+SETS: Mapping[str, tuple[Published, ...]] = {"fp8": _FP8, "bf16": _BF16, "film": _FILM, **_GGUF}
+"""What `soundreel models pull SET` fetches; what a set for the wan engine does not name is
+that of fp8."""
 
 PUBLISHED: tuple[Published, ...] = tuple(dict.fromkeys(chain.from_iterable(SETS.values())))
 """Each once. The first for a slot is the one that is advised."""
@@ -121,12 +129,15 @@ def slot_named(name: str) -> Slot:
 
 
 def files_of(set_name: str) -> list[Published]:
-    """The set's files; slots that it does not name come from the fp8 set. Raises InputError."""
+    """The set's files; slots of the wan engine that it does not name come from the fp8 set.
+    Raises InputError."""
     if set_name not in SETS:
         raise InputError(
             f"there is no set {set_name!r} of weights", hint=f"choose one of: {', '.join(SETS)}"
         )
     own = SETS[set_name]
+    if own is _FILM:
+        return list(own)
     taken = {file.slot for file in own}
     return [*own, *(file for file in _FP8 if file.slot not in taken)]
 

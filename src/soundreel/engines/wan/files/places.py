@@ -15,6 +15,7 @@ from pathlib import Path
 from soundreel.engines.wan.files.catalog import (
     COMFY_21_REPO,
     COMFY_REPO,
+    FILM_REPO,
     GGUF_REPO,
     GGUF_TEXT_REPO,
     OFFICIAL_REPO,
@@ -24,6 +25,7 @@ from soundreel.engines.wan.files.limits import faults_of, read_bounded
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.installation import install_command
 
+_REPOS = (COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO, GGUF_REPO, GGUF_TEXT_REPO, FILM_REPO)
 _MAX_YAML = 32_768  # bytes; ComfyUI's example has 1,600
 _MAX_BRACKETS = 1000  # PyYAML's time grows with the square of the open ones
 
@@ -87,7 +89,10 @@ def _slot_folders(origin: str, folder: Path) -> Iterator[Place]:
     names = [name for slot in SLOTS for name in slot.folders]
     inside = [folder / name for name in names if (folder / name).is_dir()]
     yield from (Place(origin, path) for path in inside)
-    if not inside or any(folder.glob("*.safetensors")) or (folder / "transformer").is_dir():
+    engines_own = any(
+        path.name in slot.folders for path in inside for slot in SLOTS if slot.required
+    )
+    if not engines_own or any(folder.glob("*.safetensors")) or (folder / "transformer").is_dir():
         yield Place(origin, folder)
 
 
@@ -140,7 +145,7 @@ def hub_cache(environ: Mapping[str, str] = os.environ) -> Path:
 def _hub_folders(environ: Mapping[str, str]) -> list[Path]:
     """The snapshots of the repositories that we know, newest first."""
     folders: list[Path] = []
-    for repo in (COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO, GGUF_REPO, GGUF_TEXT_REPO):
+    for repo in _REPOS:
         snapshots = hub_cache(environ) / f"models--{repo.replace('/', '--')}" / "snapshots"
         if _is_dir(snapshots):
             folders += sorted(_listed(snapshots), key=_modified, reverse=True)

@@ -1,4 +1,7 @@
-"""Which weight files a request uses: those it names, else those that lie on this machine."""
+"""Which weight files a request uses: those it names, else those that lie on this machine.
+
+And the file of FILM, which makes pictures between those of any engine.
+"""
 
 from __future__ import annotations
 
@@ -78,6 +81,28 @@ def select(
     find = _few_step_path if by_preset else _lora_path
     files = [(given(find(lora.name, found), "lora"), lora.strength) for lora in loras]
     return Selection(weights, tuple(files), tuple(t for t in usable if t.parameters >= SMALL))
+
+
+def usable_film(found: Sequence[Found]) -> Found | None:
+    """The first of those files that holds FILM."""
+    return next((item for item in found if item.kind is Kind.FILM and not item.problem), None)
+
+
+def find_film(models_dir: Sequence[Path]) -> Path:
+    """The weight file on this machine. Raises EngineUnavailable where there is none."""
+    film = usable_film(list(scan(places(models_dir))))
+    if film is None:
+        raise EngineUnavailable(
+            f"{mention(interpolate='film')} needs the weights of FILM: none are on this machine",
+            hint="fetch them (69 MB): soundreel models pull film; or do without: "
+            f"{mention(interpolate='flow')}",
+        )
+    return film.path
+
+
+def film_identity(path: Path) -> str:
+    """File name and fingerprint, for the record."""
+    return f"{path.name} {fingerprint(given(path, 'film'))}"
 
 
 def _lora_path(name: str, found: Sequence[Found]) -> Path:

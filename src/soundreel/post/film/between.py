@@ -1,0 +1,167 @@
+"""Pictures in between by FILM, on a GPU where there is one, in tiles where they are large."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from soundreel.errors import InputError, OutOfMemory, mention
+from soundreel.post.film.network import SMALLEST, Film
+from soundreel.types import Rgb
+
+LARGEST_TILE = 1280
+"""Pixels of a side that is worked on at once: a picture of this size takes some 6 GB."""
+
+SMALLEST_TILE = 256
+OVERLAP = 64
+"""Pixels by which neighbouring tiles overlap and are blended."""
+
+Network = Callable[[Tensor, Tensor, float], Tensor]
+
+
+class FilmBetween:
+    """(first, second, times) -> pictures, as `post.interpolate` wants them.
+
+    weights: `film_net_fp32.pt` (TorchScript) or `film_net_fp16.safetensors`. Raises InputError
+    where the file is neither, OutOfMemory where not even small tiles fit.
+    """
+
+    def __init__(self, weights: Path) -> None:
+        self._device = choose_device()
+        self._network = load_network(weights, self._device)
+        self._tile = LARGEST_TILE
+
+    @torch.no_grad()
+    def __call__(self, first: Rgb, second: Rgb, times: Sequence[Fraction]) -> list[Rgb]:
+        pictures = _tensor(first, self._device), _tensor(second, self._device)
+        return [_picture(self._at(*pictures, float(time))) for time in times]
+
+    def _at(self, first: Tensor, second: Tensor, time: float) -> Tensor:
+        while True:
+            try:
+                return in_tiles(self._network, first, second, time, self._tile)
+            except torch.OutOfMemoryError as err:
+                if self._tile <= SMALLEST_TILE:
+                    raise OutOfMemory(
+                        "FILM needs more memory than this GPU has free",
+                        hint=f"take {mention(interpolate='flow')}, or free the GPU",
+                    ) from err
+            self._tile //= 2
+            torch.cuda.empty_cache()
+
+
+def load_network(weights: Path, device: torch.device) -> Network:
+    """The network of a weight file, in float32. Raises InputError."""
+    network = _scripted(weights) if weights.suffix == ".pt" else _filled(weights)
+    return network(device)
+
+
+def _scripted(weights: Path) -> Callable[[torch.device], Network]:
+    """TorchScript runs in torch's own interpreter: no Python of the file is executed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module = torch.jit.load(str(weights), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError, OSError) as err:
+        raise _no_film(weights, err) from err
+
+    def on(device: torch.device) -> Network:
+        moved = module.to(device)
+
+        def run(first: Tensor, second: Tensor, time: float) -> Tensor:
+            made: Tensor = moved(first, second, torch.full((1, 1), time, device=device))
+            return made
+
+        return run
+
+    return on
+
+
+def _filled(weights: Path) -> Callable[[torch.device], Network]:
+    try:
+        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
+        with torch.device("meta"):
+            network = Film().eval().requires_grad_(False)
+        network.load_state_dict(state, assign=True)
+    except (SafetensorError, RuntimeError, OSError) as err:
+        raise _no_film(weights, err) from err
+    return network.to
+
+
+def _no_film(weights: Path, err: Exception) -> InputError:
+    reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
+    return InputError(
+        f"{weights} does not hold FILM: {reason}",
+        hint="take film_net_fp16.safetensors or film_net_fp32.pt; soundreel models pull film",
+    )
+
+
+def in_tiles(network: Network, first: Tensor, second: Tensor, time: float, tile: int) -> Tensor:
+    """(1, 3, H, W) of any size: filled up to SMALLEST, in tiles of at most `tile` pixels a side,
+    blended where they overlap."""
+    height, width = first.shape[-2:]
+    first, second = _grown(first), _grown(second)
+    total, weight = torch.zeros_like(first), torch.zeros_like(first[:, :1])
+    for rows in spans(first.shape[-2], tile):
+        for columns in spans(first.shape[-1], tile):
+            made = network(first[..., rows, columns], second[..., rows, columns], time)
+            ramp = _ramp(rows, first.shape[-2], made)[:, None] * _ramp(
+                columns, first.shape[-1], made
+            )
+            total[..., rows, columns] += made * ramp
+            weight[..., rows, columns] += ramp
+    return (total / weight)[..., :height, :width]
+
+
+def spans(size: int, tile: int) -> list[slice]:
+    """The fewest stretches of at most `tile` that cover `size` with OVERLAP, as even as can be."""
+    count = max(1, -(-(size - OVERLAP) // (tile - OVERLAP)))
+    starts = [round(k * (size - OVERLAP) / count) for k in range(count + 1)]
+    return [slice(a, b + OVERLAP) for a, b in pairwise(starts)]
+
+
+def _ramp(span: slice, size: int, like: Tensor) -> Tensor:
+    """Weights along a tile: rising over the overlap at inner edges, 1 elsewhere."""
+    length = span.stop - span.start
+    ramp = torch.ones(length, device=like.device)
+    rise = (torch.arange(OVERLAP, device=like.device) + 0.5) / OVERLAP
+    if span.start > 0:
+        ramp[:OVERLAP] = rise
+    if span.stop < size:
+        ramp[-OVERLAP:] = torch.minimum(ramp[-OVERLAP:], rise.flip(0))
+    return ramp
+
+
+def _grown(picture: Tensor) -> Tensor:
+    """With the edge repeated to the right and below, so that every scale has a pixel."""
+    height, width = picture.shape[-2:]
+    more = (0, max(0, SMALLEST - width), 0, max(0, SMALLEST - height))
+    return F.pad(picture, more, mode="replicate")
+
+
+def _tensor(rgb: Rgb, device: torch.device) -> Tensor:
+    """(1, 3, H, W), 0..1."""
+    whole = torch.from_numpy(np.ascontiguousarray(rgb)).to(device)
+    return whole.permute(2, 0, 1)[None].float() / 255
+
+
+def _picture(made: Tensor) -> Rgb:
+    whole = (made[0].clamp(0, 1) * 255).round().to(torch.uint8)
+    rgb: Rgb = whole.permute(1, 2, 0).cpu().numpy()
+    return rgb
+
+
+def choose_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
