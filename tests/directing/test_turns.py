@@ -239,6 +239,15 @@ def test_a_written_list_of_shots_says_it_too(
     assert listed.drive == made.drive
 
 
+@pytest.mark.parametrize("spans", ["[[2, 1]]", "[1, 2]", '[["soon", 3]]'])
+def test_a_silence_that_cannot_be_read_names_its_line(
+    talk: Request, settings: Settings, tmp_path: Path, spans: str
+) -> None:
+    path = write(tmp_path, "shots.toml", f"[[shot]]\nstart = 0\nsilent = {spans}\n")
+    with pytest.raises(InputError, match=r"^shots.toml, line 3: silent: "):
+        plan(replace(talk, turns=None, cast=(), shots=path), settings)
+
+
 def test_turns_and_cast_and_shots_are_asked_for_sensibly(talk: Request, settings: Settings) -> None:
     for changes, words in (
         ({"turns": None}, "say who speaks when"),

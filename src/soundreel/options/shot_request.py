@@ -80,7 +80,7 @@ def _spans(value: object) -> tuple[tuple[Fraction, Fraction], ...]:
     try:
         return read_spans(value)
     except ValueError as err:
-        raise InputError.about({"silent": value}, str(err)) from err
+        raise InputError(f"silent: {err}", fields={"silent": value}, rule=str(err)) from err
 
 
 def _read(name: str, kind: str, value: object) -> object:
