@@ -48,9 +48,14 @@ def write_sparse(path: Path, tensors: Tensors, metadata: Mapping[str, str] | Non
     return path
 
 
-def write_gguf(path: Path, architecture: str, tensors: Mapping[str, tuple[list[int], int]]) -> Path:
-    """A GGUF file (version 3) whose data is a hole; shapes in torch's order, types in ggml's
-    numbers."""
+def write_gguf(
+    path: Path,
+    architecture: str,
+    tensors: Mapping[str, tuple[list[int], int]],
+    size: int = 500_000_000,
+) -> Path:
+    """A GGUF file (version 3) whose data is a hole of `size` bytes, in which all tensors begin;
+    shapes in torch's order, types in ggml's numbers."""
     out = struct.pack("<4sIQQ", b"GGUF", 3, len(tensors), 2)
     out += _text("general.architecture") + struct.pack("<I", 8) + _text(architecture)
     out += _text("some.array") + struct.pack("<IIQ", 9, 8, 2) + _text("a") + _text("b")
@@ -58,7 +63,7 @@ def write_gguf(path: Path, architecture: str, tensors: Mapping[str, tuple[list[i
         out += _text(name) + struct.pack("<I", len(shape))
         out += struct.pack(f"<{len(shape)}Q", *reversed(shape)) + struct.pack("<IQ", kind, 0)
     path.write_bytes(out)
-    os.truncate(path, len(out) + 5 * 10**8)
+    os.truncate(path, len(out) + size)
     return path
 
 
