@@ -18,6 +18,7 @@ from soundreel.work.lock import Lock
 
 COUNT = """
 import sys
+import time
 from pathlib import Path
 from soundreel.work.lock import Lock
 
@@ -26,6 +27,7 @@ done = 0
 while done < 150:
     lock = Lock(total.with_suffix(".lock"))
     if not lock.acquire():
+        time.sleep(0.001)  # whoever holds it gets to run
         continue
     number = int(total.read_text())
     total.write_text(str(number + 1))
