@@ -10,13 +10,14 @@ from typing import TypeVar
 
 from soundreel.audio.structure.describe import Section, Structure
 from soundreel.directing.spans import read_prompt
+from soundreel.directing.text_file import read_text
 from soundreel.errors import InputError, mention
-from soundreel.media.container import check_file, reason
 from soundreel.media.image import FORMATS_HINT
 from soundreel.options.shot_request import ShotRequest
 from soundreel.types import Request
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".avif", ".tif", ".tiff", ".bmp", ".gif")
+_HINT = "give a text file with a prompt on each line"
 _MOST_BYTES = 1 << 20
 
 Thing = TypeVar("Thing")
@@ -38,7 +39,10 @@ def read_prompts(path: Path, prompt: str) -> tuple[str, tuple[str, ...]]:
 
     Raises InputError.
     """
-    lines = [line.strip() for line in _text(path).splitlines()]
+    lines = [
+        line.strip()
+        for line in read_text(path, "a list of prompts", _MOST_BYTES, _HINT).splitlines()
+    ]
     lines = [line for line in lines if line and not line.startswith("#")]
     if not lines:
         raise InputError.about({"prompts": path}, "there is no prompt in that file")
@@ -98,13 +102,3 @@ def _parts(asked: tuple[ShotRequest, ...], sections: Sequence[Section]) -> list[
         return order.index(names[-1]) if names else 0
 
     return [part(shot.start + Fraction(1, 2)) for shot in asked]
-
-
-def _text(path: Path) -> str:
-    check_file(path, hint="give a text file with a prompt on each line")
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is too large for a list of prompts")
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as err:
-        raise InputError(f"cannot read {path}: {reason(err)}") from err

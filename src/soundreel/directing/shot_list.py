@@ -22,8 +22,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from soundreel.directing.text_file import read_text
 from soundreel.errors import InputError
-from soundreel.media.container import check_file, reason
 from soundreel.media.image import load_image
 from soundreel.options.shot_request import ShotRequest
 from soundreel.timeline.grid import format_clock
@@ -37,7 +37,7 @@ _TABLE = re.compile(r"\s*\[{1,2}\s*([\w.]+)\s*\]{1,2}")
 
 def read_shot_list(path: Path) -> tuple[ShotRequest, ...]:
     """Raises InputError naming the line of what is wrong; images are opened once."""
-    text = _read(path)
+    text = read_text(path, "a list of shots", _MOST_BYTES, _HINT)
     tables = _tables(text, path)
     lines = _Lines(text, path)
     shots = tuple(_shot(table, number, lines) for number, table in enumerate(tables))
@@ -77,16 +77,6 @@ def _wrong(shot: ShotRequest, index: int, what: str) -> InputError:
         fields={"shots": format_clock(shot.start)},
         rule="shots follow each other without gap and overlap",
     )
-
-
-def _read(path: Path) -> str:
-    check_file(path, hint=_HINT)
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is too large for a list of shots", hint=_HINT)
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as err:
-        raise InputError(f"cannot read {path}: {reason(err)}", hint=_HINT) from err
 
 
 def _tables(text: str, path: Path) -> list[Mapping[str, Any]]:

@@ -16,8 +16,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from soundreel.directing.text_file import read_text
 from soundreel.errors import InputError
-from soundreel.media.container import check_file, reason
 from soundreel.options.texts import read_time
 
 _HINT = "give a list of turns as .rttm, .srt, .vtt or .json"
@@ -44,20 +44,13 @@ def read_turns(path: Path) -> tuple[Turn, ...]:
     read = _READERS.get(path.suffix.lower())
     if read is None:
         raise InputError.about({"turns": path}, "its name says no kind of list", _HINT)
-    turns = sorted(read(_text(path), path), key=lambda turn: turn.start)
+    turns = sorted(
+        read(read_text(path, "a list of turns", _MOST_BYTES, _HINT), path),
+        key=lambda turn: turn.start,
+    )
     if not turns:
         raise InputError.about({"turns": path}, "nobody speaks in that file", _HINT)
     return tuple(turns)
-
-
-def _text(path: Path) -> str:
-    check_file(path, hint=_HINT)
-    try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise InputError(f"{path} is too large for a list of turns", hint=_HINT)
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as err:
-        raise InputError(f"cannot read {path}: {reason(err)}", hint=_HINT) from err
 
 
 def _rttm(text: str, path: Path) -> Iterator[Turn]:
