@@ -15,11 +15,7 @@ from soundreel.cli.flags.arguments import (
     Url,
     make_settings,
 )
-from soundreel.cli.terminal.report import result_json, result_summary
-from soundreel.cli.terminal.say import name, say, say_json
-from soundreel.cli.terminal.spelling import spell
-from soundreel.cli.terminal.stopping import stop_on_signals
-from soundreel.events import RunControl
+from soundreel.cli.terminal.watching import say_result, watched
 
 
 def remake(
@@ -59,24 +55,18 @@ def remake(
 ) -> None:
     """Make one shot of a finished video again; all other shots keep their bytes."""
     from soundreel import remake as again
-    from soundreel.progress.reporters import make_reporter
 
     changes = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "image": image}
     given = {"work_dir": work_dir, "url": url, "models_dir": models_dir}
-    with make_reporter(quiet=quiet or as_json, spell=spell) as reporter:
-        control = RunControl(reporter.handle)
-        with stop_on_signals(control):
-            result = again.remake(
-                video,
-                shot,
-                changes,
-                make_settings(given, config),
-                audio=audio,
-                output=output,
-                control=control,
-                overwrite=overwrite,
-            )
-    if as_json:
-        say_json(result_json(result))
-    else:
-        say(name(result.path) if quiet else result_summary(result))
+    with watched(silent=quiet or as_json) as control:
+        result = again.remake(
+            video,
+            shot,
+            changes,
+            make_settings(given, config),
+            audio=audio,
+            output=output,
+            control=control,
+            overwrite=overwrite,
+        )
+    say_result(result, quiet=quiet, as_json=as_json)

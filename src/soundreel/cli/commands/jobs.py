@@ -17,12 +17,9 @@ from soundreel.cli.flags.arguments import (
     make_settings,
 )
 from soundreel.cli.flags.help import HelpfulCommand, HelpfulGroup
-from soundreel.cli.terminal.report import result_json, result_summary
 from soundreel.cli.terminal.say import name, say, say_json
-from soundreel.cli.terminal.spelling import spell
-from soundreel.cli.terminal.stopping import stop_on_signals
+from soundreel.cli.terminal.watching import say_result, watched
 from soundreel.errors import InputError
-from soundreel.events import RunControl
 from soundreel.work.listing import ListedJob, find_job, list_jobs, remove_job
 from soundreel.work.room import bytes_text
 
@@ -83,19 +80,13 @@ def resume(
 ) -> None:
     """Finish a job, from wherever you are."""
     from soundreel.api import resume as finish
-    from soundreel.progress.reporters import make_reporter
 
     given = {"work_dir": work_dir, "url": url, "models_dir": models_dir}
     settings = make_settings(given, config)
     job = find_job(settings.work_dir, key)
-    with make_reporter(quiet=quiet or as_json, spell=spell) as reporter:
-        control = RunControl(reporter.handle)
-        with stop_on_signals(control):
-            result = finish(job, settings, control, overwrite=overwrite)
-    if as_json:
-        say_json(result_json(result))
-    else:
-        say(name(result.path) if quiet else result_summary(result))
+    with watched(silent=quiet or as_json) as control:
+        result = finish(job, settings, control, overwrite=overwrite)
+    say_result(result, quiet=quiet, as_json=as_json)
 
 
 @app.command("remove", cls=HelpfulCommand)

@@ -1,0 +1,32 @@
+"""A job that is watched on the terminal, and what is said of its result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from soundreel.cli.terminal.report import result_json, result_summary
+from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.cli.terminal.spelling import spell
+from soundreel.cli.terminal.stopping import stop_on_signals
+from soundreel.events import RunControl
+from soundreel.types import Result
+
+
+@contextmanager
+def watched(*, silent: bool) -> Iterator[RunControl]:
+    """A control whose progress is shown, unless `silent`, and which Ctrl-C cancels."""
+    from soundreel.progress.reporters import make_reporter
+
+    with make_reporter(quiet=silent, spell=spell) as reporter:
+        control = RunControl(reporter.handle)
+        with stop_on_signals(control):
+            yield control
+
+
+def say_result(result: Result, *, quiet: bool, as_json: bool) -> None:
+    """One JSON document, or the file's name, or a summary."""
+    if as_json:
+        say_json(result_json(result))
+    else:
+        say(name(result.path) if quiet else result_summary(result))
