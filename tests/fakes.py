@@ -21,7 +21,7 @@ from soundreel.audio.segment import read_clip
 from soundreel.config import Settings
 from soundreel.engines.base import shot_options
 from soundreel.errors import EngineUnavailable
-from soundreel.events import RunControl, StepDone
+from soundreel.events import Event, FrameDone, RunControl, StepDone
 from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
 
 STEPS = 3
@@ -140,6 +140,18 @@ def frames_of(path: Path) -> list[np.ndarray]:
     from soundreel.video.reader import read_frames
 
     return list(read_frames(path))
+
+
+def cancel_after(frames: int) -> RunControl:
+    """A control that cancels as soon as so many pictures are done."""
+    control = RunControl()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, FrameDone) and event.done >= frames:
+            control.cancel()
+
+    control.on_event = watch
+    return control
 
 
 def sidecar_of(path: Path) -> dict[str, object]:

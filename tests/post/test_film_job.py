@@ -12,13 +12,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from fakes import frames_of, sidecar_of
+from fakes import cancel_after, frames_of, sidecar_of
 from post.film_weights import film_weights, save_film
 from soundreel.api import generate, plan
 from soundreel.cli.app import run
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineUnavailable
-from soundreel.events import Event, FrameDone, RunControl
 from soundreel.post import interpolate
 from soundreel.post.film.between import FilmBetween
 from soundreel.post.flow import between
@@ -48,17 +47,6 @@ def request_of(tone: Path, tmp_path: Path) -> Request:
         audio=tone, engine="fake", size="64x64", seed=3, num_frames=2 * CUT, shots=shots,
         interpolate="film", encoding=Encoding(crf=0), output=tmp_path / "a.mp4",
     )  # fmt: skip
-
-
-def cancel_after(frames: int) -> RunControl:
-    control = RunControl()
-
-    def watch(event: Event) -> None:
-        if isinstance(event, FrameDone) and event.done >= frames:
-            control.cancel()
-
-    control.on_event = watch
-    return control
 
 
 def test_the_pictures_between_are_films(request_of: Request, machine: Settings) -> None:

@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 import fakes
+from fakes import cancel_after
 from media_factory import sine, write_audio
 from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineUnavailable, InputError, WorkError
-from soundreel.events import ChunkSealed, Event, FrameDone, RunControl
+from soundreel.events import ChunkSealed, Event, RunControl
 from soundreel.types import Encoding, Request
 
 RUNNER = Path(__file__).parents[1] / "run_fake.py"
@@ -33,17 +34,6 @@ def digest(path: Path) -> str:
 def request_for(tone: Path, output: Path, **changes: object) -> Request:
     values: dict[str, object] = {"audio": tone, "engine": "fake", "width": 64, "height": 48}
     return Request(**{**values, "seed": 3, "output": output, **changes})  # type: ignore[arg-type]
-
-
-def cancel_after(frames: int) -> RunControl:
-    control = RunControl()
-
-    def watch(event: Event) -> None:
-        if isinstance(event, FrameDone) and event.done >= frames:
-            control.cancel()
-
-    control.on_event = watch
-    return control
 
 
 def test_ten_runs_give_the_same_bytes(tone: Path, tmp_path: Path, settings: Settings) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fakes import frames_of, sidecar_of
+from fakes import cancel_after, frames_of, sidecar_of
 from media_factory import sine, write_audio
 from soundreel.api import generate, plan, resume
 from soundreel.config import Settings
@@ -40,17 +40,6 @@ def three(tmp_path: Path) -> Path:
 def request_for(tone: Path, output: Path, **changes: object) -> Request:
     values: dict[str, object] = {"audio": tone, "engine": "fake", "width": 64, "height": 48}
     return Request(**{**values, "seed": 3, "output": output, **changes})  # type: ignore[arg-type]
-
-
-def cancel_after(frames: int) -> RunControl:
-    control = RunControl()
-
-    def watch(event: Event) -> None:
-        if isinstance(event, FrameDone) and event.done >= frames:
-            control.cancel()
-
-    control.on_event = watch
-    return control
 
 
 def codes(path: Path) -> list[int]:

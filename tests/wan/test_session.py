@@ -16,6 +16,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
+from fakes import cancel_after
 from media_factory import write_audio
 from soundreel.api import generate, plan_request
 from soundreel.audio.load import probe
@@ -28,7 +29,7 @@ from soundreel.engines.wan.motion import Motion, survivors
 from soundreel.engines.wan.options import parse_options
 from soundreel.engines.wan.session import WanSession
 from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError
-from soundreel.events import Event, FrameDone, Notice, RunControl, StepDone, StepPreview
+from soundreel.events import Event, Notice, RunControl, StepDone, StepPreview
 from soundreel.timeline.plan import cut_shot
 from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot, ShotRequest
 from wan import tiny as wan_tiny
@@ -82,7 +83,7 @@ def test_stopped_anywhere_and_resumed_gives_the_same_bytes(
     for frames, sealed in ((3, 0), (8, 1), (14, 2)):
         broken = replace(whole, output=tmp_path / f"broken{frames}.mp4")
         with pytest.raises(Cancelled):
-            generate(broken, with_model(settings), control=stop_after(frames))
+            generate(broken, with_model(settings), control=cancel_after(frames))
         assert generate(broken, with_model(settings)).resumed_chunks == sealed
         assert digest(tmp_path / f"broken{frames}.mp4") == digest(tmp_path / "whole.mp4")
 
@@ -95,7 +96,7 @@ def test_a_carried_decoder_gives_the_same_bytes_when_resumed(
     generate(request, with_model(settings))
     request = replace(request, output=broken)
     with pytest.raises(Cancelled):
-        generate(request, with_model(settings), control=stop_after(14))
+        generate(request, with_model(settings), control=cancel_after(14))
     assert generate(request, with_model(settings)).resumed_chunks == 2
     assert digest(broken) == digest(whole)
 
@@ -120,17 +121,6 @@ def test_the_sound_acts_as_strongly_as_asked_and_a_shot_may_have_its_own(
     own = pictures({}, {}, {"audio_strength": 0.5})
     assert own[:4] == both[:4]
     assert own[4:] != both[4:]
-
-
-def stop_after(frames: int) -> RunControl:
-    control = RunControl()
-
-    def watch(event: Event) -> None:
-        if isinstance(event, FrameDone) and event.done >= frames:
-            control.cancel()
-
-    control.on_event = watch
-    return control
 
 
 def test_a_state_of_another_kind_is_refused(engine: WanEngine, tone: Path) -> None:
