@@ -56,7 +56,7 @@ def render_chunks(
         control.emit(ChunkSealed(index, count, resumed=True))
     if resumed == count:
         return resumed
-    post = make_post_filter(plan)
+    post = make_post_filter(plan, job.fixed)
     with ready.open(plan.for_engine, control) as session:
         if resumed:
             session_state, post_state = job.state(resumed - 1)

@@ -17,10 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from post.film_weights import DATA, film_weights, save_film
-from soundreel.errors import InputError
+from soundreel.errors import InputError, OutOfMemory
 from soundreel.post.film import between
 from soundreel.post.film.between import FilmBetween, in_tiles, spans
 from soundreel.post.film.network import Film, image_pyramid, moved_by
+from soundreel.work.job import Job
 
 RECORDED = DATA / "film_by_a_server.safetensors"
 """Two pictures and what the core nodes of ComfyUI 0.33 made between them, with these weights."""
@@ -121,21 +122,44 @@ def test_a_small_picture_is_filled_up(file: Path) -> None:
     assert made.shape == (48, 34, 3)
 
 
-def test_less_memory_makes_smaller_tiles(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[int] = []
+class Memory:
+    """In place of `in_tiles`, on a device where tiles of at most `room` pixels fit."""
 
-    def whole_is_too_much(_: object, first: Tensor, *rest: object) -> Tensor:
-        asked.append(int(rest[-1]))  # type: ignore[call-overload]
-        if asked[-1] > 400:
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.asked: list[int] = []
+
+    def __call__(self, *given: object) -> Tensor:
+        tile = given[-1]
+        assert isinstance(tile, int)
+        self.asked.append(tile)
+        if tile > self.room:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return first
+        return torch.zeros(1, 3, 64, 64)
 
-    monkeypatch.setattr(between, "in_tiles", whole_is_too_much)
-    picture = np.zeros((64, 64, 3), np.uint8)
-    film = FilmBetween(file)
-    film(picture, picture, [Fraction(1, 2)])
-    film(picture, picture, [Fraction(1, 2)])
-    assert asked == [1280, 640, 320, 320]
+
+def test_the_tiles_of_a_job_are_found_once_and_kept(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    black, half = np.zeros((64, 64, 3), np.uint8), [Fraction(1, 2)]
+    monkeypatch.setattr(between, "load_network", lambda *_: None)
+    monkeypatch.setattr(between, "choose_device", lambda: torch.device("meta"))
+    with Job(tmp_path / "work", "a" * 20) as job:
+        monkeypatch.setattr(between, "in_tiles", memory := Memory(400))
+        film = FilmBetween(file, job.fixed)
+        film(black, black, half)
+        film(black, black, half)
+        assert memory.asked == [1280, 640, 320, 320, 320]
+        monkeypatch.setattr(between, "in_tiles", roomy := Memory(5000))  # the job goes on later
+        FilmBetween(file, job.fixed)(black, black, half)
+        assert roomy.asked == [320]
+        monkeypatch.setattr(between, "in_tiles", Memory(300))
+        with pytest.raises(OutOfMemory, match="tiles of 320") as raised:
+            FilmBetween(file, job.fixed)(black, black, half)
+        assert "finished parts are kept" in raised.value.hint
+    monkeypatch.setattr(between, "in_tiles", Memory(0))
+    with pytest.raises(OutOfMemory, match="more memory"):
+        FilmBetween(file)(black, black, half)
 
 
 @pytest.mark.parametrize("name", ["film.safetensors", "film.pt"])

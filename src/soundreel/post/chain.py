@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from soundreel.types import Plan, Rgb
+from soundreel.work.job import Fixed
 
 
 class PostFilter(Protocol):
@@ -40,11 +41,14 @@ class PassThrough:
         pass
 
 
-def make_post_filter(plan: Plan) -> PostFilter:
-    """The filter that a plan asks for; nothing is left to do where the engine interpolates."""
+def make_post_filter(plan: Plan, fixed: Fixed) -> PostFilter:
+    """The filter that a plan asks for; nothing is left to do where the engine interpolates.
+    fixed: keeps what is decided on the way for the life of the job."""
     interpolation = plan.interpolation
     if interpolation.method == "none" or interpolation.by_engine:
         return PassThrough()
     from soundreel.post.interpolate import Interpolator, make_between
 
-    return Interpolator(interpolation.factor, plan.output_frames, make_between(interpolation))
+    return Interpolator(
+        interpolation.factor, plan.output_frames, make_between(interpolation, fixed)
+    )

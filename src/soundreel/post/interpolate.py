@@ -16,6 +16,7 @@ from soundreel.installation import install_command
 from soundreel.post.flow import between
 from soundreel.timeline.rates import outputs_after, outputs_at, outputs_up_to
 from soundreel.types import Frame, Interpolation, Rgb
+from soundreel.work.job import Fixed
 
 Between = Callable[[Rgb, Rgb, Sequence[Fraction]], list[Rgb]]
 """(first, second, times): a picture for each time between the two, 0 to 1."""
@@ -89,13 +90,13 @@ def require_packages() -> None:
         )
 
 
-def make_between(interpolation: Interpolation) -> Between:
+def make_between(interpolation: Interpolation, fixed: Fixed) -> Between:
     """The method that a plan chose. Raises InputError where its weights cannot be used."""
     if interpolation.weights is None:
         return between
     from soundreel.post.film.between import FilmBetween
 
-    return FilmBetween(interpolation.weights)
+    return FilmBetween(interpolation.weights, fixed)
 
 
 def _frame(state: bytes) -> Frame:

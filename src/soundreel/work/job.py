@@ -30,6 +30,9 @@ from soundreel.work.seal import PieceFacts, Seal, pack, piece_facts, unpack
 MARK = "soundreel job"
 """What tells our job.json from any other program's."""
 
+Fixed = Callable[[str, Callable[[], Any]], Any]
+"""(name, make): what `make` gave when it was first asked in this job; see `Job.fixed`."""
+
 _FACTS = "job.json"
 _MOST_FACTS = 1 << 20
 """Bytes; a name of a file is all that can be long in it."""
@@ -47,6 +50,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
         isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
     ),
     "engine": lambda value: isinstance(value, str) and value != "",
+    "film_tile": lambda value: type(value) is int and 128 <= value <= 1 << 16,
     "output": lambda value: (
         isinstance(value, str) and Path(value).is_absolute() and "\0" not in value
     ),

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from soundreel.errors import InputError, OutOfMemory, mention
 from soundreel.post.film.network import SMALLEST, Film
 from soundreel.types import Rgb
+from soundreel.work.job import Fixed
 
 LARGEST_TILE = 1280
 """Pixels of a side that is worked on at once: a picture of this size takes some 6 GB."""
@@ -26,38 +27,61 @@ SMALLEST_TILE = 256
 OVERLAP = 64
 """Pixels by which neighbouring tiles overlap and are blended."""
 
+TILE = "film_tile"
+"""The job's fact that says the side of its tiles."""
+
 Network = Callable[[Tensor, Tensor, float], Tensor]
 
 
 class FilmBetween:
     """(first, second, times) -> pictures, as `post.interpolate` wants them.
 
-    weights: `film_net_fp32.pt` (TorchScript) or `film_net_fp16.safetensors`. Raises InputError
-    where the file is neither, OutOfMemory where not even small tiles fit.
+    weights: `film_net_fp32.pt` (TorchScript) or `film_net_fp16.safetensors`. fixed: keeps the side
+    of the tiles, which is found with the first pair by what memory is free and changes pictures, so
+    that all of a job, a resumed one too, are made alike. Raises InputError where the file is
+    neither, OutOfMemory where not even small tiles fit, or the job's no longer do.
     """
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, fixed: Fixed = lambda _, make: make()) -> None:
         self._device = choose_device()
         self._network = load_network(weights, self._device)
-        self._tile = LARGEST_TILE
+        self._fixed = fixed
+        self._tile = 0
 
     @torch.no_grad()
     def __call__(self, first: Rgb, second: Rgb, times: Sequence[Fraction]) -> list[Rgb]:
+        if not times:
+            return []
         pictures = _tensor(first, self._device), _tensor(second, self._device)
+        self._tile = self._tile or self._fixed(TILE, lambda: self._largest_tile(*pictures))
         return [_picture(self._at(*pictures, float(time))) for time in times]
 
     def _at(self, first: Tensor, second: Tensor, time: float) -> Tensor:
-        while True:
+        try:
+            return in_tiles(self._network, first, second, time, self._tile)
+        except torch.OutOfMemoryError as err:
+            raise OutOfMemory(
+                f"FILM works in tiles of {self._tile} pixels in this job, and the GPU has no room "
+                "for one any more",
+                hint="free the GPU, then run the same command: finished parts are kept",
+            ) from err
+
+    def _largest_tile(self, first: Tensor, second: Tensor) -> int:
+        """The side of the largest tiles that fit. On a CPU nothing has to fit."""
+        tile = LARGEST_TILE
+        while self._device.type != "cpu":
             try:
-                return in_tiles(self._network, first, second, time, self._tile)
+                in_tiles(self._network, first, second, 0.5, tile)
+                break
             except torch.OutOfMemoryError as err:
-                if self._tile <= SMALLEST_TILE:
+                if tile <= SMALLEST_TILE:
                     raise OutOfMemory(
                         "FILM needs more memory than this GPU has free",
                         hint=f"take {mention(interpolate='flow')}, or free the GPU",
                     ) from err
-            self._tile //= 2
+            tile //= 2
             torch.cuda.empty_cache()
+        return tile
 
 
 def load_network(weights: Path, device: torch.device) -> Network:
