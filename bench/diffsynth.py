@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from soundreel.engines.wan.model.names import official_name
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-from soundreel.engines.wan.sampler import make_solver
+from soundreel.engines.wan.sampling.sampler import make_solver
 from soundreel.engines.wan22 import TEXT_TOKENS, Sampling
 
 DIM, LAYERS, HEADS, FFN, INJECTED = 512, 8, 4, 1382, (0, 2, 4, 6)

@@ -29,15 +29,15 @@ from bench import TESTS
 from parity import models
 from parity.recorded_run import NEGATIVE, PROMPT, RecordedRun
 from parity.reference import Reference
-from soundreel.engines.wan import sampler
 from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.sound import Sound
 from soundreel.engines.wan.encoders.text import TextEncoder
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import parse_options
-from soundreel.engines.wan.passes import CACHES, Caching
-from soundreel.engines.wan.sampler import Predict
+from soundreel.engines.wan.sampling import sampler
+from soundreel.engines.wan.sampling.passes import CACHES, Caching
+from soundreel.engines.wan.sampling.sampler import Predict
 from soundreel.engines.wan.session import WanSession
 from soundreel.events import RunControl
 from soundreel.types import Chunk

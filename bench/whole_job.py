@@ -43,7 +43,7 @@ from soundreel.engines.wan.encoders.vae import SPACE, WanVae, vae_model
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import WanOptions, parse_options
-from soundreel.engines.wan.sampler import Predict, denoise, draw_noise, guide, make_solver
+from soundreel.engines.wan.sampling.sampler import Predict, denoise, draw_noise, guide, make_solver
 from soundreel.engines.wan.session import WanSession, to_rgb
 from soundreel.engines.wan22 import CHUNK_FRAMES, DROPPED_FRAMES, MOTION_FRAMES
 from soundreel.events import RunControl

@@ -21,7 +21,7 @@ from soundreel.engines.wan.encoders.sound import Sound
 from soundreel.engines.wan.encoders.text import TextEncoder
 from soundreel.engines.wan.encoders.vae import DecoderState, WanVae
 from soundreel.engines.wan.options import parse_options
-from soundreel.engines.wan.sampler import Step, denoise, draw_noise
+from soundreel.engines.wan.sampling.sampler import Step, denoise, draw_noise
 from soundreel.engines.wan.session import WanSession
 from soundreel.events import RunControl
 from soundreel.types import Frame

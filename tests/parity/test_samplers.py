@@ -6,7 +6,7 @@ import torch
 
 from parity.reference import STAGE_TOLERANCE, Reference, max_abs
 from soundreel.engines.wan.options import parse_options
-from soundreel.engines.wan.sampler import denoise, make_solver
+from soundreel.engines.wan.sampling.sampler import denoise, make_solver
 
 
 def test_trajectory(reference: Reference, sampler_case: str) -> None:

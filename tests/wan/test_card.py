@@ -19,7 +19,6 @@ from torch import Tensor
 from soundreel.api import plan_request
 from soundreel.audio.load import probe
 from soundreel.config import Settings
-from soundreel.engines.wan import pulse
 from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.pictures import PoseVideo
@@ -32,6 +31,7 @@ from soundreel.engines.wan.memory import stream
 from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, OffloadLevel
 from soundreel.engines.wan.memory.offload import Residence
 from soundreel.engines.wan.options import parse_options
+from soundreel.engines.wan.sampling import pulse
 from soundreel.engines.wan.session import WanSession
 from soundreel.events import RunControl
 from soundreel.types import Plan, Request

@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from soundreel.engines.base import parse_options as parse
 from soundreel.engines.base import shot_options
-from soundreel.engines.wan.passes import (
+from soundreel.engines.wan.sampling.passes import (
     CACHES,
     LEAST_STEPS,
     Caching,

@@ -39,14 +39,21 @@ from soundreel.engines.wan.encoders.inputs import (
 from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video
 from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, clip_sound
 from soundreel.engines.wan.encoders.vae import SPACE, DecoderState
-from soundreel.engines.wan.latent_preview import MIME_TYPE, preview_jpeg
 from soundreel.engines.wan.memory.offload import free_memory, retry_lower
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.motion import Motion, survivors
 from soundreel.engines.wan.options import WanOptions, options_of
-from soundreel.engines.wan.pulse import Pulse
-from soundreel.engines.wan.sampler import Predict, Step, denoise, draw_noise, guide, make_solver
-from soundreel.engines.wan.step_cache import StepCache
+from soundreel.engines.wan.sampling.latent_preview import MIME_TYPE, preview_jpeg
+from soundreel.engines.wan.sampling.pulse import Pulse
+from soundreel.engines.wan.sampling.sampler import (
+    Predict,
+    Step,
+    denoise,
+    draw_noise,
+    guide,
+    make_solver,
+)
+from soundreel.engines.wan.sampling.step_cache import StepCache
 from soundreel.engines.wan22 import MOTION_FRAMES
 from soundreel.errors import EngineError, OutOfMemory, mention
 from soundreel.events import RunControl, SamplingProgress, StepDone, StepPreview

@@ -16,9 +16,9 @@ from torch import Tensor
 from soundreel.config import Settings
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.options import parse_options
-from soundreel.engines.wan.passes import CACHES, always_computed
-from soundreel.engines.wan.sampler import denoise, guide, make_solver
-from soundreel.engines.wan.step_cache import StepCache
+from soundreel.engines.wan.sampling.passes import CACHES, always_computed
+from soundreel.engines.wan.sampling.sampler import denoise, guide, make_solver
+from soundreel.engines.wan.sampling.step_cache import StepCache
 from soundreel.engines.wan22 import Sampling
 from soundreel.errors import InputError
 from soundreel.types import Request

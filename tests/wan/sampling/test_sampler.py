@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("torch")
 import torch
 
-from soundreel.engines.wan.sampler import (
+from soundreel.engines.wan.sampling.sampler import (
     denoise,
     draw_noise,
     guide,

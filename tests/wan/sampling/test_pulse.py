@@ -18,7 +18,7 @@ from soundreel.audio.load import probe
 from soundreel.config import Settings
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.model.blocks import WanS2VTransformerBlock
-from soundreel.engines.wan.pulse import BLOCKS, Pulse
+from soundreel.engines.wan.sampling.pulse import BLOCKS, Pulse
 from soundreel.errors import Cancelled
 from soundreel.events import Event, RunControl, SamplingProgress, StepDone
 from soundreel.types import Plan, Request

@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from soundreel.engines.wan.passes import always_computed
-from soundreel.engines.wan.sampler import Predict
+from soundreel.engines.wan.sampling.passes import always_computed
+from soundreel.engines.wan.sampling.sampler import Predict
 
 
 class StepCache:

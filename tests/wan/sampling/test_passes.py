@@ -26,7 +26,7 @@ from soundreel.engines.wan.memory.fit import Fit, StageNeeds
 from soundreel.engines.wan.memory.rates import read_rates
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import parse_options
-from soundreel.engines.wan.passes import CACHES, Caching, Interval, parse_interval
+from soundreel.engines.wan.sampling.passes import CACHES, Caching, Interval, parse_interval
 from soundreel.engines.wan.session import WanSession
 from soundreel.errors import InputError
 from soundreel.events import Event, Notice, RunControl, SamplingProgress

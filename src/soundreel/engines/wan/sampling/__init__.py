@@ -1,0 +1,1 @@
+"""From noise to latents: solvers, guidance, how many passes, what is told on the way."""
