@@ -12,7 +12,7 @@ that thresholds reach less far here than where they were published. "computed" c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -153,11 +153,13 @@ def _sound_of(run: RecordedRun) -> Iterator[None]:
 
 @contextmanager
 def _first_block(threshold: float, model: WanS2VTransformer3DModel) -> Iterator[None]:
-    """diffusers' hooks, with a context around each of the two passes."""
+    """diffusers' hooks, with a context around each of the passes."""
 
-    def guide(conditional: Predict, unconditional: Predict, *rest: object) -> Predict:
-        both = within("conditional", conditional), within("unconditional", unconditional)
-        return sampler.guide(*both, *rest)  # type: ignore[arg-type]
+    def guide(
+        conditional: Predict, weaker: Sequence[tuple[Predict, float]], guided: Iterable[bool]
+    ) -> Predict:
+        named = [(within(f"weaker {n}", each), scale) for n, (each, scale) in enumerate(weaker)]
+        return sampler.guide(within("conditional", conditional), named, guided)
 
     def within(name: str, predict: Predict) -> Predict:
         def inside(latents: Tensor, timestep: Tensor) -> Tensor:

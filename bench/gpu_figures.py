@@ -240,7 +240,7 @@ class Figures:
 
     def _workload(self, size: str) -> Workload:
         width, height = (int(side) for side in size.split("x"))
-        return Workload(width, height, 8 if self._tiny else FRAMES, guided=False, sound_s=1)
+        return Workload(width, height, 8 if self._tiny else FRAMES, passes=1, sound_s=1)
 
     def _normal(self, *shape: int) -> Tensor:
         """The same numbers for every level."""

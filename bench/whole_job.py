@@ -163,10 +163,10 @@ def official(
         features = sound.pictures(index * CHUNK_FRAMES, CHUNK_FRAMES)
         seen = motion if index else None  # the first chunk's is encoded and dropped
         arguments = (size, reference, seen, pose)
+        silent = _conditioned(model, texts[1], torch.zeros_like(features), arguments)
         predict = guide(
             _conditioned(model, texts[0], features, arguments),
-            _conditioned(model, texts[1], torch.zeros_like(features), arguments),
-            options.sampling.guidance_scale,
+            [(silent, options.sampling.guidance_scale)],
         )
         noise = draw_noise((16, *size), plan.request.seed + index, parts.dtype, CPU)
         *_, last = denoise(predict, noise, make_solver(options.sampling), lambda: None)

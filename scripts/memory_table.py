@@ -85,7 +85,7 @@ def file_table() -> list[str]:
     lines = []
     for memory in MEMORIES:
         for width, height in SIZES:
-            workload = Workload(width, height, 80, guided=False)
+            workload = Workload(width, height, 80, passes=1)
             free = memory * 2**30
             cells = [largest(files, workload, free, level) for level in OFFLOAD_LEVELS]
             if not any(cells):

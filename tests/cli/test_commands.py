@@ -169,6 +169,7 @@ def test_config_file_gives_settings_and_defaults(
         (["--settings", "a/b"], "--settings a/b: a short word"),
         (["--engine", "magic"], "--engine magic: unknown engine"),
         (["--fit", "crop"], "does not use --fit"),
+        (["--audio-guidance", "6"], "does not use --audio-guidance"),
         (["--no-such-option"], "--no-such-option"),
         (["--image", "nowhere.png"], "nowhere.png"),
         (["--timeout", "0"], "timeout"),

@@ -25,8 +25,10 @@ from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.encoders import sound as sound_module
 from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan.engine import WanEngine
+from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.motion import Motion, survivors
 from soundreel.engines.wan.options import parse_options
+from soundreel.engines.wan.sampling import sampler
 from soundreel.engines.wan.session import WanSession
 from soundreel.errors import Cancelled, EngineError, OutOfMemory, WorkError
 from soundreel.events import Event, Notice, RunControl, StepDone, StepPreview
@@ -121,6 +123,61 @@ def test_the_sound_acts_as_strongly_as_asked_and_a_shot_may_have_its_own(
     own = pictures({}, {}, {"audio_strength": 0.5})
     assert own[:4] == both[:4]
     assert own[4:] != both[4:]
+
+
+@pytest.mark.parametrize("scale", [1.0, 4.5])
+def test_sound_guided_apart_is_the_formula_of_its_passes(
+    engine: WanEngine, tone: Path, monkeypatch: pytest.MonkeyPatch, scale: float
+) -> None:
+    """v = u + g (t - u) + a (c - t) of the model itself: c with prompt and sound, t without the
+    sound, u with neither; by the code of one step, written down here."""
+    prepared: list[dict[str, Any]] = []
+    velocities: list[Any] = []
+    found: list[Any] = []
+    prepare = WanS2VTransformer3DModel.prepare
+    forward = WanS2VTransformer3DModel.forward
+    walk = sampler.denoise
+
+    def watched(self: Any, *given: Any, **named: Any) -> Any:
+        prepared.append({"text": given[0], "audio": given[1]})
+        return prepare(self, *given, **named)
+
+    def seen(self: Any, *given: Any) -> Any:
+        found.append(forward(self, *given))
+        return found[-1]
+
+    def stepped(*given: Any) -> Any:
+        for step in walk(*given):
+            velocities.append(step.velocity)
+            yield step
+
+    monkeypatch.setattr(WanS2VTransformer3DModel, "prepare", watched)
+    monkeypatch.setattr(WanS2VTransformer3DModel, "forward", seen)
+    monkeypatch.setattr(session_module, "denoise", stepped)
+    options = {"guidance_scale": scale, "audio_guidance": 6.0}
+    plan = plan_for(engine, request_for(tone, options, num_frames=5, negative_prompt="none"))
+    with engine.find(plan.request).open(plan, RunControl()) as session:
+        list(session.render(plan.chunks[0], RunControl()))
+    passes = 3 if scale > 1 else 2
+    assert len(prepared) == passes
+    assert len(found) == 2 * passes
+    sounds = [bool(each["audio"].any()) for each in prepared]
+    assert sounds == [True, False, False][:passes]
+    assert torch.equal(prepared[0]["text"], prepared[1]["text"])
+    assert passes == 2 or not torch.equal(prepared[2]["text"], prepared[0]["text"])
+    c, t, *u = (each.sample for each in found[:passes])
+    wanted = t + 6.0 * (c - t) if not u else u[0] + 4.5 * (t - u[0]) + 6.0 * (c - t)
+    torch.testing.assert_close(velocities[0], wanted)
+
+
+def test_the_same_guidance_for_both_is_wans_own(engine: WanEngine, tone: Path) -> None:
+    def pictures(**options: Any) -> list[bytes]:
+        plan = plan_for(engine, request_for(tone, options, num_frames=5))
+        return [frame.rgb.tobytes() for frame in render_with(plan, engine)]
+
+    plain = pictures()
+    assert pictures(audio_guidance=2.0) == plain
+    assert pictures(audio_guidance=5.0) != plain
 
 
 def test_a_state_of_another_kind_is_refused(engine: WanEngine, tone: Path) -> None:
@@ -284,8 +341,6 @@ def test_a_carried_decoder_decodes_each_latent_once(
 def test_guidance_of_one_runs_the_transformer_once_a_step(
     engine: WanEngine, tone: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-
     passes: list[int] = []
     forward = WanS2VTransformer3DModel.forward
 

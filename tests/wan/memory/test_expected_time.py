@@ -144,12 +144,12 @@ def test_caches_have_likely_times_and_no_promise(plan: Plan) -> None:
         assert estimate.likely_seconds is not None
         return estimate.seconds, *estimate.likely_seconds
 
-    least, quick, slow = times(Passes(80, True, 18, 2.0, "somebody"))
-    assert times(Passes(80, True, 80))[2] == slow
-    assert times(Passes(18, True, 18))[0] == least
-    assert times(Passes(40, True, 40))[1] == quick
-    assert times(Passes(80, True, 50, 2.0, "somebody"))[1] == times(Passes(50, True, 50))[1]
-    details = dict(predict(plan, target_named("24GB"), passes=Passes(80, True, 18)).details)
+    least, quick, slow = times(Passes(80, 2, 18, 2.0, "somebody"))
+    assert times(Passes(80, 2, 80))[2] == slow
+    assert times(Passes(18, 2, 18))[0] == least
+    assert times(Passes(40, 2, 40))[1] == quick
+    assert times(Passes(80, 2, 50, 2.0, "somebody"))[1] == times(Passes(50, 2, 50))[1]
+    details = dict(predict(plan, target_named("24GB"), passes=Passes(80, 2, 18)).details)
     assert "computes 18 to 80 of them" in details["step cache"]
 
 
@@ -157,9 +157,9 @@ def test_a_finished_job_with_a_cache_tells_how_much_it_computed(plan: Plan) -> N
     card, ways = card_named("RTX 4090"), {"cache": "fast"}
     rates = [Rate("driver's name", {**ways, "offload": "none"}, 0.5 * card.bf16, 0.25)]
     target = Target("here", 80 * GIB, card, rates, "driver's name")
-    passes = Passes(80, True, 18, 2.0, "somebody")
+    passes = Passes(80, 2, 18, 2.0, "somebody")
     estimate = predict(plan, target, level="none", passes=passes, ways=ways)
-    twenty = predict(plan, target_named("RTX 4090"), level="none", passes=Passes(20, True, 20))
+    twenty = predict(plan, target_named("RTX 4090"), level="none", passes=Passes(20, 2, 20))
     assert twenty.seconds is not None
     assert estimate.likely_seconds == pytest.approx(
         (2 * twenty.seconds,) * 2,

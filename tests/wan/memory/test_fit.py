@@ -389,16 +389,16 @@ def test_the_prediction_names_every_stage_and_its_sources() -> None:
 
 
 def test_time_is_passes_times_the_pass() -> None:
-    def seconds(count: int, guided: bool = True) -> float:
-        passes = Passes(count, guided, count)
+    def seconds(count: int, texts: int = 2) -> float:
+        passes = Passes(count, texts, count, texts=texts)
         value = predict(_plan(), target_named("RTX 4090"), passes=passes).seconds
         assert value is not None
         return value
 
     each = (seconds(20) - seconds(10)) / 10
     assert each == pytest.approx((seconds(80) - seconds(20)) / 60)
-    assert each == pytest.approx((seconds(20, False) - seconds(10, False)) / 10, rel=1e-6)
-    workloads = count_workloads(_plan(), guided=True)
+    assert each == pytest.approx((seconds(20, 1) - seconds(10, 1)) / 10, rel=1e-6)
+    workloads = count_workloads(_plan(), passes=2)
     flops = [needs.step_count(load, "fp8_scaled").flops * n for load, n in workloads.items()]
     assert each == pytest.approx(sum(flops) / 165.2e12)
 

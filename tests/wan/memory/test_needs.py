@@ -15,7 +15,7 @@ pytest.importorskip("torch")
 
 from soundreel.engines.wan.encoders.tiles import LEAST, SMALLEST
 from soundreel.engines.wan.memory import counted, needs
-from soundreel.engines.wan.memory.counting import Counted
+from soundreel.engines.wan.memory.counting import Counted, count
 from soundreel.engines.wan.memory.fit import Precision, stage_needs
 from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, Count, OffloadLevel, Workload
 
@@ -40,10 +40,10 @@ def _plain(found: Counted) -> Count:
     return Count(found.peak_bytes, found.held_bytes, found.flops)
 
 
-def _guided(found: Counted) -> Count:
-    """Of two passes' conditions."""
-    held = found.held_bytes
-    return Count(found.peak_bytes + held, 2 * held, found.flops)
+def _guided(found: Counted, passes: int = 2) -> Count:
+    """Of so many passes' conditions."""
+    others = (passes - 1) * found.held_bytes
+    return Count(found.peak_bytes + others, passes * found.held_bytes, found.flops)
 
 
 # --- the same numbers ---------------------------------------------------------------------------
@@ -77,6 +77,15 @@ def test_so_it_is_at_sizes_and_conditions_that_the_table_was_not_made_from() -> 
     for load in loads.values():
         found = counted.step_count(load, "fp8_scaled")
         assert needs.step_count(load, "fp8_scaled") == _guided(found), STALE
+
+
+@pytest.mark.parametrize("passes", [1, 2, 3])
+def test_each_pass_of_a_step_holds_its_conditions(passes: int) -> None:
+    """As a session holds them: one set after the other is prepared and kept."""
+    load = Workload(64, 96, 8, passes=passes)
+    _, prepare = counted.pass_of(load, "16 bits")
+    sets = count(lambda: [prepare() for _ in range(passes)])
+    assert needs.step_count(load, "bf16").held_bytes == sets.held_bytes
 
 
 @pytest.mark.parametrize("latents", [1, 2, 3, 4, 8])

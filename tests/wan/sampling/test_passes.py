@@ -97,6 +97,12 @@ def test_passes_are_steps_and_guided_steps() -> None:
     assert passes(sampling_preset="official", guidance_interval="0:0.5") == 60
     assert passes(sampling_preset="quality", guidance_interval="0.1:0.6") == 30
     assert passes(sampling_preset="quality", guidance_scale=1) == 20
+    assert passes(sampling_preset="official", audio_guidance=6) == 120
+    assert passes(sampling_preset="official", audio_guidance=6, guidance_interval="0:0.5") == 80
+    assert passes(sampling_preset="official", audio_guidance=4.5) == 80, "as Wan guides both"
+    assert passes(audio_guidance=2) == 8
+    assert passes(audio_guidance=1) == 4
+    assert passes(audio_guidance=2, guidance_interval="0:0.5") == 6
 
 
 def test_the_plan_counts_those_passes(
@@ -107,14 +113,23 @@ def test_the_plan_counts_those_passes(
     monkeypatch.setattr(
         cost, "predict", lambda *_, **named: asked.append((named["passes"], named["ways"]))
     )
-    options = {"sampling_preset": "official", "guidance_interval": "0:0.5", "cache": "fast"}
-    request = Request(audio=tone, engine="wan", width=64, height=64, seed=7, options=options)
     engine = WanEngine(settings.model_copy(update={"gpu": "RTX 4090", "models_dir": ()}))
-    engine.estimate(plan_request(request, probe(tone), engine, RunControl()))
-    ((passes, ways),) = asked
-    assert (passes.planned, passes.guided, passes.least) == (60, True, 8 * 2 + 1)
-    assert passes.speedup == CACHES["fast"].speedup
-    assert ways == {"cache": "fast"}
+
+    def planned(**options: object) -> Passes:
+        options = {"sampling_preset": "official", "cache": "fast", **options}
+        request = Request(audio=tone, engine="wan", width=64, height=64, seed=7, options=options)
+        engine.estimate(plan_request(request, probe(tone), engine, RunControl()))
+        passes, ways = asked.pop()
+        assert passes.speedup == CACHES["fast"].speedup
+        assert ways == {"cache": "fast"}
+        return passes
+
+    passes = planned(guidance_interval="0:0.5")
+    assert (passes.planned, passes.a_step, passes.texts, passes.least) == (60, 2, 2, 8 * 2 + 1)
+    passes = planned(audio_guidance=6)
+    assert (passes.planned, passes.a_step, passes.texts, passes.least) == (120, 3, 2, 9 * 3)
+    passes = planned(audio_guidance=6, guidance_scale=1)
+    assert (passes.planned, passes.a_step, passes.texts, passes.least) == (80, 2, 1, 9 * 2)
 
 
 # --- the work -----------------------------------------------------------------------------------
@@ -172,11 +187,23 @@ def opened(
         yield Opened(plan, session, control, events)
 
 
-@pytest.mark.parametrize(("interval", "passes"), [("0:1", 8), ("0:0.5", 6), ("0.5:0.75", 5)])
+@pytest.mark.parametrize(
+    ("interval", "sound", "passes"),
+    [
+        ("0:1", None, 8), ("0:0.5", None, 6), ("0.5:0.75", None, 5),
+        ("0:1", 6.0, 12), ("0:0.5", 6.0, 8), ("0:0.5", 2.0, 6),
+    ],
+)  # fmt: skip
 def test_steps_outside_the_interval_take_one_pass(
-    settings: Settings, tone: Path, work: Counter[str], interval: str, passes: int
+    settings: Settings,
+    tone: Path,
+    work: Counter[str],
+    interval: str,
+    sound: float | None,
+    passes: int,
 ) -> None:
-    with opened(settings, tone, {"steps": 4, "guidance_interval": interval}) as wan:
+    options = {"steps": 4, "guidance_interval": interval, "audio_guidance": sound}
+    with opened(settings, tone, options) as wan:
         wan.render(wan.plan.chunks[0])
     assert work["passes"] == parse_options(wan.plan.request.options).passes == passes
     assert [each.passes for each in wan.session.sampled] == [passes]

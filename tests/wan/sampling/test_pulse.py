@@ -117,6 +117,10 @@ def test_compiled_blocks_tell_nothing_and_their_passes_do(monkeypatch: pytest.Mo
 
 @pytest.fixture
 def plan(settings: Settings, tone: Path) -> Plan:
+    return plan_with(settings, tone)
+
+
+def plan_with(settings: Settings, tone: Path, **options: float) -> Plan:
     request = Request(
         audio=tone,
         engine="wan",
@@ -124,7 +128,7 @@ def plan(settings: Settings, tone: Path) -> Plan:
         height=64,
         seed=7,
         num_frames=5,
-        options=wan_tiny.OPTIONS,
+        options={**wan_tiny.OPTIONS, **options},
     )
     return plan_request(request, probe(tone), engine(settings), RunControl())
 
@@ -141,6 +145,17 @@ def test_a_guided_chunk_tells_all_blocks_of_both_passes(settings: Settings, plan
     assert [(event.done, event.total) for event in told] == [(2, 8), (4, 8), (6, 8), (8, 8)]
     inside = [type(event) for event in events if isinstance(event, SamplingProgress | StepDone)]
     assert inside == [*[SamplingProgress] * 2, StepDone] * 2
+
+
+def test_sound_guided_apart_tells_the_blocks_of_three_passes(
+    settings: Settings, tone: Path
+) -> None:
+    events: list[Event] = []
+    plan = plan_with(settings, tone, audio_guidance=6.0)
+    with engine(settings).find(plan.request).open(plan, RunControl()) as session:
+        list(session.render(plan.chunks[0], RunControl(events.append)))
+    told = [event for event in events if isinstance(event, SamplingProgress)]
+    assert [(event.done, event.total) for event in told] == [(n, 12) for n in (2, 4, 6, 8, 10, 12)]
 
 
 def test_a_guided_step_is_stopped_between_its_passes(

@@ -62,9 +62,23 @@ def test_guidance_goes_beyond_the_conditional_prediction() -> None:
     def constant(value: float) -> Any:
         return lambda latents, timestep: torch.full((1,), value)
 
-    assert guide(constant(3.0), constant(1.0), 4.5)(None, None).item() == 1 + 4.5 * 2  # type: ignore[arg-type]
+    latents, time = torch.zeros(1), torch.zeros(1)
+    assert guide(constant(3.0), [(constant(1.0), 4.5)])(latents, time).item() == 1 + 4.5 * 2
     only = constant(3.0)
-    assert guide(only, None, 4.5) is only
+    assert guide(only, []) is only
+
+
+def test_sound_is_guided_apart_from_the_prompt() -> None:
+    """u + g (t - u) + a (c - t); of the same scale it is Wan's own u + g (c - u)."""
+    c, t, u = (torch.randn(4, generator=torch.Generator().manual_seed(n)) for n in range(3))
+
+    def guided(*weaker: tuple[torch.Tensor, float]) -> torch.Tensor:
+        named: Any = [(lambda *_, found=found: found, scale) for found, scale in weaker]
+        return guide(lambda *_: c, named)(torch.zeros(1), torch.zeros(1))
+
+    torch.testing.assert_close(guided((t, 6.0), (u, 4.5)), u + 4.5 * (t - u) + 6.0 * (c - t))
+    torch.testing.assert_close(guided((t, 4.5), (u, 4.5)), guided((u, 4.5)))
+    torch.testing.assert_close(guided((t, 2.0)), t + 2.0 * (c - t))
 
 
 def test_outside_the_interval_only_the_conditional_pass_is_made() -> None:
@@ -77,7 +91,7 @@ def test_outside_the_interval_only_the_conditional_pass_is_made() -> None:
 
         return answer
 
-    predict = guide(constant("c", 3.0), constant("u", 1.0), 4.5, (False, True, False))
+    predict = guide(constant("c", 3.0), [(constant("u", 1.0), 4.5)], (False, True, False))
     said = [predict(torch.zeros(1), torch.zeros(1)).item() for _ in range(3)]
     assert said == [3, 10, 3]
     assert asked == ["c", "c", "u", "c"]

@@ -124,7 +124,7 @@ def test_latents_that_stand_still_are_computed() -> None:
 def test_the_second_pass_follows_the_first_one(noise: Tensor) -> None:
     first, second = Pull(1.0), Pull(-1.0)
     cache = StepCache(0.5, 20)
-    walk(guide(cache.leading(first), cache.following(second), 4.5), noise)
+    walk(guide(cache.leading(first), [(cache.following(second), 4.5)]), noise)
     assert 5 < first.calls == second.calls < 20
     assert cache.reused == 2 * (20 - first.calls)
 
@@ -133,9 +133,18 @@ def test_a_second_pass_that_comes_late_is_computed_once(noise: Tensor) -> None:
     first, second = Pull(1.0), Pull(-1.0)
     cache = StepCache(1e9, 20)
     guided = (False,) * 10 + (True,) * 9 + (False,)
-    walk(guide(cache.leading(first), cache.following(second), 4.5, guided), noise)
+    walk(guide(cache.leading(first), [(cache.following(second), 4.5)], guided), noise)
     assert (first.calls, second.calls) == (5, 1)
     assert cache.reused == 15 + 8
+
+
+def test_every_pass_of_a_step_follows_the_first_one(noise: Tensor) -> None:
+    first, second, third = Pull(1.0), Pull(0.5), Pull(-1.0)
+    cache = StepCache(0.5, 20)
+    weaker = [(cache.following(second), 6.0), (cache.following(third), 4.5)]
+    walk(guide(cache.leading(first), weaker), noise)
+    assert 5 < first.calls == second.calls == third.calls < 20
+    assert cache.reused == 3 * (20 - first.calls)
 
 
 # --- the option ---------------------------------------------------------------------------------
@@ -157,6 +166,8 @@ def test_passes_that_no_cache_answers_are_counted() -> None:
     assert least(cache="fast") == 2 * 9
     assert least(cache="faster", guidance_interval="0.5:1") == 8 + 2
     assert least(cache="fast", guidance_scale=1) == 9
+    assert least(cache="fast", audio_guidance=6) == 3 * 9
+    assert least(cache="faster", audio_guidance=6, guidance_interval="0.5:1") == 8 + 3
 
 
 def test_the_record_names_the_cache_and_its_threshold(settings: Settings) -> None:

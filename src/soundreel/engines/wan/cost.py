@@ -69,7 +69,7 @@ def _at_hand(
     """
     if len(files.transformers) < 2:
         return ()
-    workload = greatest(plan, guided=any(options.guided_steps), carried=options.carry_decoder)
+    workload = greatest(plan, passes=options.passes_a_step, carried=options.carry_decoder)
     ways = []
     for file in files.transformers:
         precision = precision_of(files.taking(file))
@@ -97,10 +97,12 @@ def _took(likely: tuple[float, float] | None) -> str:
 
 
 def _passes(options: WanOptions) -> Passes:
-    planned, guided, caching = options.passes, any(options.guided_steps), options.caching
+    planned, texts, caching = options.passes, 1 + options.guides_text, options.caching
+    passes = Passes(planned, options.passes_a_step, planned, texts=texts)
     if caching is None:
-        return Passes(planned, guided, planned)
-    return Passes(planned, guided, options.least_passes, caching.speedup, caching.source)
+        return passes
+    least = options.least_passes
+    return replace(passes, least=least, speedup=caching.speedup, source=caching.source)
 
 
 def _target(gpu: str | None, rates: Path) -> Target | None:

@@ -251,14 +251,14 @@ def _greatest(plan: Plan, options: WanOptions) -> Workload:
         max(chunk.generated_frames for chunk in plan.chunks),
         reference=request.has_picture,
         motion=len(plan.chunks) > len(plan.shots) or options.init_first_frame,
-        guided=_guided(plan, options),
+        passes=_passes_a_step(plan, options),
         carried=options.carry_decoder and len(plan.chunks) > len(plan.shots),
     )
 
 
-def _guided(plan: Plan, options: WanOptions) -> bool:
-    """Whether any shot is sampled with guidance."""
-    return any(any(options_of(plan, shot, options).guided_steps) for shot in plan.shots)
+def _passes_a_step(plan: Plan, options: WanOptions) -> int:
+    """Of the shot that takes the most."""
+    return max(options_of(plan, shot, options).passes_a_step for shot in plan.shots)
 
 
 def _check_device(weights: WeightSet, device: torch.device) -> None:

@@ -15,6 +15,7 @@ from soundreel.engines.wan.sampling.passes import (
     CACHES,
     LEAST_STEPS,
     Caching,
+    Guidance,
     Interval,
     always_computed,
     parse_interval,
@@ -43,7 +44,10 @@ class WanOptions(SamplingOptions):
     }
     DEFAULT_0_1: ClassVar[PresetName] = "official"
 
-    PER_SHOT: ClassVar[frozenset[str]] = SamplingOptions.PER_SHOT | {"audio_strength"}
+    PER_SHOT: ClassVar[frozenset[str]] = SamplingOptions.PER_SHOT | {
+        "audio_strength",
+        "audio_guidance",
+    }
 
     audio_strength: float = Field(
         default=1.0,
@@ -52,10 +56,17 @@ class WanOptions(SamplingOptions):
         description="how strongly the sound acts: 1 as trained, 0 not at all; useful from 0.8 "
         "to 1.5",
     )
+    audio_guidance: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="guidance of the sound apart from the prompt's, e.g. 6: a third pass a step, "
+        "or a second one where the prompt has none",
+    )
     guidance_interval: str | None = Field(
         default=None,
         description="guidance in a part of the steps only, START:END as shares of all (e.g. "
-        "0:0.5): a step outside takes one pass instead of two",
+        "0:0.5): a step outside takes one pass",
     )
     cache: Literal["off", "fast", "faster"] = Field(
         default="off",
@@ -124,26 +135,43 @@ class WanOptions(SamplingOptions):
 
     @property
     def guided_steps(self) -> tuple[bool, ...]:
-        """Of each sampling step, whether it is guided: whether it takes two passes."""
-        sampling = self.sampling
-        if sampling.guidance_scale <= 1:
-            return (False,) * sampling.steps
-        return self._interval.guided(sampling.steps)
+        """Of each sampling step, whether it is guided: whether it takes more than one pass."""
+        steps = self.sampling.steps
+        return self._interval.guided(steps) if self.guidance else (False,) * steps
+
+    @property
+    def guidance(self) -> tuple[Guidance, ...]:
+        """The passes that a guided step takes beside that of the prompt with the sound, from that
+        with most of both to that with least; () without guidance."""
+        text = max(1.0, self.sampling.guidance_scale)
+        sound = text if self.audio_guidance is None else self.audio_guidance
+        if sound == text:  # then the pass between them falls out
+            return (Guidance("nothing", text),) if text > 1 else ()
+        apart = Guidance("prompt", sound)
+        return (apart, Guidance("nothing", text)) if text > 1 else (apart,)
+
+    @property
+    def guides_text(self) -> bool:
+        """Whether the negative prompt is used."""
+        return any(each.keeps == "nothing" for each in self.guidance) and any(self.guided_steps)
 
     @property
     def passes(self) -> int:
         """Of the transformer, for a chunk."""
-        return self.sampling.steps + sum(self.guided_steps)
+        return self.sampling.steps + len(self.guidance) * sum(self.guided_steps)
+
+    @property
+    def passes_a_step(self) -> int:
+        """Of a step that takes the most."""
+        return 1 + len(self.guidance) * any(self.guided_steps)
 
     @property
     def least_passes(self) -> int:
         """Those of `passes` that are computed whatever a step cache does."""
         if self.caching is None:
             return self.passes
-        kept = always_computed(self.sampling.steps)
-        return sum(
-            1 + guided for guided, always in zip(self.guided_steps, kept, strict=True) if always
-        )
+        kept = zip(self.guided_steps, always_computed(self.sampling.steps), strict=True)
+        return sum(1 + len(self.guidance) * guided for guided, always in kept if always)
 
     @property
     def caching(self) -> Caching | None:
@@ -185,7 +213,7 @@ def _check_interval(options: WanOptions) -> None:
     sampling, interval = options.sampling, options.guidance_interval
     if options._interval == Interval() or any(options.guided_steps):
         return
-    if sampling.guidance_scale <= 1:
+    if not options.guidance:
         raise InputError.about(
             {"options.guidance_interval": interval},
             f"there is no guidance to limit: {mention(guidance_scale=sampling.guidance_scale)}",

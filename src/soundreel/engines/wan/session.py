@@ -167,7 +167,7 @@ class WanSession:
     def _encode_texts(self, control: RunControl) -> dict[str, Tensor]:
         plan, encoder = self._plan, self._parts.text()
         each = ((shot.index, options_of(plan, shot, self._options)) for shot in plan.shots)
-        guided = {index for index, options in each if any(options.guided_steps)}
+        guided = {index for index, options in each if options.guides_text}
         with self._parts.resident(encoder.model):
             texts = encode_texts(encoder, plan, guided, control)
         return {text: encoded.to(self._parts.device) for text, encoded in texts.items()}
@@ -261,10 +261,12 @@ class WanSession:
             conditional = cache.leading(conditional)
         if not any(options.guided_steps):
             return conditional
-        silent = conditioned(inputs.texts[shot.negative_prompt], torch.zeros_like(sound))
-        if cache is not None:
-            silent = cache.following(silent)
-        return guide(conditional, silent, options.sampling.guidance_scale, options.guided_steps)
+        prompts, weaker = {"prompt": chunk.prompt, "nothing": shot.negative_prompt}, []
+        for guidance in options.guidance:
+            text = inputs.texts[prompts[guidance.keeps]]
+            silent = conditioned(text, torch.zeros_like(sound))
+            weaker.append((cache.following(silent) if cache else silent, guidance.scale))
+        return guide(conditional, weaker, options.guided_steps)
 
     def _pose_latents(self, chunk: Chunk, control: RunControl) -> Tensor | None:
         """(1, C, T, h, w): the first picture is put once more in front, its latent is dropped."""

@@ -67,17 +67,19 @@ def target_here(driver_name: str, free: int, measured: Sequence[Rate] = ()) -> T
 
 @dataclass(frozen=True, slots=True)
 class Passes:
-    """Of the transformer, for a chunk: as planned, and guided where some steps take two.
+    """Of the transformer, for a chunk: as planned, and of a step that takes the most.
 
     A step cache answers some of them as it goes, so that nobody knows before how many are computed:
-    at least `least`. speedup: of sampling, at best, as published by the cache's authors.
+    at least `least`. speedup: of sampling, at best, as published by the cache's authors. texts:
+    prompts that are encoded for them.
     """
 
     planned: int = 80
-    guided: bool = True
+    a_step: int = 2
     least: int = 80
     speedup: float = 1.0
     source: str = ""
+    texts: int = 2
 
     @property
     def few(self) -> float:
@@ -104,7 +106,7 @@ def predict(
 ) -> Estimate:
     """The plan on a card. level: None is auto. ways: of `rates.Rate`, but the level. carried: the
     decoder goes on from chunk to chunk. Without the card's rates there are no times."""
-    workloads = count_workloads(plan, guided=passes.guided, carried=carried)
+    workloads = count_workloads(plan, passes=passes.a_step, carried=carried)
     largest = _largest(workloads)
     way = fit(largest, precision, target.free, level)
     card = target.card
@@ -117,7 +119,7 @@ def predict(
         details.append(("rates", f"{rates}; {card.source}"))
 
     def seconds(run: Run) -> float:
-        return _seconds(workloads, precision, way, run)
+        return _seconds(workloads, precision, way, run, passes.texts)
 
     least = None if card is None else seconds(Run(_speed(card, 1.0), passes.least))
     runs, source = _likely(target, passes, {**ways, "offload": way.level})
@@ -176,7 +178,7 @@ def _measured_speed(card: Card | None, rate: float) -> Speed:
     return Speed(rate, rate / 2, bus)
 
 
-def count_workloads(plan: Plan, *, guided: bool, carried: bool = False) -> Counter[Workload]:
+def count_workloads(plan: Plan, *, passes: int, carried: bool = False) -> Counter[Workload]:
     """What each chunk is, and how many chunks are so."""
     request = plan.request
     seconds = min(60, max(1, math.ceil(plan.audio.duration)))
@@ -187,7 +189,7 @@ def count_workloads(plan: Plan, *, guided: bool, carried: bool = False) -> Count
             chunk.generated_frames,
             reference=request.has_picture,
             motion=chunk.first_slot > 0 or len(plan.chunks) > len(plan.shots),
-            guided=guided,
+            passes=passes,
             carried=carried and len(plan.chunks) > 1,
             sound_s=seconds,
         )
@@ -195,9 +197,9 @@ def count_workloads(plan: Plan, *, guided: bool, carried: bool = False) -> Count
     )
 
 
-def greatest(plan: Plan, *, guided: bool, carried: bool = False) -> Workload:
+def greatest(plan: Plan, *, passes: int, carried: bool = False) -> Workload:
     """The chunk by which it is decided whether a plan fits."""
-    return _largest(count_workloads(plan, guided=guided, carried=carried))
+    return _largest(count_workloads(plan, passes=passes, carried=carried))
 
 
 def _largest(workloads: Counter[Workload]) -> Workload:
@@ -217,14 +219,16 @@ def _stage_seconds(stage: StageNeeds, speed: Speed) -> float:
 _PER_CHUNK = ("sampling", "decode", "motion")
 
 
-def _seconds(workloads: Counter[Workload], precision: Precision, way: Fit, run: Run) -> float:
+def _seconds(
+    workloads: Counter[Workload], precision: Precision, way: Fit, run: Run, texts: int
+) -> float:
     total = 0.0
     for index, (workload, chunks) in enumerate(workloads.items()):
         for stage in stage_needs(workload, precision, way.level, way.tiling):
             if stage.name in _PER_CHUNK:
                 runs = chunks * (run.passes if stage.name == "sampling" else 1)
             else:
-                runs = int(index == 0) * (2 if stage.name == "text" and workload.guided else 1)
+                runs = int(index == 0) * (texts if stage.name == "text" else 1)
             total += runs * _stage_seconds(stage, run.speed)
     return total
 

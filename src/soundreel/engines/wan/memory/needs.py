@@ -43,15 +43,15 @@ DECODER_STATE = 151_328
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What is made: pictures of width x height, `frames` of them in a pass; which conditions there
-    are; whether sampling is guided (two passes a step), and whether the decoder is carried from
-    chunk to chunk; seconds of sound encoded at once."""
+    are; passes of a sampling step, which are more than one with guidance; whether the decoder is
+    carried from chunk to chunk; seconds of sound encoded at once."""
 
     width: int
     height: int
     frames: int
     reference: bool = True
     motion: bool = True
-    guided: bool = True
+    passes: int = 2
     carried: bool = False
     sound_s: int = 60
 
@@ -130,8 +130,8 @@ def step_count(workload: Workload, number_format: str) -> Count:
     """One pass of the transformer, with what its conditions hold beside it."""
     sizes, pieces = step_sizes(workload, **_table()["piece"])
     counted = _count(_table()["step"][row_of(number_format)][pieces], sizes)
-    other = counted.held_bytes if workload.guided else 0
-    return Count(counted.peak_bytes + other, counted.held_bytes + other, counted.flops)
+    others = (workload.passes - 1) * counted.held_bytes
+    return Count(counted.peak_bytes + others, counted.held_bytes + others, counted.flops)
 
 
 def pieces_of_pass(workload: Workload) -> int:

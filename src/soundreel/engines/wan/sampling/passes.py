@@ -1,5 +1,5 @@
-"""How often a chunk runs the transformer: twice in a step with guidance, once in one without, and
-not at all in a step that a step cache answers (`step_cache`)."""
+"""How often a chunk runs the transformer: two or three times in a step with guidance, once in one
+without, and not at all in a step that a step cache answers (`step_cache`)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Guidance:
+    """A pass that guidance leads away from: to `scale` times the distance between it and the pass
+    before it.
+
+    keeps: what it is given. "prompt" is the prompt without the sound, "nothing" the negative prompt
+    without the sound, which Wan's own guidance takes alone, for both (wan/speech2video.py).
+    """
+
+    keeps: Literal["prompt", "nothing"]
+    scale: float
 
 
 @dataclass(frozen=True, slots=True)

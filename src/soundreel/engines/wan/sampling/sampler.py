@@ -7,9 +7,9 @@ wan/utils/fm_solvers{,_unipc}.py; the solvers are diffusers' (arXiv 2302.04867, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Literal, Protocol
 
 import numpy as np
@@ -92,24 +92,28 @@ def make_solver(sampling: Sampling) -> Solver:
 
 def guide(
     conditional: Predict,
-    unconditional: Predict | None,
-    scale: float,
+    weaker: Sequence[tuple[Predict, float]],
     guided: Iterable[bool] = repeat(True),
 ) -> Predict:
-    """u + scale (c - u); only c, in one pass, if there is no unconditional prediction.
+    """w_n + s_1 (c - w_1) + s_2 (w_1 - w_2) + ... of the conditional prediction c, and of `weaker`
+    ones w with their scales s: each is told less than the one before it.
 
-    guided: of each step, in their order, whether it is; else it takes only c.
+    With u alone, told nothing, it is u + s (c - u).
+    guided: of each step, in their order, whether it is; else it takes only c, as without `weaker`.
     """
-    if unconditional is None:
+    if not weaker:
         return conditional
-    steps = iter(guided)
+    steps, scales = iter(guided), [scale for _, scale in weaker]
 
     def predict(latents: Tensor, timestep: Tensor) -> Tensor:
-        with_prompt = conditional(latents, timestep)
+        strongest = conditional(latents, timestep)
         if not next(steps):
-            return with_prompt
-        without = unconditional(latents, timestep)
-        return without + scale * (with_prompt - without)
+            return strongest
+        found = [strongest, *(each(latents, timestep) for each, _ in weaker)]
+        velocity = found[-1]
+        for scale, (more, less) in zip(scales, pairwise(found), strict=True):
+            velocity = velocity + scale * (more - less)
+        return velocity
 
     return predict
 
