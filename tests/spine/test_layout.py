@@ -19,7 +19,8 @@ LAYERS: list[set[str]] = [
     {"safe"},
     {"types", "errors", "events", "options", "installation"},
     {"config", "audio", "timeline", "directing", "video", "post", "media", "work"}
-    | {"engines.base", "engines.wan22", "engines.wan22_options", "engines.tensors"},
+    | {"engines.base", "engines.wan22", "engines.wan22_options", "engines.tensors"}
+    | {"engines.wan22_i2v", "engines.wan22_i2v_options"},
     {f"engines.{name}" for name in ENGINES},
     {"registry", "check", "record", "render", "output", "versions", "api", "remake"}
     | {"finished", "progress"},

@@ -185,7 +185,7 @@ def check_size(width: int, height: int) -> None:
     if width % SIZE_MULTIPLE or height % SIZE_MULTIPLE or min(width, height) < LEAST_SIDE:
         raise InputError.about(
             {"width": width, "height": height},
-            f"Wan 2.2 S2V needs multiples of {SIZE_MULTIPLE}, at least {LEAST_SIDE} pixels a side",
+            f"Wan 2.2 needs multiples of {SIZE_MULTIPLE}, at least {LEAST_SIDE} pixels a side",
             hint=f"try {mention(width=_legal(width), height=_legal(height))}",
         )
 

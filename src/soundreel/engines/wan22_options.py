@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import PurePath
-from typing import ClassVar
+from typing import ClassVar, Protocol, cast
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
@@ -86,7 +86,7 @@ class SamplingOptions(BaseModel):
             "guidance_scale": sampling.guidance_scale,
             "flow_shift": sampling.flow_shift,
             "sampler": sampling.sampler,
-            "lora": [_without_place(lora) for lora in sampling.loras] or [NO_LORA],
+            "lora": [without_place(lora) for lora in sampling.loras] or [NO_LORA],
         }
 
     def recorded(self) -> str:
@@ -100,16 +100,11 @@ class SamplingOptions(BaseModel):
         """See `engines.base.Recalling`. A preset that is `given` brings its own values."""
         if "sampling_preset" in given:
             return dict(options)
-        then = _read(engine["sampling"]) if "sampling" in engine else None
+        then = read_sampling(engine["sampling"]) if "sampling" in engine else None
         if then is None:
             named = {"sampling_preset": cls.DEFAULT_0_1, **options}
             then = parse_options(cls, named).resolved({**PRESETS, **cls.PRESETS_0_1})
-        preset = then.get("sampling_preset", DEFAULT_PRESET)
-        if "sampling_preset" not in options and preset != DEFAULT_PRESET:
-            options = {"sampling_preset": preset, **options}
-        now = parse_options(cls, options).resolved()
-        changed = {name: value for name, value in then.items() if now.get(name) != value}
-        return {**options, **changed}
+        return recalled(cls, options, then)
 
     def _over(self, presets: Mapping[PresetName, Sampling]) -> Sampling:
         preset = presets[self.sampling_preset]
@@ -123,7 +118,23 @@ class SamplingOptions(BaseModel):
         )
 
 
-def _read(sampling: object) -> Mapping[str, object]:
+class Resolving(Protocol):
+    def resolved(self) -> dict[str, object]: ...
+
+
+def recalled(
+    model: type[BaseModel], options: Mapping[str, object], then: Mapping[str, object]
+) -> dict[str, object]:
+    """The options such that they come to what they came to `then`; model: a `Resolving` one."""
+    preset = then.get("sampling_preset", DEFAULT_PRESET)
+    if "sampling_preset" not in options and preset != DEFAULT_PRESET:
+        options = {"sampling_preset": preset, **options}
+    now = cast(Resolving, parse_options(model, options)).resolved()
+    changed = {name: value for name, value in then.items() if now.get(name) != value}
+    return {**options, **changed}
+
+
+def read_sampling(sampling: object) -> Mapping[str, object]:
     """What `recorded` wrote. Raises InputError."""
     try:
         found = json.loads(str(sampling))
@@ -137,7 +148,7 @@ def _read(sampling: object) -> Mapping[str, object]:
     return found
 
 
-def _without_place(lora: Lora) -> str:
+def without_place(lora: Lora) -> str:
     """As the record shows files: by name, where a place on this machine was given."""
     path = PurePath(lora.name)
     return str(Lora(path.name, lora.strength) if path.is_absolute() else lora)
