@@ -69,7 +69,7 @@ class ImageSampling:
 def steps_above(level: Fraction, steps: int, shift: float) -> int:
     """How many of the steps begin at a noise level of at least `level`.
 
-    The ladder is even, from 1 to 0, before the shift bends it: sigma = shift e / (1 + (shift - 1) e).
+    The ladder is even, from 1 to 0, until the shift bends it: sigma = shift e / (1 + (shift - 1) e)
     """
     bend = Fraction(shift).limit_denominator(10**6)
     even = level / (bend - (bend - 1) * level)  # the shift undone
