@@ -22,7 +22,18 @@ from soundreel.config import Settings
 from soundreel.engines.base import shot_options
 from soundreel.errors import EngineUnavailable
 from soundreel.events import Event, FrameDone, RunControl, StepDone
-from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request
+from soundreel.post.picture import given_picture
+from soundreel.types import (
+    Check,
+    Chunk,
+    ChunkGeometry,
+    Estimate,
+    Frame,
+    ImageRequest,
+    Plan,
+    Request,
+    Rgb,
+)
 
 STEPS = 3
 START = b"start\0"
@@ -62,6 +73,17 @@ class FakeEngine:
         return [Check("fake", ok=self.available, found="always here")]
 
 
+class FakeImageEngine(FakeEngine):
+    """Geometry like that of Wan's image-to-video, shorter chunks."""
+
+    def geometry(self, request: Request) -> ChunkGeometry:
+        return ChunkGeometry(Fraction(16), 20, grid=4, head_frames=1, even_passes=True)
+
+    def find(self, request: Request) -> FakeReady:
+        super().find(request)
+        return FakeImageReady()
+
+
 class FakeReady:
     identity: Mapping[str, str] = {"model": "fake 1"}
 
@@ -71,6 +93,12 @@ class FakeReady:
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[FakeSession]:
         yield FakeSession(plan)
+
+
+class FakeImageReady(FakeReady):
+    @contextmanager
+    def open(self, plan: Plan, control: RunControl) -> Iterator[FakeSession]:
+        yield FakeImageSession(plan)
 
 
 class FakeSession:
@@ -131,9 +159,45 @@ class FakeSession:
         self.carry = state
 
 
+class FakeImageSession(FakeSession):
+    """A pass fades from the picture that it begins with towards black, or the one that it shall end
+    with."""
+
+    def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
+        request, told = self.plan.request, f"{chunk.seed} {chunk.prompt}"
+        assert isinstance(request, ImageRequest)
+        begin: Rgb
+        shape = (request.height, request.width, 3)
+        end: Rgb = np.full(shape, hashlib.sha256(told.encode()).digest()[0] // 8, np.uint8)
+        first, ends = chunk.first_slot == 0, self.plan.following(chunk) is None
+        if ends and request.last_picture is not None:
+            end = given_picture(request.last_picture, request)
+        if first and request.first_picture is None:
+            begin = 255 - end
+        elif first:
+            assert request.first_picture is not None
+            begin = given_picture(request.first_picture, request)
+        else:
+            begin = np.frombuffer(self.carry, np.uint8).reshape(shape)
+        for step in range(1, self.options.steps + 1):
+            control.raise_if_cancelled()
+            control.emit(StepDone(chunk.index, step, self.options.steps))
+        skipped = 0 if first else 1  # the picture that the chunk before it ended with
+        for number in range(skipped, skipped + chunk.num_frames + chunk.lookahead_frames):
+            control.raise_if_cancelled()
+            share = number / chunk.generated_frames
+            picture = np.rint(begin * (1 - share) + end * share).astype(np.uint8)
+            index = chunk.start_frame + number - skipped
+            self._die_at(index)
+            if index < chunk.end_frame:
+                self.carry = picture.tobytes()
+            yield Frame(index, picture)
+
+
 def register() -> None:
     """Make `--engine fake` known to this process."""
-    registry._BUILT_IN["fake"] = ("fakes:FakeEngine", "fakes:FakeOptions")  # type: ignore[index]
+    registry._BUILT_IN["image"]["fake"] = ("fakes:FakeImageEngine", "fakes:FakeOptions")  # type: ignore[index]
+    registry._BUILT_IN["sound"]["fake"] = ("fakes:FakeEngine", "fakes:FakeOptions")  # type: ignore[index]
 
 
 def frames_of(path: Path) -> list[np.ndarray]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from soundreel.progress.reporters import progress_bar as progress_bar
     from soundreel.types import Encoding as Encoding
     from soundreel.types import Estimate as Estimate
+    from soundreel.types import ImageRequest as ImageRequest
     from soundreel.types import Plan as Plan
     from soundreel.types import Request as Request
     from soundreel.types import Result as Result
@@ -63,7 +64,7 @@ _HOMES = {
     ),
     "finished.inspection": ("FileFacts", "probe"),
     "progress.reporters": ("progress_bar",),
-    "types": ("Encoding", "Estimate", "Plan", "Request", "Result", "for_platform"),
+    "types": ("Encoding", "Estimate", "ImageRequest", "Plan", "Request", "Result", "for_platform"),
     "installation": ("__version__",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -51,7 +51,8 @@ from soundreel.record import (
 )
 from soundreel.registry import Choice, choose, create, fit_options, source_type
 from soundreel.render import Kept, render_chunks
-from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan
+from soundreel.timeline.ends import require_ends
+from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan, silent_clip
 from soundreel.timeline.rates import outputs_of
 from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
@@ -148,13 +149,16 @@ def resume(
     return generate(request, settings, control=control, overwrite=overwrite)
 
 
-def check_inputs(request: Request, control: RunControl | None = None) -> AudioInfo:
-    """Refuse early what would fail late: values out of range, files that cannot be used."""
+def check_inputs(request: Request, control: RunControl | None = None) -> AudioInfo | None:
+    """Refuse early what would fail late: values out of range, files that cannot be used. Gives
+    what the sound is, where there is one."""
     check_request(request)
     for picture in request.pictures:
         load_image(picture)
+    if request.sound is None:
+        return None
     info = probe(
-        request.audio,
+        request.sound,
         allow_truncated=request.allow_truncated,
         track=request.track,
         control=control,
@@ -163,7 +167,9 @@ def check_inputs(request: Request, control: RunControl | None = None) -> AudioIn
     return info
 
 
-def plan_request(request: Request, info: AudioInfo, engine: Engine, control: RunControl) -> Plan:
+def plan_request(
+    request: Request, info: AudioInfo | None, engine: Engine, control: RunControl
+) -> Plan:
     """The plan of a request whose engine and seed are resolved. Renders nothing."""
     request = replace(request, encoding=settled(request.encoding))
     request = settled_cover(request, getattr(engine, "shows_cover", False), control)
@@ -172,10 +178,11 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
         request, geometry.fps, engine.interpolations, LOCAL_METHODS
     )
     factor = interpolation.factor
-    clip, count, notices = fit_sound(request, info.clip, geometry.fps, factor)
+    whole = silent_clip(request, geometry.fps) if info is None else info.clip
+    clip, count, notices = fit_sound(request, whole, geometry.fps, factor)
     for notice in notices:
         control.emit(Notice(notice))
-    if info.shortfall:
+    if info is not None and info.shortfall:
         control.emit(Notice(f"{info.path.name} ends a little early: {info.shortfall}"))
     clip = replace(clip, mix=choose_mix(clip, control))
     if clip.mix:
@@ -188,6 +195,7 @@ def plan_request(request: Request, info: AudioInfo, engine: Engine, control: Run
     require_rate(request.encoding, made.output_fps)
     require_size(request.encoding, request.output_size)
     require_poster(made)
+    require_ends(made)
     if not is_exact(request.encoding):
         control.emit(Notice("a card's encoder promises no same bytes: a second run may differ"))
     if remark := container_of(request.encoding).remark:
@@ -211,7 +219,7 @@ def plan(
         choice = choose(request, settings, control)
         made = plan_request(choice.request, info, choice.engine, control)
         return made, _with_bytes(choice.ready.estimate(made.for_engine), made)
-    engine = create(request.engine, settings)
+    engine = create(request.engine, settings, request.kind)
     made = plan_request(fit_options(request, control), info, engine, control)
     return made, _with_bytes(engine.estimate(made.for_engine), made)
 
@@ -222,7 +230,7 @@ def _with_bytes(estimate: Estimate, plan: Plan) -> Estimate:
 
 
 def _fixed_plan(
-    request: Request, info: AudioInfo, settings: Settings, job: Job, control: RunControl
+    request: Request, info: AudioInfo | None, settings: Settings, job: Job, control: RunControl
 ) -> tuple[Plan, Choice]:
     """Engine, seed and what the engine leaves open are decided when the job starts; a later run
     keeps to them."""
@@ -268,8 +276,9 @@ def job_key(request: Request, settings: Settings, kept: Kept | None = None) -> s
     wherever they lie: a pipe's lie elsewhere in every run."""
     place = (request.output or settings.output_dir).absolute()
     whole = with_container(with_absolute_paths(request))
-    image = None if request.image is None else request.image.name
-    named = replace(whole, output=place, audio=request.audio.name, image=image)
+    files = ((name, getattr(request, name)) for name in request.file_fields)
+    names: Mapping[str, Any] = {name: file and file.name for name, file in files}
+    named = replace(whole, output=place, **names)
     facts = [] if kept is None else [kept.facts]
     return digest_of([named, hash_inputs(request), *facts])[:20]
 
@@ -303,7 +312,8 @@ def _join(
     if signer is not None:
         sign(temporary, signer, encoding, mark)
     width, height = plan.request.output_size
-    mux.verify(temporary, plan.output_frames, fps, width, height, plan.audio.duration, encoding)
+    sound = plan.audio.duration if plan.audio.has_sound else None
+    mux.verify(temporary, plan.output_frames, fps, width, height, sound, encoding)
     if encoding.audio_codec == "copy":
         verify_copy(temporary, plan.audio, control)
     require_same_inputs(plan.request, record["inputs"])  # the sound was read once more

@@ -17,10 +17,10 @@ def settled_cover(request: Request, shows_cover: bool, control: RunControl) -> R
     so, or says nothing and the engine `shows_cover`. Raises InputError where it asks for one that
     is missing or cannot be shown."""
     if request.image is not None or request.cover is not None:
-        if request.cover and load_cover(request.audio) is None:
+        if request.cover and load_cover(request.sound) is None:
             raise InputError.about(
                 {"image": "cover"},
-                f"{request.audio.name} has no cover inside it",
+                f"{request.source.name} has no cover inside it",
                 hint=f"give a picture, {mention('image')}, or leave it out",
             )
         return request
@@ -36,7 +36,7 @@ def settled_cover(request: Request, shows_cover: bool, control: RunControl) -> R
 
 def _has_cover(request: Request, control: RunControl) -> bool:
     try:
-        return load_cover(request.audio) is not None
+        return load_cover(request.sound) is not None
     except InputError as err:
         control.emit(Notice(f"the cover inside the sound is not used: {err.message}"))
         return False

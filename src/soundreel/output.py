@@ -63,17 +63,16 @@ class Target:
 
 
 def output_name(plan: Plan, timestamp: str) -> str:
-    """`{source}_{width}x{height}_{frames}f_{seconds}s_{with_ref|no_ref}_{tag}_seed{seed}_{time}`,
+    """`{source}_{width}x{height}_{frames}f_{seconds}s_{picture_word}_{tag}_seed{seed}_{time}`,
     and the ending of its container."""
     request = plan.request
     seconds = format_seconds(plan.audio.duration)
-    reference = "with_ref" if request.has_picture else "no_ref"
     tag = f"{request.tag}_draft" if request.draft else request.tag
     facts = (
         f"_{request.output_size}_{plan.num_frames}f_{seconds}s_"
-        f"{reference}_{tag}_seed{request.seed}_{timestamp}.{container_of(request.encoding).name}"
+        f"{request.picture_word}_{tag}_seed{request.seed}_{timestamp}.{container_of(request.encoding).name}"
     )
-    source, room = request.audio.stem, _MAX_NAME_BYTES - len(os.fsencode(facts))
+    source, room = request.source.stem, _MAX_NAME_BYTES - len(os.fsencode(facts))
     while len(os.fsencode(source)) > max(0, min(room, _MAX_STEM_BYTES)):
         source = source[:-1]
     return (source.lstrip("-.") or "sound") + facts

@@ -21,13 +21,13 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 from soundreel.errors import InputError, WorkError
 from soundreel.options.texts import read_path
 from soundreel.safe.text import json_text
-from soundreel.types import Encoding, Plan, Request
+from soundreel.types import Encoding, Plan, Request, request_class
 
 TAG = "soundreel"
 """Key of the record in the tags of the file."""
 
 _BY_HAND = "it was made by another version; give the options by hand"
-_LOCAL_FIELDS = ("audio", "drive", "image", "output")
+_LOCAL_FIELDS = ("audio", "drive", "image", "last_frame", "output")
 _DIRECTING_FIELDS = (*("shots", "shot_length", "images", "prompts", "by_section", "turns", "cast"),)
 
 
@@ -152,6 +152,8 @@ def _request(request: Request) -> dict[str, object]:
     left_out = (*_LOCAL_FIELDS, *_DIRECTING_FIELDS)
     said = {key: value for key, value in to_json(request).items() if key not in left_out}
     said["options"] = _options_without_places(request.options)
+    if request.kind != Request.kind:  # that of a sound reads as it did before there were others
+        said = {"kind": request.kind, **said}
     return {**said, "shots": _shots(request)} if request.shot_list else said
 
 
@@ -231,7 +233,7 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
     Raises InputError if the record is not ours or a file has other content.
     """
     inputs = record["inputs"]
-    if missing := sorted({"audio", *inputs} - set(files)):
+    if missing := sorted(set(inputs) - set(files)):
         raise InputError(_unusable(f"it does not say where {missing[0]} lies"), _BY_HAND)
     for name, about in inputs.items():
         if file_hash(files[name]) != about["sha256"]:
@@ -247,8 +249,9 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         values.setdefault("cover", False)  # which earlier versions did not look at
         if "shots" in values:
             values["shots"] = [_with_image(shot, files) for shot in values["shots"]]
-        values |= {"drive": _drive_among(files), "image": files.get("image")}
-        return Request(audio=files["audio"], options=options, **values)
+        made = request_class(values.pop("kind", Request.kind))
+        values |= {"drive": _drive_among(files), **_own_files(made, files)}
+        return made(options=options, **values)
     except InputError as err:
         raise InputError(
             _unusable(err.message), _BY_HAND, fields=err.fields, rule=err.rule
@@ -267,13 +270,17 @@ def with_absolute_paths(request: Request) -> Request:
     )
     return replace(
         request,
-        audio=files["audio"],
         drive=_drive_among(files),
-        image=files.get("image"),
+        **_own_files(type(request), files),
         images=tuple(image.absolute() for image in request.images),
         options=options,
         shots=shots or request.shots,
     )
+
+
+def _own_files(kind: type[Request], files: Mapping[str, Path]) -> dict[str, Any]:
+    """The files that have fields of their own, by these."""
+    return {name: files.get(name) for name in kind.file_fields}
 
 
 def _drive_among(files: Mapping[str, Path]) -> Path | dict[str, Path] | None:
@@ -287,6 +294,7 @@ def asked(request: Request, output_dir: Path, num_chunks: int) -> dict[str, obje
     """What an unfinished job notes of its request, so that it can be taken up by its key alone."""
     whole = with_absolute_paths(request)
     return {
+        "kind": request.kind,
         "request": to_json(replace(whole, output=request.output and request.output.absolute())),
         "files": {name: str(path) for name, path in whole.files.items()},
         "output_dir": str(output_dir),
@@ -301,7 +309,7 @@ def request_as_asked(noted: Mapping[str, Any]) -> Request:
         values["encoding"] = Encoding(**values["encoding"])
         options = dict(values.pop("options"))
         options |= {name: Path(files[name]) for name in files if name in options}
-        return Request(options=options, **values)
+        return request_class(noted.get("kind", Request.kind))(options=options, **values)
     except (KeyError, TypeError, ValueError, AttributeError) as err:
         raise InputError(
             f"what this job was asked for cannot be read: {err!r}",

@@ -1,8 +1,9 @@
 """Engine name -> engine class, imported on demand (`--help` never imports torch).
 
-Engines of other packages register under the entry point group `soundreel.engines`:
-`name = "package.module:EngineClass"`; the class takes a Settings and names its options model
-(pydantic) in the class attribute `Options`.
+What an engine can make it says by what it registers: a class for each kind of request. Engines of
+other packages register under the entry point groups `soundreel.engines` (of a sound) and
+`soundreel.image_engines` (of an image): `name = "package.module:EngineClass"`; the class takes a
+Settings and names its options model (pydantic) in the class attribute `Options`.
 """
 
 from __future__ import annotations
@@ -24,33 +25,47 @@ from soundreel.installation import install_command
 from soundreel.media.marks import TRAINED
 from soundreel.timeline.grid import format_clock
 from soundreel.timeline.sizes import for_engine
-from soundreel.types import Check, Request, ShotRequest
+from soundreel.types import Check, Kind, Request, ShotRequest
 
-ENTRY_POINT_GROUP = "soundreel.engines"
+ENTRY_POINT_GROUPS: Mapping[Kind, str] = {
+    "sound": "soundreel.engines",
+    "image": "soundreel.image_engines",
+}
 
 AUTO_ORDER = ("wan", "comfyui", "preview")
 """Best first: `--engine auto` takes the first that finds all it needs."""
 
-_BUILT_IN: Mapping[str, tuple[str, str]] = {
+_BUILT_IN: Mapping[Kind, Mapping[str, tuple[str, str]]] = {
     # name: (module with the engine class, module with the light Options model)
-    "wan": ("soundreel.engines.wan.engine:WanEngine", "soundreel.engines.wan.options:WanOptions"),
-    "comfyui": (
-        "soundreel.engines.comfyui.engine:ComfyUIEngine",
-        "soundreel.engines.comfyui.options:ComfyUIOptions",
-    ),
-    "preview": (
-        "soundreel.engines.preview.engine:PreviewEngine",
-        "soundreel.engines.preview.options:PreviewOptions",
-    ),
+    "sound": {
+        "wan": (
+            "soundreel.engines.wan.engine:WanEngine",
+            "soundreel.engines.wan.options:WanOptions",
+        ),
+        "comfyui": (
+            "soundreel.engines.comfyui.engine:ComfyUIEngine",
+            "soundreel.engines.comfyui.options:ComfyUIOptions",
+        ),
+        "preview": (
+            "soundreel.engines.preview.engine:PreviewEngine",
+            "soundreel.engines.preview.options:PreviewOptions",
+        ),
+    },
+    "image": {},
 }
 
+
+_VIDEOS: Mapping[Kind, str] = {"sound": "video of a sound", "image": "video of an image"}
 
 _EXTRAS = ("wan",)
 """Engines whose packages an extra brings."""
 
 
-def engine_names() -> tuple[str, ...]:
-    return (*AUTO_ORDER, *sorted({*_BUILT_IN, *_plugins()} - set(AUTO_ORDER)))
+def engine_names(kind: Kind = "sound") -> tuple[str, ...]:
+    """Of those that make videos of that kind, best first."""
+    known = {*_BUILT_IN[kind], *_plugins(kind)}
+    first = tuple(name for name in AUTO_ORDER if name in known)
+    return (*first, *sorted(known - set(first)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +77,10 @@ class Choice:
     ready: Ready
 
 
-def create(name: str, settings: Settings) -> Engine:
-    """Make the engine. Raises InputError (unknown) or EngineUnavailable (it cannot be used)."""
-    made = _engine_class(name)
+def create(name: str, settings: Settings, kind: Kind = "sound") -> Engine:
+    """Make the engine. Raises InputError (unknown, or for another kind of request) or
+    EngineUnavailable (it cannot be used)."""
+    made = _engine_class(name, kind)
     if not hasattr(made, "find"):
         raise EngineUnavailable(
             f"engine {name} was written for soundreel 0.1; since then an engine is asked once: "
@@ -86,9 +102,9 @@ def source_type(engine: Engine, request: Request) -> str:
         return str(declare(request))
 
 
-def diagnose(name: str, settings: Settings) -> Sequence[Check]:
+def diagnose(name: str, settings: Settings, kind: Kind = "sound") -> Sequence[Check]:
     """What `soundreel doctor` shows for the engine. Raises as `create`."""
-    engine = create(name, settings)
+    engine = create(name, settings, kind)
     with _blamed(name, "cannot be asked"):
         return list(engine.diagnose())
 
@@ -105,7 +121,7 @@ def choose(
     if auto and begun is None:
         return _best(request, settings, control)
     named = replace(request, engine=begun or request.engine)
-    engine = create(named.engine, settings)
+    engine = create(named.engine, settings, named.kind)
     fitted = fit_options(named, control, chosen=auto)
     with _blamed(named.engine, "cannot look for what it needs"):
         ready = _find(engine, fitted)
@@ -115,10 +131,10 @@ def choose(
 
 def _best(request: Request, settings: Settings, control: RunControl) -> Choice:
     reasons = []
-    for name in AUTO_ORDER:
+    for name in (name for name in engine_names(request.kind) if name in AUTO_ORDER):
         candidate = replace(request, engine=name)
         try:
-            engine = create(name, settings)
+            engine = create(name, settings, request.kind)
             ready = _find(engine, _drop_options(candidate))
         except SoundreelError as err:
             reasons.append(f"{name}: {err.message}")
@@ -142,14 +158,14 @@ def fit_options(request: Request, control: RunControl, *, chosen: bool = False) 
     One that it does not use is an error, or a notice where `auto` has `chosen` the engine.
     Raises InputError.
     """
-    model = options_model(request.engine)
+    model = options_model(request.engine, request.kind)
     unused = sorted(set(request.options) - set(model.model_fields))
     words = f"engine {request.engine} does not use {mention(*unused)}"
     if unused and not chosen:
         raise InputError(
             words,
             hint=f"leave {'it' if len(unused) == 1 else 'them'} out, or choose another engine: "
-            + ", ".join(name for name in engine_names() if name != request.engine),
+            + ", ".join(name for name in engine_names(request.kind) if name != request.engine),
             fields={f"options.{name}": request.options[name] for name in unused},
             rule=f"engine {request.engine} does not use it",
         )
@@ -191,28 +207,29 @@ def recall_options(
     options: Mapping[str, object],
     engine: Mapping[str, object],
     given: Collection[str],
+    kind: Kind = "sound",
 ) -> Mapping[str, object]:
     """See `engines.base.Recalling`; as they are where the engine's model does not do that."""
-    model = options_model(name) if name in engine_names() else None
+    model = options_model(name, kind) if name in engine_names(kind) else None
     if not hasattr(model, "recall"):
         return options
     return cast(type[Recalling], model).recall(options, engine, given)
 
 
 def _drop_options(request: Request) -> Request:
-    known = options_model(request.engine).model_fields
+    known = options_model(request.engine, request.kind).model_fields
     kept = {name: value for name, value in request.options.items() if name in known}
     return replace(request, options=kept)
 
 
-def options_model(name: str) -> type[BaseModel]:
+def options_model(name: str, kind: Kind = "sound") -> type[BaseModel]:
     """The pydantic model of an engine's options: light, no engine import for the built-in ones.
 
     Raises InputError (unknown) or EngineUnavailable (another package's, which cannot be imported).
     """
-    if name in _BUILT_IN:
-        return cast(type[BaseModel], _load(_BUILT_IN[name][1]))
-    model = getattr(_engine_class(name), "Options", None)
+    if name in _BUILT_IN[kind]:
+        return cast(type[BaseModel], _load(_BUILT_IN[kind][name][1]))
+    model = getattr(_engine_class(name, kind), "Options", None)
     if not (isinstance(model, type) and issubclass(model, BaseModel)):
         raise EngineUnavailable(
             f"engine {name} names no options: its class has no pydantic model Options",
@@ -221,22 +238,25 @@ def options_model(name: str) -> type[BaseModel]:
     return model
 
 
-def _engine_class(name: str) -> object:
+def _engine_class(name: str, kind: Kind) -> object:
     """Raises InputError (unknown) or EngineUnavailable (what it needs is not installed)."""
-    if name not in engine_names():
+    if name not in engine_names(kind):
+        elsewhere = any(name in engine_names(other) for other in _BUILT_IN)
         raise InputError.about(
-            {"engine": name}, "unknown engine", f"choose one of: auto, {', '.join(engine_names())}"
+            {"engine": name},
+            f"it makes no {_VIDEOS[kind]}" if elsewhere else "unknown engine",
+            f"choose one of: auto, {', '.join(engine_names(kind))}",
         )
-    if name in _BUILT_IN:
+    if name in _BUILT_IN[kind]:
         try:
-            return _load(_BUILT_IN[name][0])
+            return _load(_BUILT_IN[kind][name][0])
         except ImportError as err:
             raise EngineUnavailable(
                 f"engine {name} cannot be imported: {err}",
                 hint=f"install what it needs: {install_command(name if name in _EXTRAS else '')}",
             ) from err
     with _blamed(name, "cannot be imported"):
-        return cast(object, _plugins()[name].load())
+        return cast(object, _plugins(kind)[name].load())
 
 
 @contextmanager
@@ -248,7 +268,7 @@ def _blamed(name: str, words: str) -> Iterator[None]:
     except (SoundreelError, Cancelled):
         raise
     except (Exception, SystemExit) as err:
-        if name in _BUILT_IN:
+        if any(name in own for own in _BUILT_IN.values()):
             raise
         raise EngineUnavailable(
             f"engine {name} {words}: {type(err).__name__}: {err}",
@@ -261,5 +281,5 @@ def _load(target: str) -> object:
     return getattr(import_module(module), attribute)
 
 
-def _plugins() -> Mapping[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUP)}
+def _plugins(kind: Kind) -> Mapping[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=ENTRY_POINT_GROUPS[kind])}

@@ -7,7 +7,7 @@ import copy
 import json
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -146,7 +146,7 @@ def test_a_settings_file_of_any_shape(
         refused_or_planned(capsys, seed, "song.wav", "--config", "mutant.toml", *FAKE[:2])
 
 
-FIELDS = tuple(Request.__dataclass_fields__)
+FIELDS = tuple(each.name for each in fields(Request))
 
 
 @EVERYWHERE

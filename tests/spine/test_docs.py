@@ -53,7 +53,7 @@ def test_the_engine_of_the_guide_works(
     (tmp_path / "grey_engine.py").write_text(code)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setitem(
-        registry._BUILT_IN,
+        registry._BUILT_IN["sound"],
         "grey",
         ("grey_engine:GreyEngine", "grey_engine:GreyOptions"),
     )

@@ -154,7 +154,7 @@ def install(folder: Path, name: str, code: str, engine: str) -> None:
     about = folder / f"{name}_engine-1.dist-info"
     about.mkdir()
     (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}-engine\nVersion: 1\n")
-    entry = f"[{registry.ENTRY_POINT_GROUP}]\n{name} = {name}_engine:{engine}\n"
+    entry = f"[{registry.ENTRY_POINT_GROUPS['sound']}]\n{name} = {name}_engine:{engine}\n"
     (about / "entry_points.txt").write_text(entry)
 
 

@@ -102,6 +102,8 @@ def stream_clip(
     wanted = rate or clip.rate
     if clip.parts:
         heard, blocks = end, _of_parts(clip, begin, end, wanted, past_end, control)
+    elif not clip.has_sound:
+        heard, blocks = begin, iter(())
     else:
         blocks = stream(
             clip.path,
@@ -119,7 +121,7 @@ def stream_clip(
     for block in blocks:
         yield silenced(block, position, wanted, clip.silent) if clip.silent else block
         position += block.shape[1]
-    channels = 1 if mono else clip.channels
+    channels = 1 if mono else clip.channels or 1
     yield from _silence(channels, samples_between(heard, end, wanted))
 
 

@@ -42,7 +42,8 @@ def label_of(plan: Plan, job: Job) -> Label:
     """What the file of this plan is to be called and to show; nothing where its container has no
     place for it. The pieces are finished."""
     container = container_of(plan.request.encoding)
-    words = read_words(plan.request.audio) if not container.silent else {}
+    sound = plan.request.sound
+    words = {} if sound is None or container.silent else read_words(sound)
     return Label(words, _poster(plan, job) if container.shows_poster else None)
 
 
@@ -91,11 +92,11 @@ def _poster(plan: Plan, job: Job) -> bytes | None:
     poster = plan.request.poster
     if isinstance(poster, Fraction):
         return jpeg_bytes(_picture_at(plan, job, poster), POSTER_SIDE)
-    cover = _cover(plan.request.audio) if poster == "auto" else None
+    cover = _cover(plan.request.sound) if poster == "auto" else None
     return None if cover is None else jpeg_bytes(cover, POSTER_SIDE)
 
 
-def _cover(audio: Path) -> Rgb | None:
+def _cover(audio: Path | None) -> Rgb | None:
     try:
         return load_cover(audio)
     except InputError:

@@ -30,7 +30,7 @@ def replay_request(
         for name, about in record.get("inputs", {}).items()
     }
     request = request_from_record(record, files)
-    options = recall_options(request.engine, request.options, record["engine"], given)
+    options = recall_options(request.engine, request.options, record["engine"], given, request.kind)
     return replace(request, options=options, shots=_with_own_seeds(request) or request.shots)
 
 

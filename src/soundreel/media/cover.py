@@ -17,9 +17,11 @@ MOST_BYTES = 64 << 20
 """Of a cover as it is stored."""
 
 
-def load_cover(path: Path) -> Rgb | None:
-    """The first picture that is attached to the sound; None where there is none. Raises InputError
-    where it cannot be shown, as `load_image`."""
+def load_cover(path: Path | None) -> Rgb | None:
+    """The first picture that is attached to the sound; None where there is none, or no sound.
+    Raises InputError where it cannot be shown, as `load_image`."""
+    if path is None:
+        return None
     with open_media(path) as container:
         data = attached_picture(container)
     if data is None:
@@ -36,10 +38,10 @@ def reference_image(request: Request, *, unasked: bool = False) -> Rgb | None:
     if request.image is not None:
         return load_image(request.image)
     if request.cover:
-        return load_cover(request.audio)
+        return load_cover(request.sound)
     if unasked and request.cover is None:
         try:
-            return load_cover(request.audio)
+            return load_cover(request.sound)
         except InputError:
             return None
     return None
@@ -50,7 +52,7 @@ def shot_picture(plan: Plan, shot: Shot) -> Rgb | None:
     InputError."""
     if shot.image is not None:
         return load_image(shot.image)
-    return load_cover(plan.request.audio) if plan.request.cover else None
+    return load_cover(plan.request.sound) if plan.request.cover else None
 
 
 def attached_picture(container: InputContainer) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from functools import cached_property
 from typing import Any, Literal, get_args, get_origin
 
@@ -37,6 +38,13 @@ class Option:
         self.fields, self.names = fields, names
         self.kind, self.rule, self.optional, self.many = kind, rule, optional, many
         self.help, self.panel, self.metavar, self.default = help, panel, metavar, default
+
+    def but(self, **changes: Any) -> Option:
+        """The same kind of value elsewhere: some of the words around it are others."""
+        made = copy(self)
+        vars(made).pop("_adapter", None)
+        vars(made).update(changes)
+        return made
 
     @property
     def key(self) -> str:

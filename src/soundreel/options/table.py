@@ -337,7 +337,12 @@ _BY_FIELD: Mapping[str, Option] = {
 
 def read_field(path: str, value: object) -> object:
     """The value of one field of a request, e.g. "encoding.crf". Raises InputError."""
-    return _BY_FIELD[path].read(value)
+    return row_of(path).read(value)
+
+
+def row_of(path: str) -> Option:
+    """The row of one field."""
+    return _BY_FIELD[path]
 
 
 def read_size_option(value: object) -> tuple[object, ...]:

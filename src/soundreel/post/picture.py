@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from fractions import Fraction
+from pathlib import Path
 from typing import cast
 
 import cv2
 import numpy as np
 
-from soundreel.types import Plan, Rgb, Size
+from soundreel.media.image import load_image
+from soundreel.types import Plan, Request, Rgb, Size
 
 _SAME_SHAPE = Fraction(2, 100)
 """Shapes that differ by less are cropped, whatever was asked for: the bars would be lines."""
@@ -29,6 +31,16 @@ def make_finish(plan: Plan) -> Callable[[Rgb], Rgb]:
         return _marked(fitted) if plan.request.draft else fitted
 
     return finish
+
+
+def given_picture(path: Path, request: Request) -> Rgb:
+    """A picture that a video shall show, (height, width, 3) as `request` has them: it is brought
+    into another shape as `fit_output` says. Raises InputError."""
+    picture = load_image(path)
+    target = Size(request.width, request.height)
+    source = Size(picture.shape[1], picture.shape[0])
+    how = "crop" if same_shape(source, target) else request.fit_output
+    return picture if source == target else _FITS[how](picture, target)
 
 
 def same_shape(source: Size, target: Size) -> bool:

@@ -9,13 +9,19 @@ from fractions import Fraction
 from itertools import pairwise
 
 from soundreel.errors import InputError, mention
-from soundreel.timeline.grid import ceil_to, format_seconds, frames_for
+from soundreel.timeline.grid import ceil_to, format_seconds, frame_time, frames_for
 from soundreel.timeline.rates import shown_seconds
 from soundreel.timeline.sizes import drawn_size
 from soundreel.types import AudioClip, Chunk, ChunkGeometry, Interpolation, Plan, Request, Shot
 
 AUTO, NONE, ANY_RATE = "auto", "none", "flow"
 """Words for `Request.interpolate`; the last makes pictures at any time, here."""
+
+USUAL_SECONDS = Fraction(81, 16)
+"""How long a video without a sound is if nobody says: one pass of Wan 2.2."""
+
+SILENT_RATE = 48000
+"""Samples a second of what a listener gets of a clip without sound."""
 
 MAX_FRAMES = 24 * 3600 * 60
 """A day at 60 pictures a second: more is a slip of the keyboard."""
@@ -36,7 +42,7 @@ def fit_sound(
     if available <= 0:
         raise InputError.about(
             {"start": request.start},
-            f"beyond the end of {request.audio.name} ({format_seconds(whole.duration)} s)",
+            f"beyond the end of {whole.path.name} ({format_seconds(whole.duration)} s)",
             hint="choose a start inside the sound",
         )
     wanted = available if request.duration is None else min(request.duration, available)
@@ -49,8 +55,17 @@ def fit_sound(
     if factor.denominator > 1:
         shown = shown_seconds(shown if request.num_frames else wanted, fps * factor)
     sound = wanted if request.num_frames is None else min(shown, available)
+    sound = min(sound, whole.sound_duration)
     clip = replace(whole, start=request.start, duration=shown, sound_duration=sound)
-    return clip, count, _sound_notices(request, available, wanted, shown)
+    notices = _sound_notices(request, available, wanted, shown) if whole.has_sound else []
+    return clip, count, notices
+
+
+def silent_clip(request: Request, fps: Fraction) -> AudioClip:
+    """What a request without a sound is cut from: no sound, for as long as it asks for."""
+    asked = None if request.num_frames is None else frame_time(request.num_frames, fps)
+    duration = asked or request.duration or USUAL_SECONDS
+    return AudioClip(request.source, Fraction(0), duration, Fraction(0), SILENT_RATE, 0)
 
 
 def _sound_notices(
@@ -117,8 +132,8 @@ def cut_shot(
     chunks: list[Chunk] = []
     slot, frame = 0, shot.start_frame
     for generated, prompt in _passes(shot, geometry):
-        dropped = geometry.dropped_frames if slot == 0 else 0
-        kept = min(generated - dropped, shot.end_frame - frame)
+        dropped, head = (geometry.dropped_frames, geometry.head_frames) if slot == 0 else (0, 0)
+        kept = min(generated + head - dropped, shot.end_frame - frame)
         chunk = Chunk(
             first_index + len(chunks),
             shot.index,
@@ -129,6 +144,7 @@ def cut_shot(
             kept,
             prompt=prompt,
             seed=shot.seed + len(chunks),
+            head_frames=head,
         )
         chunks.append(chunk)
         slot += generated
@@ -141,14 +157,15 @@ def cut_shot(
 def _passes(shot: Shot, geometry: ChunkGeometry) -> Iterator[tuple[int, str]]:
     """Generated frames and prompt of each chunk. Another prompt ends a chunk at the next point of
     the grid."""
-    end = ceil_to(geometry.dropped_frames + shot.num_frames, geometry.grid)
+    skipped = geometry.dropped_frames - geometry.head_frames
+    end = max(ceil_to(skipped + shot.num_frames, geometry.grid), geometry.grid)
     begins = {0: shot.prompt}
     for frame, prompt in shot.changes:
-        slot = frame - shot.start_frame + geometry.dropped_frames
+        slot = frame - shot.start_frame + skipped
         begins[ceil_to(slot, geometry.grid)] = prompt
     starts = [slot for slot in begins if slot < end]
     for slot, until in pairwise([*starts, end]):
-        cut = balanced_lengths if slot else chunk_lengths
+        cut = balanced_lengths if slot or geometry.even_passes else chunk_lengths
         for generated in cut(until - slot, geometry):
             yield generated, begins[slot]
 

@@ -5,6 +5,12 @@ from __future__ import annotations
 from soundreel.options.encoding import Encoding
 from soundreel.options.shot_request import ShotRequest
 from soundreel.options.sizes import Size
+from soundreel.types.image_request import (
+    DEFAULT_IMAGE_NEGATIVE_PROMPT,
+    DEFAULT_IMAGE_PROMPT,
+    ImageRequest,
+    request_class,
+)
 from soundreel.types.plan import (
     AudioClip,
     Chunk,
@@ -21,6 +27,7 @@ from soundreel.types.request import (
     COVER_WORDS,
     DEFAULT_NEGATIVE_PROMPT,
     DEFAULT_PROMPT,
+    Kind,
     Request,
     for_platform,
     with_values,
@@ -29,6 +36,8 @@ from soundreel.types.results import Check, Estimate, Result
 
 __all__ = [
     "COVER_WORDS",
+    "DEFAULT_IMAGE_NEGATIVE_PROMPT",
+    "DEFAULT_IMAGE_PROMPT",
     "DEFAULT_NEGATIVE_PROMPT",
     "DEFAULT_PROMPT",
     "AudioClip",
@@ -38,7 +47,9 @@ __all__ = [
     "Encoding",
     "Estimate",
     "Frame",
+    "ImageRequest",
     "Interpolation",
+    "Kind",
     "Loudness",
     "Plan",
     "Request",
@@ -49,5 +60,6 @@ __all__ = [
     "Size",
     "Span",
     "for_platform",
+    "request_class",
     "with_values",
 ]

@@ -47,6 +47,8 @@ class AudioClip:
     there is silence, as there is where the file has no sound. `rate` and `channels` are the
     file's own; layout: FFmpeg's name for where the channels stand. track: which of the file's sound
     tracks, from 1. mix: the channels' weights in a mono sound, () for their average.
+    channels: 0 is a clip without any sound, of which only the length counts: its path is that of
+        the picture that it is made of.
     loudness: with the gain for the sound that is heard; what drives the engine never has it.
     silent: spans of the file, rising, that are read as silence.
     parts: (second, sound) from where on another sound of the same timeline is read instead, in one
@@ -69,6 +71,11 @@ class AudioClip:
     parts: tuple[tuple[Fraction, AudioClip], ...] = ()
 
     @property
+    def has_sound(self) -> bool:
+        """Whether the file gets a sound track."""
+        return self.channels > 0
+
+    @property
     def sound_end(self) -> Fraction:
         """Second in the file at which the requested sound ends."""
         return self.start + self.sound_duration
@@ -85,6 +92,10 @@ class ChunkGeometry:
     lead_in_frames: how much earlier than the shot its driving sound starts.
     size_multiple: width and height are multiples of this, and at least least_side.
     best_area: pixels of the largest picture that the engine is good at; None for any.
+    head_frames: pictures that a shot's first pass gives beyond its generated frames (the first
+        latent of the Wan VAE is one picture; where it is the given image, it is kept).
+    even_passes: all passes of a shot are of about one length; else the first is as long as it can
+        be, since those after it take their motion from it.
     """
 
     fps: Fraction
@@ -95,6 +106,8 @@ class ChunkGeometry:
     size_multiple: int = 2
     least_side: int = MIN_SIDE
     best_area: int | None = None
+    head_frames: int = 0
+    even_passes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +118,7 @@ class Chunk:
     first_slot: first generated frame, counted from the shot's first generated frame.
     generated_frames: slots that the engine makes, dropped and trimmed ones included.
     dropped_frames: slots at the head that are thrown away (first chunk of a shot only).
+    head_frames: pictures beyond the slots (first chunk of a shot only).
     start_frame: first kept picture, counted in the clip.
     num_frames: kept pictures.
     lookahead_frames: 0 or 1 trimmed picture that `render` yields after the kept ones, for the
@@ -122,6 +136,7 @@ class Chunk:
     lookahead_frames: int = 0
     prompt: str = ""
     seed: int = 0
+    head_frames: int = 0
 
     @property
     def end_frame(self) -> int:
@@ -130,7 +145,7 @@ class Chunk:
     @property
     def trimmed_frames(self) -> int:
         """Generated frames after the last kept one."""
-        return self.generated_frames - self.dropped_frames - self.num_frames
+        return self.generated_frames + self.head_frames - self.dropped_frames - self.num_frames
 
 
 @dataclass(frozen=True, slots=True)

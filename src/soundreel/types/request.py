@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import Field, InitVar, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from soundreel.errors import InputError
 from soundreel.options.encoding import Encoding
@@ -34,6 +34,9 @@ DEFAULT_NEGATIVE_PROMPT = (
     "静止不动的画面，杂乱的背景，三条腿，背景人很多，倒着走"
 )
 
+Kind = Literal["sound", "image"]
+"""What a video is made of: a sound, or a picture that begins to move."""
+
 COVER_WORDS = {"cover": True, "none": False}
 """What may stand for the name of an image."""
 
@@ -41,6 +44,9 @@ COVER_WORDS = {"cover": True, "none": False}
 @reading_dataclass
 class Request:
     """What one person asks for. The same request gives the same video (with a seed >= 0).
+
+    kind: what it is made of; of an image, see `types.ImageRequest`. file_fields: what names one
+        file, but for `drive` and `output`.
 
     image: who or what is seen; "cover" is the picture inside the sound file, "none" is none.
     cover: whether that picture is the image; None: with the preview. Not asked with an image.
@@ -80,6 +86,8 @@ class Request:
     if TYPE_CHECKING:
         __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
+    kind: ClassVar[Kind] = "sound"
+    file_fields: ClassVar[tuple[str, ...]] = ("audio", "image")
     audio: Given[AnyPath, Path]
     image: Given[AnyPath | None, Path | None] = given(None)
     cover: bool | None = None
@@ -137,7 +145,20 @@ class Request:
             value = getattr(self, each.name)
             is_list = each.name == "shots" and isinstance(value, tuple)
             if each.name not in ("options", "encoding") and not is_list:
-                object.__setattr__(self, each.name, read_field(each.name, value))
+                object.__setattr__(self, each.name, self._read_field(each.name, value))
+
+    def _read_field(self, name: str, value: object) -> object:
+        return read_field(name, value)
+
+    @property
+    def source(self) -> Path:
+        """The file that the video is made of, and named after."""
+        return self.audio
+
+    @property
+    def sound(self) -> Path | None:
+        """What is heard; None for nothing."""
+        return self.audio
 
     @property
     def shot_list(self) -> tuple[ShotRequest, ...]:
@@ -163,20 +184,22 @@ class Request:
         return bool(self.pictures) or self.cover is True
 
     @property
+    def picture_word(self) -> str:
+        """Which pictures are given, for the file's name."""
+        return "with_ref" if self.has_picture else "no_ref"
+
+    @property
     def tracks(self) -> Mapping[str, Path]:
         """The driving sound of each speaker; none where one drives all."""
         return self.drive if isinstance(self.drive, Mapping) else {}
 
     @property
     def files(self) -> dict[str, Path]:
-        """What it is made from, by name: "audio", "drive" or "drive.anna", ..., "image",
-        the options that are paths, and "images.1", ... for those of single shots."""
-        drive = {
-            "drive": self.drive,
-            **{f"drive.{name}": each for name, each in self.tracks.items()},
-        }
-        sounds = {"audio": self.audio, **drive}
-        named = {**sounds, "image": self.image, **self.options, **self.shot_images}
+        """What it is made from, by name: `file_fields`, "drive" or "drive.anna", ..., the options
+        that are paths, and "images.1", ... for those of single shots."""
+        own = {name: getattr(self, name) for name in (*self.file_fields, "drive")}
+        tracks = {f"drive.{name}": each for name, each in self.tracks.items()}
+        named = {**own, **tracks, **self.options, **self.shot_images}
         return {name: value for name, value in named.items() if isinstance(value, Path)}
 
     @property

@@ -59,9 +59,9 @@ def finish(
     control: RunControl,
     encoding: Encoding = Encoding(),  # noqa: B008  (frozen)
 ) -> None:
-    """Join the pieces as they are, add the clip's sound as `encoding` says and the tags, in one
-    file that starts to play before it is loaded; GIF and WebP are drawn anew from the pieces, and
-    have no sound. Raises WorkError; a file cut short is removed."""
+    """Join the pieces as they are, add the clip's sound, if it has any, as `encoding` says and the
+    tags, in one file that starts to play before it is loaded; GIF and WebP are drawn anew from the
+    pieces, and have no sound. Raises WorkError; a file cut short is removed."""
     make = _draw if container_of(encoding).silent else _join
     try:
         with writing(output):
@@ -85,7 +85,7 @@ def _join(
 ) -> None:
     form = stored_as(audio, encoding)
     kind = container_of(encoding).name
-    options = _WEBM_OPTIONS if kind == "webm" else mp4_options(fps, form.rate)
+    options = _WEBM_OPTIONS if kind == "webm" else mp4_options(fps, form.rate if form else 1)
     container = av.open(url(output), "w", format=kind, options=options)
     try:
         container.metadata.update(tags)
@@ -96,8 +96,9 @@ def _join(
                 math.ceil(audio.duration * fps),
                 control,
             ),
-            _sound(container, audio, form, control),
         ]
+        if form is not None:
+            tracks.append(_sound(container, audio, form, control))
         for packet in heapq.merge(*tracks, key=_decode_time):
             control.raise_if_cancelled()
             container.mux(packet)

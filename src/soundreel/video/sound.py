@@ -61,6 +61,8 @@ def measure_loudness(clip: AudioClip, encoding: Encoding, control: RunControl) -
     if encoding.loudness is None or container_of(encoding).silent:
         return None
     form = stored_as(clip, encoding)
+    if form is None:
+        return None
     with control.stage("loudness"):
         blocks = _stored(clip, form, control)
         found = measure(blocks, form.rate, form.layout, encoding.loudness)

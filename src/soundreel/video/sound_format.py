@@ -76,8 +76,11 @@ _OPUS_MOST = 256_000
 """Bits a second and channel (RFC 6716 allows 510 000 for two)."""
 
 
-def stored_as(clip: AudioClip, encoding: Encoding) -> SoundFormat:
-    """How the clip's sound is stored. Raises InputError where the chosen codec cannot hold it."""
+def stored_as(clip: AudioClip, encoding: Encoding) -> SoundFormat | None:
+    """How the clip's sound is stored; None where it has none. Raises InputError where the chosen
+    codec cannot hold it."""
+    if not clip.has_sound:
+        return None
     if encoding.container == "webm":
         return _as_opus(clip, encoding.audio_bitrate)
     if encoding.audio_codec == "aac":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -28,13 +29,13 @@ def verify(
     fps: Fraction,
     width: int,
     height: int,
-    duration: Fraction,
+    duration: Fraction | None,
     encoding: Encoding = Encoding(),  # noqa: B008  (frozen)
 ) -> None:
     """Raise WorkError unless `path` holds exactly these pictures, picture i at i/fps or on the tick
     of its container next to that, and sound from 0 to `duration`, AAC to a frame, all else to a
-    sample, both stored as `encoding` says. Every packet is read; the first and the last picture are
-    decoded."""
+    sample, or none where that is None, both stored as `encoding` says. Every packet is read; the
+    first and the last picture are decoded."""
     if container_of(encoding).silent:
         if fault := animated.fault(path, num_frames, fps, width, height):
             raise _wrong(path, fault)
@@ -42,20 +43,20 @@ def verify(
     with open_media(path, WorkError, _HINT) as container:
         pictures = decodable(container.streams.video)
         sounds = decodable(container.streams.audio)
-        if not pictures or not sounds:
-            raise _wrong(path, "a picture or a sound track is missing")
-        video, audio = pictures[0], sounds[0]
+        if not pictures or bool(sounds) != (duration is not None):
+            raise _wrong(path, "a picture or a sound track is missing, or one too many is there")
+        video = pictures[0]
         if (video.width, video.height) != (width, height):
             raise _wrong(path, f"size {video.width}x{video.height}, not {width}x{height}")
         stored = encoder_for(encoding).codec
         if (codec := video.codec_context.codec.canonical_name) != stored:
             raise _wrong(path, f"{codec} pictures, not {stored}")
         tick = container_of(encoding).tick
-        sound_end = _check_packets(path, container, video, audio, num_frames, fps, tick)
-        if container_of(encoding).name == "webm":
+        sound_end = _check_packets(path, container, video, sounds[:1], num_frames, fps, tick)
+        if duration is not None and container_of(encoding).name == "webm":
             _check_opus(path, duration)
-        else:
-            _check_sound(path, audio, sound_end, duration, encoding.audio_codec)
+        elif duration is not None:
+            _check_sound(path, sounds[0], sound_end, duration, encoding.audio_codec)
         _check_pictures(path, container, video, _shown_at(num_frames - 1, fps, tick))
 
 
@@ -63,7 +64,7 @@ def _check_packets(
     path: Path,
     container: InputContainer,
     video: VideoStream,
-    audio: AudioStream,
+    sounds: Sequence[AudioStream],
     num_frames: int,
     fps: Fraction,
     tick: Fraction,
@@ -71,10 +72,10 @@ def _check_packets(
     """Each picture once, on its time; returns the second at which the stored sound ends."""
     seen = np.zeros(num_frames, dtype=bool)
     sound_end = Fraction(0)
-    for packet in container.demux(video, audio):
+    for packet in container.demux(video, *sounds):
         if packet.pts is None or packet.time_base is None:
             continue  # FFmpeg's flush at the end
-        if packet.stream_index == audio.index:
+        if packet.stream_index != video.index:
             sound_end = (packet.pts + (packet.duration or 0)) * packet.time_base
             continue
         time = packet.pts * packet.time_base

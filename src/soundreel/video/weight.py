@@ -47,6 +47,8 @@ def expected_weight(plan: Plan) -> Weight:
 def _sound_bytes(plan: Plan) -> int:
     clip = plan.audio
     form = stored_as(clip, plan.request.encoding)
+    if form is None:
+        return 0
     if form.bits:
         channels = AudioLayout(form.layout).nb_channels
         return round(clip.duration * form.rate * channels * form.bits / 8 * _LOSSLESS_SHARE)

@@ -34,7 +34,7 @@ from soundreel.cli.terminal.report import (
 )
 from soundreel.cli.terminal.say import name, say, say_error, say_failure, say_json
 from soundreel.cli.terminal.spelling import spell
-from soundreel.cli.terminal.stopping import stop_on_signals
+from soundreel.cli.terminal.watching import watched
 from soundreel.errors import SoundreelError
 from soundreel.events import Notice, RunControl
 from soundreel.options.table import FILE, RUN
@@ -44,7 +44,7 @@ SOME_FAILED = 5
 """Exit code where of several sounds at least one got no video."""
 
 
-@request_command
+@request_command("sound")
 def generate(
     audio: Audios = None,
     overwrite: Annotated[
@@ -102,7 +102,7 @@ def _make_each(
     failed: list[Request] = []
     for number, request in enumerate(requests, 1):
         try:
-            result = make(request, f"{number} of {len(requests)}: {request.audio.name}")
+            result = make(request, f"{number} of {len(requests)}: {request.source.name}")
         except SoundreelError as err:
             failed.append(request)
             documents.append({"audio": str(request.audio), "error": error_json(err)})
@@ -115,7 +115,7 @@ def _make_each(
     if tell is None:
         say_json({"results": documents, "failed": len(failed)})
     elif failed:
-        names = ", ".join(name(request.audio.name) for request in failed)
+        names = ", ".join(name(request.source.name) for request in failed)
         say_error(f"{len(failed)} of {len(requests)} sounds got no video: {names}")
     if failed:
         raise typer.Exit(SOME_FAILED)
@@ -131,17 +131,12 @@ def _watched(
     silent: bool,
 ) -> Result:
     """A job with its progress on the terminal, which Ctrl-C stops."""
-    from soundreel.progress.reporters import make_reporter
-
-    with make_reporter(quiet=silent, spell=spell) as reporter:
-        log.tell = reporter.handle
-        control = RunControl(log.handle)
+    with watched(silent=silent, log=log) as control:
         if title:
             control.emit(Notice(title))
         for notice in said:
             control.emit(notice)
-        with stop_on_signals(control):
-            return generate(request, control=control)
+        return generate(request, control=control)
 
 
 def _tell(result: Result) -> None:
@@ -152,7 +147,7 @@ def _tell_quietly(result: Result) -> None:
     say(name(result.path))
 
 
-@request_command
+@request_command("sound")
 def plan(
     audio: Audio = None,
     gpu: Gpu = None,

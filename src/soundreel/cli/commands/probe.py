@@ -12,10 +12,16 @@ import typer
 from soundreel.cli.flags.arguments import JsonFlag, QuietFlag
 from soundreel.cli.terminal.report import count, length
 from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.cli.terminal.spelling import COMMANDS
 from soundreel.errors import InputError
 from soundreel.media.marks import ALGORITHMIC, COMPOSITE, TRAINED
 from soundreel.timeline.grid import format_seconds
-from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
+from soundreel.types import (
+    DEFAULT_IMAGE_NEGATIVE_PROMPT,
+    DEFAULT_IMAGE_PROMPT,
+    DEFAULT_NEGATIVE_PROMPT,
+    DEFAULT_PROMPT,
+)
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -32,7 +38,10 @@ _ORIGINS = {
     COMPOSITE: f"effects on a picture, no generative model (IPTC {COMPOSITE})",
 }
 
-_OURS = {"prompt": DEFAULT_PROMPT, "negative_prompt": DEFAULT_NEGATIVE_PROMPT}
+_OURS = {
+    "prompt": (DEFAULT_PROMPT, DEFAULT_IMAGE_PROMPT),
+    "negative_prompt": (DEFAULT_NEGATIVE_PROMPT, DEFAULT_IMAGE_NEGATIVE_PROMPT),
+}
 """Words that nobody typed."""
 
 
@@ -115,14 +124,15 @@ def _made(record: Mapping[str, Any], file: Path) -> Iterator[tuple[str, str]]:
     version = record.get("versions", {}).get("soundreel", "")
     yield "made by", f"soundreel {version}, engine {engine.get('name', 'unknown')}"
     yield "from", ", ".join(about["name"] for about in record["inputs"].values())
-    for key, default in _OURS.items():
-        if request.get(key, default) not in ("", default):
+    for key, ours in _OURS.items():
+        if request.get(key, "") not in ("", *ours):
             yield key.removesuffix("_prompt"), request[key]
     if term := record.get("source_type"):
         yield "marked", _ORIGINS.get(term, str(term))
     if "seed" in record:
         yield "seed", str(record["seed"])
-    yield "again", f"soundreel --from {shlex.quote(str(file))}"
+    command = COMMANDS.get(request.get("kind", "sound"), "soundreel")
+    yield "again", f"{command} --from {shlex.quote(str(file))}"
 
 
 def _document(facts: FileFacts) -> dict[str, object]:

@@ -32,11 +32,11 @@ def wanted(request: Request) -> tuple[Request, Path | None]:
 def write_shots(plan: Plan, target: Path, replay: Path | None, control: RunControl) -> None:
     """replay: the finished video that the plan comes from, which editors shall open."""
     video = replay if replay is not None and replay.suffix == ".mp4" else None
-    media = video or plan.request.audio.with_suffix(".mp4")
+    media = video or plan.request.source.with_suffix(".mp4")
     beats = _beats(plan, control) if target.suffix in FORMATS else ()
     text = export(plan, target, media.name, beats)
     if target.suffix == ".toml":
-        sound = name(plan.request.audio)
+        sound = name(plan.request.source)
         text = (
             f"# Shots of {sound}: times are those of the sound file, and each shot goes on to the\n"
             "# start of the next. A shot may have: prompt, negative_prompt, image, seed,\n"

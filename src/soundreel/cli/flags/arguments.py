@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from soundreel.cli.flags.engine_options import ENGINE_PANEL, engine_parameters
-from soundreel.cli.terminal.spelling import dashed, spell
+from soundreel.cli.terminal.spelling import COMMANDS, dashed, spell
 from soundreel.config import (
     OPTIONS_TABLE,
     SETTINGS_OPTIONS,
@@ -25,12 +25,16 @@ from soundreel.config import (
 )
 from soundreel.errors import InputError
 from soundreel.events import Notice
+from soundreel.options.image_table import IMAGE_OPTIONS
 from soundreel.options.option import Option
 from soundreel.options.platforms import PLATFORM_FIELDS, with_platform
 from soundreel.options.table import FILE, REQUEST_OPTIONS, RUN, read_field
-from soundreel.types import COVER_WORDS, Request, with_values
+from soundreel.types import COVER_WORDS, Kind, Request, request_class, with_values
 
-_FLAG_ROWS = tuple(row for row in REQUEST_OPTIONS if row.names)
+_FLAG_ROWS: Mapping[Kind, tuple[Option, ...]] = {
+    "sound": tuple(row for row in REQUEST_OPTIONS if row.names),
+    "image": tuple(row for row in IMAGE_OPTIONS if row.names),
+}
 _NOT_SHARED = ("gpu",)
 """Settings that not every command takes."""
 _OWN = {
@@ -119,27 +123,32 @@ ModelsDir = Annotated[list[Path] | None, _typer_option(_SETTINGS["models_dir"])]
 Gpu = Annotated[str | None, _typer_option(_SETTINGS["gpu"])]
 
 
-def request_command(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command all options in place of its `**given`, which collects them."""
-    own = [p for p in _parameters(command) if p.kind is not inspect.Parameter.VAR_KEYWORD]
-    shared = [*_FLAG_ROWS, *(row for row in SETTINGS_OPTIONS if row.key not in _NOT_SHARED)]
-    parameters = [*own, *map(_parameter, shared), *_engine_parameters()]
-    keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+def request_command(kind: Kind) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command all options of a kind in place of its `**given`, which collects them."""
 
-    def wrapper(**values: Any) -> None:
-        command(**values)
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        own = [p for p in _parameters(command) if p.kind is not inspect.Parameter.VAR_KEYWORD]
+        settings = [row for row in SETTINGS_OPTIONS if row.key not in _NOT_SHARED]
+        shared = map(_parameter, (*_FLAG_ROWS[kind], *settings))
+        parameters = [*own, *shared, *_engine_parameters(kind)]
+        keyword = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
 
-    wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
-    wrapper.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in keyword}
-    return wrapper
+        def wrapper(**values: Any) -> None:
+            command(**values)
+
+        wrapper.__name__, wrapper.__doc__ = command.__name__, command.__doc__
+        wrapper.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in keyword}
+        return wrapper
+
+    return with_options
 
 
-def _engine_parameters() -> list[inspect.Parameter]:
+def _engine_parameters(kind: Kind) -> list[inspect.Parameter]:
     """Without those whose name is soundreel's own: an engine of another package may have such."""
     rows = (*REQUEST_OPTIONS, *SETTINGS_OPTIONS)
     taken = {name for row in rows for name in row.names} | _OWN
-    return [p for p in engine_parameters(ENGINE_PANEL) if p.name not in taken]
+    return [p for p in engine_parameters(kind, ENGINE_PANEL) if p.name not in taken]
 
 
 def make_settings(given: Mapping[str, Any], config: Path | None, **more: Any) -> Settings:
@@ -149,24 +158,26 @@ def make_settings(given: Mapping[str, Any], config: Path | None, **more: Any) ->
 
 
 def make_request(
-    audio: Path | None,
+    source: Path | None,
     given: Mapping[str, object],
     config: Path | None,
     replay: Path | None = None,
+    kind: Kind = "sound",
 ) -> Request:
-    """The request of a command line. Raises InputError for a value that cannot be read."""
+    """The request of a command line. source: the sound, or the image. Raises InputError for a value
+    that cannot be read."""
     changes: dict[str, object] = {}
     options: dict[str, object] = {}
-    for values in (_configured(config), _flags(given)):
+    for values in (_configured(config, kind), _flags(given, kind)):
         wanted, chosen = dict[str, object](), dict[str, object]()
-        for row in _FLAG_ROWS:
+        for row in _FLAG_ROWS[kind]:
             value = values.pop(row.key, None)
             if value is not None:
                 found = wanted if row.fields == PLATFORM_FIELDS else chosen
                 found |= _by_field(row, value)
         changes = with_platform(changes, wanted, chosen)
         options |= values
-    base = _base_request(audio, replay, changes, options)
+    base = _base_request(kind, source, replay, changes, options)
     if replay is not None:
         from soundreel.finished.replay import with_form
 
@@ -178,7 +189,8 @@ def platform_notice(
     given: Mapping[str, object], config: Path | None, request: Request
 ) -> list[Notice]:
     """What was chosen for the platform that is named, if one is."""
-    name = {**_configured(config), **_flags(given)}.get("for_")
+    kind = request.kind
+    name = {**_configured(config, kind), **_flags(given, kind)}.get("for_")
     if name is None:
         return []
     loudness, crf = request.encoding.loudness, request.encoding.crf
@@ -195,23 +207,27 @@ def _by_field(row: Option, value: object) -> dict[str, object]:
     return dict(zip(row.fields, row.read_many(value), strict=True))
 
 
-def _known() -> dict[str, str]:
+def _known(kind: Kind) -> dict[str, str]:
     """Every long name of an option of the request or of an engine, with its key."""
-    known = {name.rstrip("_"): row.key for row in _FLAG_ROWS for name in row.names if name[1:]}
-    return known | {p.name: p.name for p in _engine_parameters()}
+    rows = _FLAG_ROWS[kind]
+    known = {name.rstrip("_"): row.key for row in rows for name in row.names if name[1:]}
+    return known | {p.name: p.name for p in _engine_parameters(kind)}
 
 
-def _flags(given: Mapping[str, object]) -> dict[str, object]:
+def _flags(given: Mapping[str, object], kind: Kind) -> dict[str, object]:
     """What was given on the command line, by option: the request's, and the engines'."""
-    flags = {name: _plain(given.get(name)) for name in _known().values()}
+    flags = {name: _plain(given.get(name)) for name in _known(kind).values()}
     return {name: value for name, value in flags.items() if value is not None}
 
 
-def _configured(config: Path | None) -> dict[str, object]:
-    """What stands in the config file, by option."""
-    known, values = _known(), dict[str, object]()
+def _configured(config: Path | None, kind: Kind) -> dict[str, object]:
+    """What stands in the config file, by option; what is another kind's is left alone."""
+    known, values = _known(kind), dict[str, object]()
+    others = {name for other in _FLAG_ROWS if other != kind for name in _known(other)}
     for written, value in _defaults(config).items():
         name = known.get(written.replace("-", "_"))
+        if name is None and written.replace("-", "_") in others:
+            continue
         if name is None:
             raise InputError(
                 f"unknown option {written!r} in the [{OPTIONS_TABLE}] table of the config file",
@@ -232,7 +248,8 @@ def _defaults(config: Path | None) -> dict[str, object]:
 
 
 def _base_request(
-    audio: Path | None,
+    kind: Kind,
+    source: Path | None,
     replay: Path | None,
     changes: Mapping[str, object],
     options: Mapping[str, object],
@@ -240,14 +257,32 @@ def _base_request(
     if replay is not None:
         from soundreel.finished.replay import replay_request
 
-        return replay_request(replay, audio, _path(changes.get("image")), options)
-    if audio is None:
-        raise InputError("no sound file given", hint="soundreel AUDIO, e.g. soundreel song.mp3")
-    return Request(audio=audio)
+        files = {**changes, _SOURCES[kind]: source}
+        moved = {name: _path(files.get(name)) for name in ("audio", "image")}
+        base = replay_request(replay, moved["audio"], moved["image"], options)
+        if base.kind != kind:
+            raise InputError(
+                f"{replay.name} is a video of another kind",
+                hint=f"{COMMANDS[base.kind]} --from {replay.name}",
+            )
+        return base
+    if source is None:
+        raise _NO_SOURCE[kind]
+    given: dict[str, Any] = {_SOURCES[kind]: source}
+    return request_class(kind)(**given)
 
 
-def _path(image: object) -> Path | None:
-    read = read_field("image", image)
+_SOURCES: Mapping[Kind, str] = {"sound": "audio", "image": "image"}
+_NO_SOURCE: Mapping[Kind, InputError] = {
+    "sound": InputError("no sound file given", hint="soundreel AUDIO, e.g. soundreel song.mp3"),
+    "image": InputError(
+        "no image given", hint="soundreel image-to-video IMAGE, e.g. image-to-video portrait.png"
+    ),
+}
+
+
+def _path(file: object) -> Path | None:
+    read = read_field("image", file)
     return read if isinstance(read, Path) and str(read) not in COVER_WORDS else None
 
 

@@ -15,25 +15,26 @@ from pydantic.fields import FieldInfo
 from soundreel.cli.terminal.spelling import dashed, spell
 from soundreel.errors import EngineUnavailable
 from soundreel.registry import engine_names, options_model
+from soundreel.types import Kind
 
 ENGINE_PANEL = "Engine options"
 
 _METAVARS: Mapping[object, str | None] = {bool: None, int: "N", float: "X", Path: "FILE"}
 
 
-def engine_parameters(panel: str = ENGINE_PANEL) -> list[inspect.Parameter]:
+def engine_parameters(kind: Kind, panel: str = ENGINE_PANEL) -> list[inspect.Parameter]:
     """One keyword parameter for every option name; engines that share a name share the option."""
     users: dict[str, list[tuple[str, FieldInfo]]] = {}
-    for engine in engine_names():
-        for name, field in _fields(engine).items():
+    for engine in engine_names(kind):
+        for name, field in _fields(engine, kind).items():
             users.setdefault(name, []).append((engine, field))
     return [_parameter(name, fields, panel) for name, fields in users.items()]
 
 
-def _fields(engine: str) -> Mapping[str, FieldInfo]:
+def _fields(engine: str, kind: Kind) -> Mapping[str, FieldInfo]:
     """None of an engine that cannot be imported: others are asked for help then, too."""
     try:
-        return options_model(engine).model_fields
+        return options_model(engine, kind).model_fields
     except EngineUnavailable:
         return {}
 

@@ -105,8 +105,8 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
     """The plan as a person reads it."""
     request = plan.request
     lines = [
-        f"{name(request.audio.name)}: {format_seconds(plan.audio.duration)} s from "
-        f"{format_seconds(plan.audio.start)} s, {count(plan.num_frames, 'frame')} at "
+        f"{name(request.source.name)}: {format_seconds(plan.audio.duration)} s{_from(plan.audio)}, "
+        f"{count(plan.num_frames, 'frame')} at "
         f"{format_seconds(plan.fps)} fps, {request.output_size}, "
         f"engine {request.engine}",
     ]
@@ -133,10 +133,15 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
         f"{count(generated, 'frame')} generated, "
         f"{plan.num_frames} kept",
         *_lead_in(plan),
+        *_goes_on(plan),
         *_loudness(plan),
         *_estimate_lines(estimate),
     ]
     return "\n".join(lines)
+
+
+def _from(clip: AudioClip) -> str:
+    return f" from {format_seconds(clip.start)} s" if clip.has_sound else " without sound"
 
 
 def _driven(drive: AudioClip) -> str:
@@ -153,6 +158,13 @@ def _lead_in(plan: Plan) -> list[str]:
         return []
     seconds = format_seconds(frame_time(frames, plan.fps))
     return [f"the driving sound starts {seconds} s before each shot, so that no picture is early"]
+
+
+def _goes_on(plan: Plan) -> list[str]:
+    """Of an engine whose passes know nothing of each other but one picture."""
+    if not plan.geometry.head_frames or len(plan.chunks) == len(plan.shots):
+        return []
+    return ["each later part goes on from the last picture of the part before it"]
 
 
 def _loudness(plan: Plan) -> list[str]:

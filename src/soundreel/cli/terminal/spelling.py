@@ -5,10 +5,14 @@ from __future__ import annotations
 import ast
 import re
 import shlex
+from collections.abc import Mapping
 
 from soundreel.config import SETTINGS_OPTIONS
 from soundreel.options.option import Option
 from soundreel.options.table import REQUEST_OPTIONS
+
+COMMANDS: Mapping[str, str] = {"sound": "soundreel", "image": "soundreel image-to-video"}
+"""What makes a video, by the kind of its request."""
 
 _NAME = r"[a-z][a-z0-9_]*="
 _MENTION = re.compile(rf"`({_NAME}[^`]*)`")

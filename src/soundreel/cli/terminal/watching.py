@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from soundreel.cli.terminal.logfile import LogFile
 from soundreel.cli.terminal.report import result_json, result_summary
 from soundreel.cli.terminal.say import name, say, say_json
 from soundreel.cli.terminal.spelling import spell
@@ -14,12 +15,15 @@ from soundreel.types import Result
 
 
 @contextmanager
-def watched(*, silent: bool) -> Iterator[RunControl]:
-    """A control whose progress is shown, unless `silent`, and which Ctrl-C cancels."""
+def watched(*, silent: bool, log: LogFile | None = None) -> Iterator[RunControl]:
+    """A control whose progress is shown, unless `silent`, told to the `log`, and which Ctrl-C
+    cancels."""
     from soundreel.progress.reporters import make_reporter
 
     with make_reporter(quiet=silent, spell=spell) as reporter:
-        control = RunControl(reporter.handle)
+        if log is not None:
+            log.tell = reporter.handle
+        control = RunControl(reporter.handle if log is None else log.handle)
         with stop_on_signals(control):
             yield control
 
