@@ -12,7 +12,17 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Literal
 
-from soundreel.engines.wan22 import PICTURE_RATE, Lora, PresetName, WeightFile
+from soundreel.engines.wan22 import (
+    BEST_AREA,
+    LEAST_SIDE,
+    PICTURE_RATE,
+    SIZE_MULTIPLE,
+    Lora,
+    PresetName,
+    WeightFile,
+)
+from soundreel.timeline.grid import FRAMES_PER_LATENT
+from soundreel.types import ChunkGeometry
 
 Expert = Literal["high", "low"]
 
@@ -25,6 +35,19 @@ BOUNDARY = Fraction(9, 10)
 
 PASS_FRAMES = 81
 """Pictures of one pass at most, the one that it begins with among them (`frame_num` there)."""
+
+GEOMETRY = ChunkGeometry(
+    fps=Fraction(PICTURE_RATE),
+    chunk_frames=PASS_FRAMES - 1,
+    grid=FRAMES_PER_LATENT,
+    size_multiple=SIZE_MULTIPLE,
+    least_side=LEAST_SIDE,
+    best_area=BEST_AREA,
+    head_frames=1,
+    even_passes=True,
+)
+"""The first picture of a pass is a latent of its own: in a shot's first pass it is the one that is
+given, and kept; in each later one it is the last picture of the pass before, and kept there."""
 
 TRANSFORMERS: Mapping[Expert, WeightFile] = {
     "high": WeightFile("wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors", "diffusion_models"),
