@@ -11,10 +11,13 @@ from pathlib import Path
 import pytest
 
 import soundreel
+from soundreel import registry
 from soundreel.cli.flags.engine_options import engine_parameters
 from soundreel.cli.terminal.spelling import spell
 from soundreel.config import Settings
+from soundreel.engines.wan22_i2v_options import ImageSamplingOptions
 from soundreel.errors import mention
+from soundreel.options.image_table import IMAGE_OPTIONS
 from soundreel.options.table import REQUEST_OPTIONS
 
 SOURCE = Path(soundreel.__file__).parent
@@ -87,10 +90,11 @@ def test_only_the_command_line_spells_flags() -> None:
 
 
 def test_only_options_that_exist_are_mentioned() -> None:
-    known = {path.rpartition(".")[2] for row in REQUEST_OPTIONS for path in row.fields}
-    known |= {parameter.name for parameter in engine_parameters("sound")} | set(
-        Settings.model_fields
-    )
+    rows = (*REQUEST_OPTIONS, *IMAGE_OPTIONS)
+    known = {path.rpartition(".")[2] for row in rows for path in row.fields}
+    known |= {*Settings.model_fields, *ImageSamplingOptions.model_fields}
+    for kind in registry.ENTRY_POINT_GROUPS:
+        known |= {parameter.name for parameter in engine_parameters(kind)}
     wrong = [
         f"{path.relative_to(SOURCE)}:{getattr(node, 'lineno', 0)}: {name}"
         for path in modules()
