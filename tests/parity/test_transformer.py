@@ -68,8 +68,8 @@ def test_every_stage_inside_equals_the_official_one(
         conditioning = case_conditioning(model, cases.cases[name], case)
         model(case["x"][None], case["t"], conditioning)
     stages["context_emb"] = conditioning.text
-    stages["audio_emb_global"] = conditioning.audio.global_token.unsqueeze(2)
-    stages["merged_audio_emb"] = conditioning.audio.local_tokens
+    stages["audio_emb_global"] = conditioning.audio[0].global_token.unsqueeze(2)
+    stages["merged_audio_emb"] = conditioning.audio[0].local_tokens
     stages["rope_cos"], stages["rope_sin"] = conditioning.rotary_emb
     differences = {key: max_abs(stages[key], recorded.tensor(key)) for key in recorded.keys}
     assert {k: d for k, d in differences.items() if d > STAGE_TOLERANCE} == {}

@@ -110,7 +110,7 @@ def test_streamed_eight_bit_blocks_with_a_lora_share_two_graphs(
 def block_and_input() -> tuple[WanS2VTransformerBlock, tuple[Any, ...]]:
     torch.manual_seed(0)
     block = WanS2VTransformerBlock(32, 64, 2, 1e-6, inject_audio=True).eval().requires_grad_(False)
-    audio = AudioTokens(torch.randn(1, 2, 4, 32), torch.randn(1, 2, 32))
+    audio = (AudioTokens(torch.randn(1, 2, 4, 32), torch.randn(1, 2, 32)),)
     turns = torch.randn(12, 1, 8, 2)
     given = torch.randn(1, 12, 32), torch.randn(1, 5, 32), torch.randn(1, 2, 6, 32), turns, audio, 8
     return block, given

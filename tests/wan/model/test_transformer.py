@@ -352,9 +352,9 @@ def test_strength_multiplies_what_an_injector_adds() -> None:
     injector = next(block.audio_injector for block in blocks if block.audio_injector)
     audio = model._audio_tokens(inputs()["audio_features"], 73)
     tokens = noise(1, audio.global_token.shape[1] * 6, injector.adain.norm.normalized_shape[0])
-    once = injector(tokens, audio, torch.float32)
+    once = injector(tokens, [audio], torch.float32)
     injector.strength = 1.5
-    torch.testing.assert_close(injector(tokens, audio, torch.float32), 1.5 * once)
+    torch.testing.assert_close(injector(tokens, [audio], torch.float32), 1.5 * once)
 
 
 def test_what_the_sound_changes_grows_with_its_strength() -> None:

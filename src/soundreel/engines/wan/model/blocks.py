@@ -7,7 +7,7 @@ products run in the dtype of the text tokens. Parameters are named as in the che
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from diffusers.models.normalization import FP32LayerNorm
@@ -54,7 +54,7 @@ class WanS2VTransformerBlock(nn.Module):
         encoder_hidden_states: Tensor,
         temb: Tensor,
         rotary_emb: Tensor,
-        audio: AudioTokens,
+        audio: Sequence[AudioTokens],
         num_noisy_tokens: int,
     ) -> Tensor:
         """(B, S, dim) float32 -> (B, S, dim) float32. What comes in is not written over.
@@ -63,6 +63,7 @@ class WanS2VTransformerBlock(nn.Module):
         encoder_hidden_states: text tokens (B, L, dim).
         temb: (B, 2, 6, dim) float32: of the noisy tokens, and of all others (time 0).
         rotary_emb: of all tokens, see `attention.rotations`.
+        audio: of each speaker.
         """
         dtype = encoder_hidden_states.dtype
 
@@ -125,13 +126,15 @@ class WanS2VTransformerBlock(nn.Module):
         return result
 
 
-def _frames(num_noisy_tokens: int, audio: AudioTokens) -> Iterator[tuple[slice, AudioTokens]]:
+def _frames(
+    num_noisy_tokens: int, audio: Sequence[AudioTokens]
+) -> Iterator[tuple[slice, Sequence[AudioTokens]]]:
     """Whole latent frames, as many as `INJECTED` tokens hold, with their sound."""
-    frames = audio.global_token.shape[1]
+    frames = audio[0].global_token.shape[1]
     each = num_noisy_tokens // frames
     for piece in pieces_of(frames, max(1, INJECTED // each)):
-        part = AudioTokens(*(tokens[:, piece] for tokens in audio))
-        yield slice(piece.start * each, piece.stop * each), part
+        parts = [speaker.frames(piece) for speaker in audio]
+        yield slice(piece.start * each, piece.stop * each), parts
 
 
 class WanS2VHead(nn.Module):

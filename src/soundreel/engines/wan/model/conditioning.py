@@ -18,7 +18,7 @@ class WanS2VConditioning:
     """Made by `WanS2VTransformer3DModel.prepare`; B is 1 or the batch of the latents.
 
     text: (B, text_len, dim) in the model's dtype.
-    audio: tokens of the chunk's T latent frames, float32.
+    audio: tokens of the chunk's T latent frames, float32, of each speaker.
     noisy_embedding: (B, n or 1, dim) float32, added to the n noisy tokens: pose and mask.
     context_tokens: (B, r, dim) float32, tokens of reference and motion; r may be 0.
     rotary_emb: cosine and sine of all n + r tokens.
@@ -26,7 +26,7 @@ class WanS2VConditioning:
     """
 
     text: Tensor
-    audio: AudioTokens
+    audio: tuple[AudioTokens, ...]
     noisy_embedding: Tensor
     context_tokens: Tensor
     rotary_emb: RotaryTable
@@ -34,17 +34,22 @@ class WanS2VConditioning:
 
     @staticmethod
     def cat(parts: Sequence[WanS2VConditioning]) -> WanS2VConditioning:
-        """One batch of several, for guidance in one pass. Raises ValueError on other sizes."""
+        """One batch of several, for guidance in one pass. Raises ValueError on other sizes, and
+        for several speakers, whose masks are not of a batch."""
         first = parts[0]
         shapes = {(part.latent_size, part.context_tokens.shape[1]) for part in parts}
         if len(shapes) > 1:
             raise ValueError(f"cannot batch conditionings of different sizes: {sorted(shapes)}")
+        if any(len(part.audio) > 1 for part in parts):
+            raise ValueError("cannot batch conditionings of several speakers")
         num_noisy = max(part.noisy_embedding.shape[1] for part in parts)
         return WanS2VConditioning(
             text=torch.cat([part.text for part in parts]),
-            audio=AudioTokens(
-                torch.cat([part.audio.local_tokens for part in parts]),
-                torch.cat([part.audio.global_token for part in parts]),
+            audio=(
+                AudioTokens(
+                    torch.cat([part.audio[0].local_tokens for part in parts]),
+                    torch.cat([part.audio[0].global_token for part in parts]),
+                ),
             ),
             noisy_embedding=torch.cat(
                 [part.noisy_embedding.expand(-1, num_noisy, -1) for part in parts]
@@ -89,10 +94,35 @@ def check_sizes(
             )
 
 
-def check_audio(audio: AudioTokens, latent_size: Sequence[int]) -> None:
-    """Raises ValueError where the sound makes tokens for another number of latent frames."""
-    if audio.global_token.shape[1] != latent_size[0]:
-        raise ValueError(
-            f"sound for {audio.global_token.shape[1]} latent frames, "
-            f"the latents have {latent_size[0]}: give 4 audio frames for each"
-        )
+def masked(audio: Sequence[AudioTokens], masks: Tensor | None) -> tuple[AudioTokens, ...]:
+    """Each speaker's tokens with their mask, of (speakers, 1 or T, h/2, w/2). Raises ValueError
+    where there is not one for each of several speakers."""
+    if masks is None:
+        if len(audio) > 1:
+            raise ValueError(f"{len(audio)} speakers: give a mask for each")
+        return tuple(audio)
+    if len(masks) != len(audio):
+        raise ValueError(f"{len(masks)} masks for {len(audio)} speakers")
+    flat = masks.float().flatten(2).unsqueeze(-1)
+    return tuple(each._replace(mask=mask) for each, mask in zip(audio, flat, strict=True))
+
+
+def check_audio(audio: Sequence[AudioTokens], latent_size: Sequence[int]) -> None:
+    """Raises ValueError where the sound makes tokens for another number of latent frames, or a mask
+    is of another size."""
+    num_frames, height, width = latent_size
+    tokens = (height // 2) * (width // 2)
+    for each in audio:
+        if each.global_token.shape[1] != num_frames:
+            raise ValueError(
+                f"sound for {each.global_token.shape[1]} latent frames, "
+                f"the latents have {num_frames}: give 4 audio frames for each"
+            )
+        if each.mask is not None and each.mask.shape not in (
+            (1, tokens, 1),
+            (num_frames, tokens, 1),
+        ):
+            raise ValueError(
+                f"a mask of {tuple(each.mask.shape[:2])} frames and tokens, needed: "
+                f"{(num_frames, tokens)}, or one frame for all"
+            )

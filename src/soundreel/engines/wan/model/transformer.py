@@ -3,12 +3,14 @@
     model = WanS2VTransformer3DModel(**config)            # 14B by default
     conditioning = model.prepare(                         # once per chunk (and per text)
         encoder_hidden_states,                            # (B, L, text_dim), L <= 512, unpadded
-        audio_features,                                   # (B, 25, audio_dim, 4 T), 16 per second
+        audio_features,                                   # (B, 25, audio_dim, 4 T), 16 per second;
+                                                          # or one such of each speaker
         latent_size=(T, h, w),
         reference_latents=None,                           # (B, C, 1, h, w); None: no such tokens
         motion_latents=None,                              # (B, C, Tm, h, w); None: no such tokens
         pose_latents=None,                                # (B, C, T, h, w); None: zeros
         motion_frames=73,
+        audio_masks=None,                                 # (speakers, 1 or T, h/2, w/2)
     )
     velocity = model(latents, timestep, conditioning).sample      # (B, C, T, h, w) float32
 
@@ -54,6 +56,7 @@ from soundreel.engines.wan.model.conditioning import (
     WanS2VConditioning,
     check_audio,
     check_sizes,
+    masked,
     pad_text,
 )
 from soundreel.engines.wan.model.framepack import WanS2VFramePacker
@@ -152,18 +155,22 @@ class WanS2VTransformer3DModel(
     def prepare(
         self,
         encoder_hidden_states: Tensor | Sequence[Tensor],
-        audio_features: Tensor,
+        audio_features: Tensor | Sequence[Tensor],
         latent_size: tuple[int, int, int],
         reference_latents: Tensor | None = None,
         motion_latents: Tensor | None = None,
         pose_latents: Tensor | None = None,
         motion_frames: int = MOTION_FRAMES,
+        audio_masks: Tensor | None = None,
     ) -> WanS2VConditioning:
         """Everything that all sampling steps of a chunk share.
 
         encoder_hidden_states: (B, L, text_dim) or B texts (L_i, text_dim), without padding.
-        audio_features: (B, num_audio_layers, audio_dim, N), 16 a second, N = 4 T pictures.
+        audio_features: (B, num_audio_layers, audio_dim, N), 16 a second, N = 4 T pictures; of
+            several speakers one such each.
         motion_frames: pictures of the motion buffer, also where `motion_latents` is None.
+        audio_masks: (speakers, 1 or T, h/2, w/2), the share of what a speaker's sound adds that
+            each token gets, of all latent frames or of each.
         All inputs are on the device where the model runs. Raises ValueError where sizes do not fit.
         """
         check_sizes(latent_size, reference_latents, motion_latents, pose_latents)
@@ -173,7 +180,9 @@ class WanS2VTransformer3DModel(
         text = self.text_embedding(text.to(self._compute_dtype))
 
         # 2. Sound: the first picture's features stand for the motion pictures before it.
-        audio = self._audio_tokens(audio_features, motion_frames)
+        speakers = [audio_features] if isinstance(audio_features, Tensor) else audio_features
+        tokens = [self._audio_tokens(each, motion_frames) for each in speakers]
+        audio = masked(tokens, audio_masks)
         check_audio(audio, latent_size)
 
         # 3. Tokens of reference and motion, marked as such: (B, r, dim).
@@ -199,13 +208,11 @@ class WanS2VTransformer3DModel(
             motion=motion_latents is not None,
             device=text.device,
         )
-        batch = max(part.shape[0] for part in (text, audio.global_token, *context, noisy_embedding))
+        global_tokens = [speaker.global_token for speaker in audio]
+        batch = max(part.shape[0] for part in (text, *global_tokens, *context, noisy_embedding))
         return WanS2VConditioning(
             text=text.expand(batch, -1, -1),
-            audio=AudioTokens(
-                audio.local_tokens.expand(batch, -1, -1, -1),
-                audio.global_token.expand(batch, -1, -1),
-            ),
+            audio=tuple(speaker.expand(batch) for speaker in audio),
             noisy_embedding=noisy_embedding.expand(batch, -1, -1),
             context_tokens=torch.cat([part.expand(batch, -1, -1) for part in context], dim=1),
             rotary_emb=rotary_emb,
@@ -240,7 +247,7 @@ class WanS2VTransformer3DModel(
 
         # 3. Blocks.
         text = conditioning.text.expand(batch, -1, -1)
-        audio = AudioTokens(*(part.expand(batch, *part.shape[1:]) for part in conditioning.audio))
+        audio = tuple(speaker.expand(batch) for speaker in conditioning.audio)
         rotary_emb = rotations(conditioning.rotary_emb)
         for block in self.blocks:
             arguments = (text, modulation, rotary_emb, audio, num_noisy_tokens)
