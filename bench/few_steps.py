@@ -63,11 +63,10 @@ class Made:
 
 
 def main() -> None:
-    reference = Reference(_DATA)
-    run = RecordedRun(reference, reference.file("e2e_run1"))
+    run = recorded()
     for name, options, fewer in (("official", OFFICIAL, (30, 20)), ("quality", QUALITY, (14, 10))):
         whole = render(run, options)
-        tell = _teller(name, whole)
+        tell = teller(name, whole)
         for steps in fewer:
             tell(f"{steps} steps", render(run, {**options, "steps": steps}))
         for threshold in THRESHOLDS:
@@ -81,6 +80,11 @@ def main() -> None:
             tell(f"guidance in {interval}", made)
 
 
+def recorded() -> RecordedRun:
+    reference = Reference(_DATA)
+    return RecordedRun(reference, reference.file("e2e_run1"))
+
+
 def render(
     run: RecordedRun,
     options: Mapping[str, object],
@@ -92,7 +96,7 @@ def render(
     model = models.transformer(run.reference)
     counts = [0 for _ in model.blocks]
     for index, block in enumerate(model.blocks):
-        block.get_submodule("ffn").register_forward_hook(_counter(counts, index))
+        block.get_submodule("norm2").register_forward_hook(_counter(counts, index))
     with TemporaryDirectory() as folder, around(model), _sound_of(run):
         session = _session(run, Path(folder), options, model)
         control, latents, pictures = RunControl(), [], []
@@ -173,7 +177,8 @@ def _first_block(threshold: float, model: WanS2VTransformer3DModel) -> Iterator[
         yield
 
 
-def _teller(name: str, whole: Made) -> Callable[[str, Made], None]:
+def teller(name: str, whole: Made) -> Callable[[str, Made], None]:
+    """Prints the name; what it gives prints a run beside `whole`."""
     print(f"\n{name}: {whole.passes} passes, {whole.blocks} blocks")
     print(f"{'':22}{'computed':>10}{'blocks':>8}{'latents':>10}{'PSNR':>9}{'worst':>8}")
 

@@ -119,8 +119,11 @@ def _target(gpu: str | None, rates: Path) -> Target | None:
 
 def ways_of(options: WanOptions) -> dict[str, str]:
     """What of them changes speed, but the offload level: see `rates.Rate`."""
-    ways = {"attention": options.attention, "cache": options.cache, "compile": options.compile}
-    plain = ("auto", "native", "off")
+    ways = {
+        **{"attention": options.attention, "cache": options.cache},
+        **{"compile": options.compile, "matmul": options.matmul},
+    }
+    plain = ("auto", "native", "off", "exact")
     return {name: way for name, way in ways.items() if way not in plain}
 
 

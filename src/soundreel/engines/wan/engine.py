@@ -45,6 +45,9 @@ PACKAGES = {
 _KERNELS = {"flash": "flash_attn", "flash3": "flash_attn_interface", "sage": "sageattention"}
 """Modules that bring kernels of attention."""
 
+PRODUCTS = {"int8": ("int8", "int8_convrot"), "fp8": ("fp8", "fp8_scaled")}
+"""`matmul` that rounds inputs -> number formats of the transformers that it is for."""
+
 
 class WanEngine:
     name = "wan"
@@ -80,6 +83,7 @@ class WanEngine:
             raise EngineUnavailable(f"engine wan needs {missing}", hint=install_command("wan"))
         _check_kernel(options)
         files = _select(self._found(), options)
+        _check_products(options, files)
         use_expandable_segments()
         from soundreel.engines.wan.memory.device import choose_device, default_dtype
 
@@ -158,22 +162,29 @@ class WanReady:
         caching = self.options.caching
         if caching is not None:
             identity["cache"] = f"{self.options.cache} (threshold {caching.threshold:g})"
+        if self.options.matmul in PRODUCTS:
+            identity["matmul"] = self.options.matmul
         if self.options.compile == "on":
             identity["compiled"] = "the transformer's blocks"
         return identity
 
     def decide(self, plan: Plan, control: RunControl) -> Mapping[str, str]:
-        """See `engines.base.Deciding`: whether the model's blocks are compiled."""
-        from soundreel.engines.wan.job import decide_compile
+        """See `engines.base.Deciding`: in which numbers quantised weights multiply, and whether the
+        model's blocks are compiled."""
+        from soundreel.engines.wan.job import decide_compile, decide_products
 
         here = estimate(plan, self.options, self.files, None, self.rates)
         shortest = here.likely_seconds[0] if here.likely_seconds else None
         compiled = decide_compile(plan, self.options, self.files, shortest, control)
-        return {"compile": "on" if compiled else "off"}
+        products = decide_products(self.options, self.files, control)
+        return {"compile": "on" if compiled else "off", "matmul": products}
 
     def decided(self, decisions: Mapping[str, str]) -> WanReady:
         """See `engines.base.Deciding`."""
-        chosen = {"compile": decisions.get("compile", "off")}
+        chosen = {
+            "compile": decisions.get("compile", "off"),
+            "matmul": decisions.get("matmul", "exact"),
+        }
         return replace(self, options=self.options.model_copy(update=chosen))
 
     def estimate(self, plan: Plan) -> Estimate:
@@ -212,6 +223,18 @@ def _check_kernel(options: WanOptions) -> None:
             f"{mention(attention=options.attention)} needs the package {module}, which is not "
             "installed",
             hint=f"install it, or take {mention(attention='native')}",
+        )
+
+
+def _check_products(options: WanOptions, files: Selection) -> None:
+    """Raises InputError where the transformer's weights are not of those that `matmul` is for."""
+    formats, found = PRODUCTS.get(options.matmul), files.weights.transformer
+    if formats is not None and found is not None and found.number_format not in formats:
+        raise InputError.about(
+            {"options.matmul": options.matmul},
+            f"it is for weights in {' or '.join(formats)}, and {found.path.name} is "
+            f"{found.number_format}",
+            hint=f"take {mention(matmul='exact')}, or another file by {mention('model')}",
         )
 
 

@@ -24,6 +24,7 @@ from soundreel.engines.wan.load.models import (
     load_transformer,
     load_vae,
 )
+from soundreel.engines.wan.load.products import Rounding, check_products, use_products
 from soundreel.engines.wan.memory.device import (
     choose_device,
     default_dtype,
@@ -60,6 +61,9 @@ def open_session(
     device = choose_device()
     _check_compiler(options, device)
     check_kernel(options.attention, device, default_dtype(device))
+    products = rounded_products(options)
+    if products is not None:
+        check_products(products, device, default_dtype(device))
     way = _way(plan, options, files, control)
     level, tiling = (way.level, way.tiling) if way else (given_level(options) or "none", WHOLE)
     residence = Residence(device, level)
@@ -69,6 +73,7 @@ def open_session(
         dtype=default_dtype(device),
         tiling=tiling,
         attention=options.attention,
+        products=products,
         compiled=options.compile == "on",
         report=lambda text: control.emit(Notice(text)),
     )
@@ -94,13 +99,15 @@ def make_components(
     dtype: torch.dtype,
     tiling: Tiling = WHOLE,
     attention: str = "auto",
+    products: Rounding | None = None,
     compiled: bool = False,
     report: Callable[[str], None] = lambda _: None,
 ) -> Components:
     """The parts that a session takes; nothing is read before the session asks for it.
 
     Models come in main memory, mapped from their files; `residence` takes them to its device.
-    attention: kernel of self-attention, see `model.kernels`; compiled: the transformer's blocks.
+    attention: kernel of self-attention, see `model.kernels`; products: see `load.products`, None
+    restores weights; compiled: the transformer's blocks.
     report: told what became of each LoRA.
     Raises EngineUnavailable where a file is missing or does not run on the device.
     """
@@ -118,6 +125,8 @@ def make_components(
     def load_ready() -> WanS2VTransformer3DModel:
         model = load_transformer(transformer, device=_CPU, dtype=dtype, loras=loras, report=report)
         use_kernel(model, attention)
+        if products is not None:
+            use_products(model.blocks, products)
         if compiled:
             report("the blocks are compiled in the first step of each length of part: wait a while")
             compile_blocks(model.blocks)
@@ -133,6 +142,27 @@ def make_components(
         resident=residence,
         resting=lambda: residence.resting,
     )
+
+
+def rounded_products(options: WanOptions) -> Rounding | None:
+    """What the blocks' products are made in, where not in the numbers of the restored weights."""
+    return options.matmul if options.matmul in ("int8", "fp8") else None
+
+
+def decide_products(options: WanOptions, files: Selection, control: RunControl) -> str:
+    """The value of `matmul` that the job keeps to; said where it was decided here."""
+    if options.matmul != "auto":
+        return options.matmul
+    device, found = choose_device(), files.weights.transformer
+    if device.type == "cpu" or found is None or not found.number_format.startswith("int8"):
+        return "exact"
+    try:
+        check_products("int8", device, default_dtype(device))
+    except EngineUnavailable as err:
+        control.emit(Notice(f"{err.message}: going on with {mention(matmul='exact')}"))
+        return "exact"
+    control.emit(Notice(f"{mention(matmul='int8')}: {found.path.name} multiplies as it is stored"))
+    return "int8"
 
 
 def decide_compile(

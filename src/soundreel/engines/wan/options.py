@@ -99,6 +99,12 @@ class WanOptions(SamplingOptions):
         default="auto",
         description="kernel of self-attention: torch's own (auto, native), or an installed one",
     )
+    matmul: Literal["auto", "exact", "int8", "fp8"] = Field(
+        default="auto",
+        description="products with quantised weights: restored ones (exact); int8 of int8 files, "
+        "0.8% off, as auto does on a card; fp8 of fp8 files, 2.7% off: others report that this "
+        "model bears it badly",
+    )
     compile: Literal["auto", "on", "off"] = Field(
         default="auto",
         description="compile the model's blocks first, minutes once for a few percent of speed; "

@@ -138,10 +138,12 @@ _MAX_GROUP = 4**6
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """How a file says that a layer is quantised. group: numbers rotated together, or 0."""
+    """How a file says that a layer is quantised. group: numbers rotated together, or 0; exact: the
+    weight is to be restored for every product."""
 
     name: str
     group: int = 0
+    exact: bool = False
 
     def __str__(self) -> str:
         short = _SHORT_NAMES.get(self.name, self.name)
@@ -214,7 +216,8 @@ def _declared(entry: object) -> Declared:
         raise ValueError(f"a quantisation's name is a {type(name).__name__}")
     values = {**inside, **entry} if isinstance(inside, dict) else entry
     rotated = bool(values.get("convrot")) or name.startswith("convrot")
-    return Declared(name[:_MAX_NAME], _group(values) if rotated else 0)
+    exact = values.get("full_precision_matrix_mult") is True
+    return Declared(name[:_MAX_NAME], _group(values) if rotated else 0, exact)
 
 
 def _group(values: Mapping[str, object]) -> int:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from soundreel.engines.wan.files.limits import MAX_CONFIG, faults_of, read_json_object
 from soundreel.engines.wan.load.mapped import read_state
-from soundreel.engines.wan.model.layers import Restoring, product, restored
+from soundreel.engines.wan.model.layers import Product, Restoring, product, restored
 from soundreel.errors import InputError
 
 _MAX_ALPHA = 1e6
@@ -79,7 +79,7 @@ class LoraLinear(nn.Module, Restoring):
     """A linear layer and the LoRAs on it; the base layer is unchanged.
 
     They go into the weight as it is used, not onto what it gives: a weight is far smaller than the
-    activations of a chunk.
+    activations of a chunk. Where the base layer restores none, they go onto what it gives.
     """
 
     def __init__(self, base: nn.Linear) -> None:
@@ -104,19 +104,39 @@ class LoraLinear(nn.Module, Restoring):
         return self.base_layer.out_features
 
     def forward(self, x: Tensor) -> Tensor:
-        weight, bias = self.restored(x.dtype)
-        return product(x.to(weight.dtype), weight, bias)
+        return self.ready(x.dtype)(x)
+
+    def ready(self, dtype: torch.dtype) -> Product:
+        """See `Restoring`."""
+        base = self.base_layer
+        if not isinstance(base, Restoring) or base.restores:
+            return super().ready(dtype)
+        through = base.ready(dtype)
+        parts = [(lora.down.to(dtype), lora.up.to(dtype), lora.scale) for lora in self._loras]
+
+        def run(x: Tensor) -> Tensor:
+            made = through(x)
+            for down, up, scale in parts:
+                thin = product(x.to(dtype), down, None)
+                made.flatten(0, -2).addmm_(thin.flatten(0, -2), up.t(), alpha=scale)
+            return made
+
+        return run
 
     def restored(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """See `Restoring`."""
         weight, bias = restored(self.base_layer, dtype)
-        for lora in cast("Iterable[LowRank]", self.loras):
+        for lora in self._loras:
             up, down = lora.up.to(weight.dtype), lora.down.to(weight.dtype)
             if weight is self.base_layer.weight:
                 weight = torch.addmm(weight, up, down, alpha=lora.scale)
             else:
                 weight = weight.addmm_(up, down, alpha=lora.scale)
         return weight, bias
+
+    @property
+    def _loras(self) -> Iterable[LowRank]:
+        return cast("Iterable[LowRank]", self.loras)
 
 
 def apply_loras(

@@ -13,7 +13,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from soundreel.engines.wan.model.layers import FP32Linear, Restoring, product
+from soundreel.engines.wan.model.layers import FP32Linear, Product, Restoring
 
 Parts = Mapping[str, Tensor]
 """What a file holds of one weight: "weight" and, by format, its scales."""
@@ -30,11 +30,13 @@ class Scheme(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Quantised:
-    """One weight of a file. shape: as the model knows it; parts: bytes (int8) and scales."""
+    """One weight of a file. shape: as the model knows it; parts: bytes (int8) and scales; exact:
+    its writer wants it restored for every product."""
 
     scheme: Scheme
     shape: tuple[int, ...]
     parts: dict[str, Tensor]
+    exact: bool = False
 
     @property
     def by_rows(self) -> bool:
@@ -74,20 +76,33 @@ class QuantisedLinear(nn.Linear, Restoring):
 
     Its bytes are int8, whatever they hold: transformers casts activations to the dtype of some
     weights, and `model.to(dtype)` casts all floating ones; scales are float32 buffers, kept so too.
+    own_product: multiplies the weight as it is held instead; `products` puts it there.
     """
+
+    own_product: Callable[[Parts, Tensor | None, torch.dtype], Product] | None = None
 
     def __init__(self, layer: nn.Linear, like: Quantised) -> None:
         """An empty layer of the same size; one that computes in float32 goes on doing so."""
         bias = layer.bias is not None
         super().__init__(layer.in_features, layer.out_features, bias=bias, device="meta")
         hold(self, like)
-        self.scheme = like.scheme
+        self.scheme, self.exact = like.scheme, like.exact
         self.float32 = isinstance(layer, FP32Linear)
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) -> (..., out)."""
-        weight, bias = self.restored(x.dtype)
-        return product(x.to(weight.dtype), weight, bias)
+        return self.ready(x.dtype)(x)
+
+    @property
+    def restores(self) -> bool:
+        """See `Restoring`."""
+        return self.own_product is None
+
+    def ready(self, dtype: torch.dtype) -> Product:
+        """See `Restoring`."""
+        if self.own_product is None:
+            return super().ready(dtype)
+        return self.own_product(parts_of(self), self.bias, dtype)
 
     def restored(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """See `Restoring`. The weight is the caller's own."""

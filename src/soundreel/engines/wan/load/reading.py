@@ -100,7 +100,8 @@ def split_quantised(
         layer = name.removesuffix(".weight")
         given = formats.get(layer) if layer != name else None
         if given is not None or tensor.dtype in FP8_DTYPES:
-            quantised[name] = _quantised(name, tensor, given, groups.get(layer, {}))
+            read = _quantised(name, tensor, given, groups.get(layer, {}))
+            quantised[name] = replace(read, exact=given is not None and given.exact)
     _check_scales(quantised, groups)
     shapes = {name: torch.empty(each.shape, device="meta") for name, each in quantised.items()}
     return Contents({**weights, **shapes}, quantised)

@@ -66,9 +66,9 @@ def keep_rate(path: Path, rate: Rate) -> None:
         raise
 
 
-_LITTLE = ("offload", "compile")
-"""Ways that change least: copies hide behind computing, and compiling gains some percent. A plan
-does not know yet whether a job will compile."""
+_LITTLE = ("offload", "compile", "matmul")
+"""Ways that change least: copies hide behind computing, and compiling gains some percent, as 8-bit
+products may. A plan does not know yet whether a job will have them."""
 
 
 def rates_of(rates: Sequence[Rate], device: str, ways: Mapping[str, str]) -> list[Rate]:

@@ -79,6 +79,16 @@ class FP32Conv1d(nn.Conv1d):
 class Restoring:
     """A linear layer whose weight is not held as it multiplies: 8-bit, or with LoRAs on it."""
 
+    @property
+    def restores(self) -> bool:
+        """Whether it multiplies with the restored weight, and not otherwise."""
+        return True
+
+    def ready(self, dtype: torch.dtype) -> Product:
+        """For several inputs of `dtype`: what has to be made for them is made once."""
+        weight, bias = self.restored(dtype)
+        return lambda x: product(x.to(weight.dtype), weight, bias)
+
     def restored(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
         """Weight (out, in) and bias (out,), as an input of `dtype` meets them."""
         raise NotImplementedError
@@ -103,8 +113,7 @@ def ready(module: nn.Module, dtype: torch.dtype) -> Product:
     Where nothing has to be, it is the module itself, with its hooks.
     """
     if isinstance(module, Restoring):
-        weight, bias = module.restored(dtype)
-        return lambda x: product(x.to(weight.dtype), weight, bias)
+        return module.ready(dtype)
     if isinstance(module, nn.Sequential) and any(isinstance(part, Restoring) for part in module):
         parts = [ready(part, dtype) for part in module]
         return lambda x: reduce(lambda y, part: part(y), parts, x)
