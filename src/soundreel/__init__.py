@@ -39,11 +39,13 @@ if TYPE_CHECKING:
     from soundreel.events import StepPreview as StepPreview
     from soundreel.finished.inspection import FileFacts as FileFacts
     from soundreel.finished.inspection import probe as probe
+    from soundreel.framerate.run import interpolate as interpolate
     from soundreel.installation import __version__ as __version__
     from soundreel.progress.reporters import progress_bar as progress_bar
     from soundreel.types import Encoding as Encoding
     from soundreel.types import Estimate as Estimate
     from soundreel.types import ImageRequest as ImageRequest
+    from soundreel.types import Interpolated as Interpolated
     from soundreel.types import Plan as Plan
     from soundreel.types import Request as Request
     from soundreel.types import Result as Result
@@ -63,8 +65,12 @@ _HOMES = {
         *("StepDone", "StepPreview"),
     ),
     "finished.inspection": ("FileFacts", "probe"),
+    "framerate.run": ("interpolate",),
     "progress.reporters": ("progress_bar",),
-    "types": ("Encoding", "Estimate", "ImageRequest", "Plan", "Request", "Result", "for_platform"),
+    "types": (
+        *("Encoding", "Estimate", "ImageRequest", "Interpolated", "Plan", "Request", "Result"),
+        "for_platform",
+    ),
     "installation": ("__version__",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

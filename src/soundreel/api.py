@@ -108,7 +108,8 @@ def generate(
         record |= {} if kept is None else kept.facts
         target = _fixed_target(plan, settings, job, record)
         if not _is_finished(target.path, record, job, plan):
-            check_target(target, plan.request, overwrite=overwrite)
+            made_from, small = plan.request.files.values(), plan.request.thumbnail
+            check_target(target, made_from, overwrite=overwrite, thumbnail=small)
             _tell_room(plan, settings, target, control)
             job.bind(digest_of(record))
             same = partial(require_same_inputs, plan.request, inputs)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain, count
@@ -15,7 +15,7 @@ from pathlib import Path
 from soundreel.errors import InputError, WorkError, mention
 from soundreel.safe.text import json_text
 from soundreel.timeline.grid import format_seconds
-from soundreel.types import Plan, Request
+from soundreel.types import Plan
 from soundreel.video.containers import container_of
 from soundreel.work.files import create, disk_errors, read_regular, sync_folder, write_atomic
 from soundreel.work.job import Job
@@ -110,13 +110,16 @@ def claim_automatic(path: Path, job: Job, is_ours: Callable[[Path], bool]) -> Ta
     raise AssertionError("numbers do not end")
 
 
-def check_target(target: Target, request: Request, *, overwrite: bool) -> None:
-    """Refuse early what would fail late. Raises InputError or WorkError."""
+def check_target(
+    target: Target, inputs: Collection[Path], *, overwrite: bool, thumbnail: bool = False
+) -> None:
+    """Refuse early what would fail late. inputs: files that the video is made from; thumbnail: one
+    will be written, too. Raises InputError or WorkError."""
     with disk_errors(f"write {target.path}"):
-        _check_existing(target.path, request, overwrite=overwrite)
-        _check_sidecar(target.sidecar, request, overwrite=overwrite)
-        if request.thumbnail:
-            _check_thumbnail(target.thumbnail, request, overwrite=overwrite)
+        _check_existing(target.path, inputs, overwrite=overwrite)
+        _check_sidecar(target.sidecar, inputs, overwrite=overwrite)
+        if thumbnail:
+            _check_thumbnail(target.thumbnail, inputs, overwrite=overwrite)
     with disk_errors(f"write to the folder {target.path.parent}"):
         create(target.temporary)
         target.temporary.unlink()
@@ -198,7 +201,7 @@ def _claimed(path: Path, lock: Lock, job: Job) -> Target:
     return target
 
 
-def _check_existing(path: Path, request: Request, *, overwrite: bool) -> None:
+def _check_existing(path: Path, inputs: Collection[Path], *, overwrite: bool) -> None:
     try:
         kind = path.lstat().st_mode
     except FileNotFoundError:
@@ -211,16 +214,16 @@ def _check_existing(path: Path, request: Request, *, overwrite: bool) -> None:
         )
     if not stat.S_ISREG(kind) and not stat.S_ISLNK(kind):
         raise InputError(f"output {path} is not a regular file", hint="choose another name")
-    if _is_input(path, request):
+    if _is_input(path, inputs):
         raise InputError(
             f"output {path} is the file that the video is made from", hint="choose another name"
         )
 
 
-def _check_sidecar(path: Path, request: Request, *, overwrite: bool) -> None:
+def _check_sidecar(path: Path, inputs: Collection[Path], *, overwrite: bool) -> None:
     if not os.path.lexists(path):
         return
-    if _is_input(path, request):
+    if _is_input(path, inputs):
         raise InputError(
             f"{path}, where the video's record would go, is a file that it is made from",
             hint="choose another name",
@@ -232,8 +235,8 @@ def _check_sidecar(path: Path, request: Request, *, overwrite: bool) -> None:
         )
 
 
-def _check_thumbnail(path: Path, request: Request, *, overwrite: bool) -> None:
-    if _is_input(path, request):
+def _check_thumbnail(path: Path, inputs: Collection[Path], *, overwrite: bool) -> None:
+    if _is_input(path, inputs):
         raise InputError(
             f"{path}, where the thumbnail would go, is a file that the video is made from",
             hint="choose another name",
@@ -245,8 +248,8 @@ def _check_thumbnail(path: Path, request: Request, *, overwrite: bool) -> None:
         )
 
 
-def _is_input(path: Path, request: Request) -> bool:
-    return path.exists() and any(path.samefile(one) for one in request.files.values())
+def _is_input(path: Path, inputs: Collection[Path]) -> bool:
+    return path.exists() and any(path.samefile(one) for one in inputs)
 
 
 def _is_record(path: Path) -> bool:

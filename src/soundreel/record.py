@@ -213,7 +213,13 @@ class _Shape(BaseModel):
 def read_record(text: str, source: Path) -> dict[str, object]:
     """The record that `source` holds as `text`. Raises InputError if it is not of our shape."""
     try:
-        return _Shape.model_validate(json.loads(text)).model_dump(exclude_unset=True)
+        found = json.loads(text)
+        if isinstance(found, dict) and "interpolated" in found:
+            raise InputError(
+                f"{source} is another video at a new rate: it holds no request",
+                hint="give the video that it was made from",
+            )
+        return _Shape.model_validate(found).model_dump(exclude_unset=True)
     except ValidationError as err:
         first = err.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from soundreel.engines.wan.files.selection import film_identity
 from soundreel.installation import __version__
-from soundreel.types import Plan
+from soundreel.types import Encoding, Interpolation, Plan
 from soundreel.video.writer import encoder_identity
 
 _PACKAGES = (
@@ -24,14 +24,19 @@ _PACKAGES = (
 def versions(plan: Plan) -> dict[str, str]:
     """Our own, the encoder's with its options, and of what makes pictures in between: OpenCV's, or
     FILM's weights and torch's with its device; Pillow's where it encodes some."""
-    found = {"soundreel": __version__, "encoder": encoder_identity(plan.request.encoding)}
-    interpolation = plan.interpolation
+    found = basic_versions(plan.request.encoding, plan.interpolation)
+    if plan.request.encoding.container == "webp" or isinstance(plan.request.poster, Fraction):
+        found["pillow"] = version("pillow")
+    return found
+
+
+def basic_versions(encoding: Encoding, interpolation: Interpolation) -> dict[str, str]:
+    """Those of any video, however its first pictures were made."""
+    found = {"soundreel": __version__, "encoder": encoder_identity(encoding)}
     if interpolation.weights is not None:
         found |= _of_film(interpolation.weights)
     elif interpolation.method != "none" and not interpolation.by_engine:
         found["opencv"] = version("opencv-python-headless")
-    if plan.request.encoding.container == "webp" or isinstance(plan.request.poster, Fraction):
-        found["pillow"] = version("pillow")
     return found
 
 

@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
     | {"engines.wan22_i2v", "engines.wan22_i2v_options"},
     {f"engines.{name}" for name in ENGINES},
     {"registry", "check", "record", "render", "output", "versions", "api", "remake"}
-    | {"finished", "progress"},
+    | {"finished", "framerate", "progress"},
     {"cli"},
     {"__main__"},
 ]

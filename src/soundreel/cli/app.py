@@ -17,6 +17,7 @@ import typer
 from soundreel.cli.commands.again import remake
 from soundreel.cli.commands.doctor import doctor, engines
 from soundreel.cli.commands.image import image_to_video
+from soundreel.cli.commands.interpolate import interpolate
 from soundreel.cli.commands.jobs import app as jobs_app
 from soundreel.cli.commands.make import generate, plan
 from soundreel.cli.commands.models import app as models_app
@@ -91,7 +92,7 @@ _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _HELP_HINT = "see soundreel --help"
 _LONGEST_TRACE = 10_000
 
-for command in (generate, plan, image_to_video, remake, probe, doctor, engines):
+for command in (generate, plan, image_to_video, remake, interpolate, probe, doctor, engines):
     app.command(cls=HelpfulCommand)(command)
 app.add_typer(models_app, name="models")
 app.add_typer(jobs_app, name="jobs")

@@ -12,7 +12,7 @@ from pathlib import Path
 from soundreel.errors import InputError, WorkError, mention
 from soundreel.media.container import open_media
 from soundreel.media.cover import attached_picture, load_cover
-from soundreel.media.jpeg import jpeg_bytes
+from soundreel.media.jpeg import is_jpeg, jpeg_bytes
 from soundreel.timeline.rates import outputs_of
 from soundreel.types import Plan, Rgb
 from soundreel.video.containers import container_of
@@ -53,8 +53,14 @@ def tags_of(label: Label, plan: Plan) -> Mapping[str, str]:
 
 
 def write_label(path: Path, label: Label, plan: Plan) -> None:
+    """Where its container has a place for it. Raises WorkError."""
+    if container_of(plan.request.encoding).shows_poster:
+        add_to_file(path, label)
+
+
+def add_to_file(path: Path, label: Label) -> None:
     """Into a finished MP4 or MOV; read back. Raises WorkError."""
-    if not container_of(plan.request.encoding).shows_poster or not (label.words or label.jpeg):
+    if not (label.words or label.jpeg):
         return
     with writing(path):
         add_label(path, label.words, label.jpeg)
@@ -68,6 +74,13 @@ def write_label(path: Path, label: Label, plan: Plan) -> None:
         raise WorkError(
             f"{path.name} did not come out right: its {wrong[0]} is not what was written"
         )
+
+
+def label_in(path: Path) -> Label:
+    """What another file is called and shows, as far as an MP4 can take it over."""
+    with open_media(path) as container:
+        picture = attached_picture(container)
+    return Label(read_words(path), picture if is_jpeg(picture or b"") else None)
 
 
 def thumbnail(plan: Plan, job: Job) -> bytes:

@@ -18,3 +18,7 @@ def jpeg_bytes(rgb: Rgb, most_side: int) -> bytes:
     file = BytesIO()
     image.save(file, "JPEG", quality=QUALITY)
     return file.getvalue()
+
+
+def is_jpeg(data: bytes) -> bool:
+    return data.startswith(b"\xff\xd8\xff")

@@ -22,6 +22,9 @@ COMPOSITE = "composite"
 (compositeSynthetic and compositeWithTrainedAlgorithmicMedia say that a generative model was at
 work.)"""
 
+ENHANCED = "algorithmicallyEnhanced"
+"""Pictures of any origin, altered a little by an algorithm."""
+
 TAG = "digitalsourcetype"
 """The name of the file's tag that says the same as the packet."""
 

@@ -50,14 +50,14 @@ def between(first: Rgb, second: Rgb, times: Sequence[Fraction]) -> list[Rgb]:
     nothing between: the nearer picture is shown, the first one at equal distance."""
     if not times:
         return []
-    forward, backward = _estimate(first, second)
+    forward, backward = estimate(first, second)
     if (forward.trust.mean() + backward.trust.mean()) / 2 < _CUT_TRUST:
         return [first if 2 * t <= 1 else second for t in times]
     return [_picture_at(first, second, forward, backward, float(t)) for t in times]
 
 
 @dataclass(frozen=True, slots=True)
-class _Motion:
+class Motion:
     """Where each pixel goes (dx, dy) in pixels of the small picture, and how far that is believed,
     0 to 1."""
 
@@ -66,15 +66,17 @@ class _Motion:
     trust: Map
 
 
-def _estimate(first: Rgb, second: Rgb) -> tuple[_Motion, _Motion]:
-    small = _evened(_small_grey(first), _small_grey(second))
+def estimate(first: Rgb, second: Rgb) -> tuple[Motion, Motion]:
+    """The motion from the first to the second, and back."""
+    small = _evened(small_grey(first), small_grey(second))
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     forward = cast(Map, search.calc(small[0], small[1], _NO_FLOW))
     backward = cast(Map, search.calc(small[1], small[0], _NO_FLOW))
     return _motion(forward, backward), _motion(backward, forward)
 
 
-def _small_grey(picture: Rgb) -> Rgb:
+def small_grey(picture: Rgb) -> Rgb:
+    """(height, width): what the motion is estimated on."""
     height, width = (max(side // _SHRINK, _SMALLEST) for side in picture.shape[:2])
     small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
     return cast(Rgb, cv2.cvtColor(small, cv2.COLOR_RGB2GRAY))
@@ -105,15 +107,21 @@ def _bytes(values: Map) -> Rgb:
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
-def _motion(flow: NDArray[np.float32], opposite: NDArray[np.float32]) -> _Motion:
+def _motion(flow: NDArray[np.float32], opposite: NDArray[np.float32]) -> Motion:
     """Trust is full where going there and back again ends at the start."""
     dx, dy = flow[..., 0], flow[..., 1]
     x, y = _grid(dx)
     back = cv2.remap(opposite, x + dx, y + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return _Motion(dx, dy, _fade(dx + back[..., 0], dy + back[..., 1]))
+    return Motion(dx, dy, _fade(dx + back[..., 0], dy + back[..., 1]))
 
 
-def _picture_at(first: Rgb, second: Rgb, forward: _Motion, backward: _Motion, t: float) -> Rgb:
+def moved_back(values: Map, motion: Motion) -> Map:
+    """What lies where the motion leads to, seen from where it begins."""
+    x, y = _grid(motion.dx)
+    return _sample(values, x + motion.dx, y + motion.dy)
+
+
+def _picture_at(first: Rgb, second: Rgb, forward: Motion, backward: Motion, t: float) -> Rgb:
     """The picture at `t` of the way (0 to 1) from the first to the second."""
     from_first, trust_first = _fetch(first, forward, t)
     from_second, trust_second = _fetch(second, backward, 1 - t)
@@ -123,7 +131,7 @@ def _picture_at(first: Rgb, second: Rgb, forward: _Motion, backward: _Motion, t:
     return cast(Rgb, cv2.blendLinear(from_first, from_second, share, 1 - share))
 
 
-def _fetch(picture: Rgb, motion: _Motion, t: float) -> tuple[Rgb, Map]:
+def _fetch(picture: Rgb, motion: Motion, t: float) -> tuple[Rgb, Map]:
     """The picture after `t` of the motion, and the trust in each (small) pixel of it, above 0."""
     x, y = _grid(motion.dx)
     from_x, from_y = x, y

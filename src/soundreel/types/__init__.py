@@ -32,7 +32,7 @@ from soundreel.types.request import (
     for_platform,
     with_values,
 )
-from soundreel.types.results import Check, Estimate, Result
+from soundreel.types.results import Check, Estimate, Interpolated, Result
 
 __all__ = [
     "COVER_WORDS",
@@ -48,6 +48,7 @@ __all__ = [
     "Estimate",
     "Frame",
     "ImageRequest",
+    "Interpolated",
     "Interpolation",
     "Kind",
     "Loudness",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from soundreel.types.plan import Plan
@@ -52,3 +53,19 @@ class Result:
     timings: Mapping[str, float]
     resumed_chunks: int = 0
     thumbnail: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Interpolated:
+    """A video at its new rate, and its sidecar. timings: seconds by stage. resumed_pieces: of
+    `pieces`, those that an earlier run made."""
+
+    path: Path
+    sidecar: Path
+    method: str
+    fps: Fraction
+    frames: int
+    cuts: int
+    pieces: int
+    resumed_pieces: int
+    timings: Mapping[str, float]

@@ -89,17 +89,17 @@ def _join(
     container = av.open(url(output), "w", format=kind, options=options)
     try:
         container.metadata.update(tags)
-        video = _add_video(container, segments[0], encoder_for(encoding))
+        video = add_pictures(container, segments[0], encoder_for(encoding))
         tracks: list[Iterator[Packet[Any]]] = [
-            _told(
-                _pictures(segments, video, fps, encoder_for(encoding).decode_delay),
+            told(
+                pictures(segments, video, fps, encoder_for(encoding).decode_delay),
                 math.ceil(audio.duration * fps),
                 control,
             ),
         ]
         if form is not None:
             tracks.append(_sound(container, audio, form, control))
-        for packet in heapq.merge(*tracks, key=_decode_time):
+        for packet in heapq.merge(*tracks, key=decode_time):
             control.raise_if_cancelled()
             container.mux(packet)
     except BaseException:
@@ -123,17 +123,17 @@ def _draw(
     first = probe_video(segments[0])
     count = math.ceil(audio.duration * fps)
     strip = Strip(
-        lambda: _told(chain.from_iterable(map(read_frames, segments)), count, control),
+        lambda: told(chain.from_iterable(map(read_frames, segments)), count, control),
         (first.width, first.height),
         fps,
     )
     write(output, strip, tags, control)
 
 
-def _told(pictures: Iterable[_T], total: int, control: RunControl) -> Iterator[_T]:
+def told(packets: Iterable[_T], total: int, control: RunControl) -> Iterator[_T]:
     """The pictures or their packets as they are, with a word of progress now and then."""
-    for done, picture in enumerate(pictures, 1):
-        yield picture
+    for done, packet in enumerate(packets, 1):
+        yield packet
         if done == total or done % _TOLD_FRAMES == 0:
             control.emit(FrameJoined(done, total))
 
@@ -157,7 +157,8 @@ def mp4_options(fps: Fraction, rate: int) -> dict[str, str]:
     }
 
 
-def _add_video(container: OutputContainer, first: Path, encoder: Encoder) -> VideoStream:
+def add_pictures(container: OutputContainer, first: Path, encoder: Encoder) -> VideoStream:
+    """A stream for the packets of all pieces, of which `first` is one."""
     with open_media(first, WorkError, _PIECE_HINT) as piece:
         stream = picture_stream(container, _picture_track(piece, first))
         if encoder.tag:
@@ -172,7 +173,7 @@ def picture_stream(container: OutputContainer, track: VideoStream) -> VideoStrea
     return container.add_stream_from_template(track, opaque=opaque)
 
 
-def _pictures(
+def pictures(
     segments: Sequence[Path], stream: VideoStream, fps: Fraction, delay: int
 ) -> Iterator[Packet[VideoStream]]:
     """The packets of all pieces, timed in frames of the whole clip. Pieces of one or two pictures
@@ -230,6 +231,7 @@ def _picture_track(piece: InputContainer, path: Path) -> VideoStream:
     return tracks[0]
 
 
-def _decode_time(packet: Packet[Any]) -> Fraction:
+def decode_time(packet: Packet[Any]) -> Fraction:
+    """In seconds, for merging tracks."""
     assert packet.dts is not None
     return packet.dts * packet.time_base

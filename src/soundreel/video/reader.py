@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from soundreel.media.container import check_file, decodable, open_media, read_me
 from soundreel.types import Rgb
 from soundreel.video.animated import gif, webp
 
-_HINT = "give a video that plays, e.g. an MP4 or a WebM"
+HINT = "give a video that plays, e.g. an MP4 or a WebM"
 
 _UNSPECIFIED = 2
 """AVCOL_SPC_UNSPECIFIED."""
@@ -52,11 +53,11 @@ class VideoInfo:
 
 def probe_video(path: Path) -> VideoInfo:
     """Look at the file; decodes one picture. Raises InputError if there is no video in it."""
-    with open_media(path, InputError, _HINT) as container:
-        stream = _video_stream(container, path)
+    with open_media(path, InputError, HINT) as container:
+        stream = picture_track(container, path)
         first = next(container.decode(stream), None)
         if first is None:
-            raise InputError(f"no picture can be decoded from {path}", hint=_HINT)
+            raise InputError(f"no picture can be decoded from {path}", hint=HINT)
         turned = first.rotation % 180 != 0
         num_frames, duration = _length(path, stream)
         sound = next(iter(decodable(container.streams.audio)), None)
@@ -76,32 +77,33 @@ def probe_video(path: Path) -> VideoInfo:
         )
 
 
-def read_frames(path: Path) -> Iterator[Rgb]:
-    """The pictures in the order of showing, upright, converted with the stream's own colour
-    matrix. Raises InputError where the file is not a video or breaks off."""
-    with open_media(path, InputError, _HINT) as container:
-        for frame in container.decode(_video_stream(container, path)):
+def read_frames(path: Path, start: int = 0) -> Iterator[Rgb]:
+    """The pictures from number `start` on, in the order of showing, upright, converted with the
+    stream's own colour matrix. Raises InputError where the file is not a video or breaks off."""
+    with open_media(path, InputError, HINT) as container:
+        for frame in islice(container.decode(picture_track(container, path)), start, None):
             yield _to_rgb(frame)
 
 
 def read_tags(path: Path) -> dict[str, str]:
     """The file's tags, named in small letters: those of its container, the comments of a GIF, the
     XMP of a WebP. Raises InputError if it is not a media file."""
-    check_file(path, InputError, _HINT)
+    check_file(path, InputError, HINT)
     if ours := gif.read_comments(path) or webp.read_xmp(path):
         return ours
-    with open_media(path, InputError, _HINT) as container:
+    with open_media(path, InputError, HINT) as container:
         return {key.lower(): value for key, value in read_metadata(container).items()}
 
 
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+def picture_track(container: InputContainer, path: Path) -> VideoStream:
+    """The pictures of an opened file, not its cover. Raises InputError where it has none."""
     streams = [
         stream
         for stream in decodable(container.streams.video)
         if not stream.disposition & Disposition.attached_pic
     ]
     if not streams:
-        raise InputError(f"{path} has no picture track that can be decoded", hint=_HINT)
+        raise InputError(f"{path} has no picture track that can be decoded", hint=HINT)
     stream = streams[0]
     stream.thread_type = "AUTO"
     return stream
@@ -117,13 +119,13 @@ def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
     if stream.frames and stream.duration and stream.time_base:
         return stream.frames, stream.duration * stream.time_base
     count, end = 0, Fraction(0)
-    with open_media(path, InputError, _HINT) as container:
-        for packet in container.demux(_video_stream(container, path)):
+    with open_media(path, InputError, HINT) as container:
+        for packet in container.demux(picture_track(container, path)):
             if packet.pts is not None and packet.time_base is not None:
                 count += 1
                 end = max(end, (packet.pts + (packet.duration or 0)) * packet.time_base)
     if count == 0 or end <= 0:
-        raise InputError(f"{path} has no pictures", hint=_HINT)
+        raise InputError(f"{path} has no pictures", hint=HINT)
     return count, end
 
 

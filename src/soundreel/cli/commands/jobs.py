@@ -18,7 +18,7 @@ from soundreel.cli.flags.arguments import (
 )
 from soundreel.cli.flags.help import HelpfulCommand, HelpfulGroup
 from soundreel.cli.terminal.say import name, say, say_json
-from soundreel.cli.terminal.watching import say_result, watched
+from soundreel.cli.terminal.watching import say_interpolated, say_result, watched
 from soundreel.errors import InputError
 from soundreel.work.listing import ListedJob, find_job, list_jobs, remove_job
 from soundreel.work.room import bytes_text
@@ -80,11 +80,16 @@ def resume(
 ) -> None:
     """Finish a job, from wherever you are."""
     from soundreel.api import resume as finish
+    from soundreel.framerate.run import resume as go_on
 
     given = {"work_dir": work_dir, "url": url, "models_dir": models_dir}
     settings = make_settings(given, config)
     job = find_job(settings.work_dir, key)
     with watched(silent=quiet or as_json) as control:
+        if "video" in job.asked.get("files", {}):
+            made = go_on(job, settings, control, overwrite=overwrite)
+            say_interpolated(made, quiet=quiet, as_json=as_json)
+            return
         result = finish(job, settings, control, overwrite=overwrite)
     say_result(result, quiet=quiet, as_json=as_json)
 
@@ -122,13 +127,18 @@ def _line(job: ListedJob) -> str:
 
 
 def _what(job: ListedJob) -> str:
-    """The sound, the engine, and the output where it is known."""
-    audio = job.asked.get("files", {}).get("audio")
+    """The sound or the video, the engine, and the output where it is known."""
+    audio = _source(job)
     output = job.facts.get("output") or job.asked.get("request", {}).get("output")
     made = name(Path(audio).name) if isinstance(audio, str) else "by an earlier version"
     engine = job.facts.get("engine")
     named = f", {name(engine)}" if isinstance(engine, str) else ""
     return f"{made}{named}" + (f" -> {name(Path(output).name)}" if isinstance(output, str) else "")
+
+
+def _source(job: ListedJob) -> object:
+    files = job.asked.get("files", {})
+    return next((files[kind] for kind in ("audio", "video", "image") if kind in files), None)
 
 
 def _age(seconds: float) -> str:
@@ -141,7 +151,7 @@ def _age(seconds: float) -> str:
 def _json(job: ListedJob) -> dict[str, Any]:
     return {
         "key": job.key,
-        "sound": job.asked.get("files", {}).get("audio"),
+        "sound": _source(job),
         "engine": job.facts.get("engine"),
         "output": job.facts.get("output") or job.asked.get("request", {}).get("output"),
         "sealed_chunks": job.sealed,

@@ -118,6 +118,12 @@ LogPath = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+_ROWS = {row.key: row for row in _FLAG_ROWS["sound"]}
+Crf = Annotated[str | None, _typer_option(_ROWS["crf"])]
+Codec = Annotated[str | None, _typer_option(_ROWS["codec"])]
+Encoder = Annotated[str | None, _typer_option(_ROWS["encoder"])]
+Preset = Annotated[str | None, _typer_option(_ROWS["preset"])]
+Timeout = Annotated[str | None, _typer_option(_SETTINGS["timeout"])]
 Url = Annotated[str | None, _typer_option(_SETTINGS["url"])]
 ModelsDir = Annotated[list[Path] | None, _typer_option(_SETTINGS["models_dir"])]
 Gpu = Annotated[str | None, _typer_option(_SETTINGS["gpu"])]

@@ -12,7 +12,7 @@ from soundreel.cli.terminal.spelling import spell
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
 from soundreel.timeline.grid import clock, format_seconds, frame_time
-from soundreel.types import AudioClip, Chunk, Estimate, Plan, Result
+from soundreel.types import AudioClip, Chunk, Estimate, Interpolated, Plan, Result
 from soundreel.work.room import bytes_text
 
 _SHOWN_CHUNKS = 12
@@ -70,6 +70,21 @@ def result_summary(result: Result) -> str:
         f"{format_seconds(plan.output_fps)} fps, {plan.request.output_size}, "
         f"engine {plan.request.engine}, seed {plan.request.seed}\n"
         f"  {took}  {speed}"
+    )
+
+
+def interpolated_json(made: Interpolated) -> dict[str, object]:
+    """What was made, by the names of `Interpolated`."""
+    return dict(to_json(made))
+
+
+def interpolated_summary(made: Interpolated) -> str:
+    took = "  ".join(f"{stage} {seconds:.1f} s" for stage, seconds in made.timings.items())
+    return (
+        f"{name(made.path)}\n"
+        f"  {count(made.frames, 'frame')} at {format_seconds(made.fps)} fps, by {made.method}, "
+        f"{count(made.cuts, 'cut')}, the sound as it was\n"
+        f"  {took}"
     )
 
 

@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from soundreel.cli.terminal.logfile import LogFile
-from soundreel.cli.terminal.report import result_json, result_summary
+from soundreel.cli.terminal.report import (
+    interpolated_json,
+    interpolated_summary,
+    result_json,
+    result_summary,
+)
 from soundreel.cli.terminal.say import name, say, say_json
 from soundreel.cli.terminal.spelling import spell
 from soundreel.cli.terminal.stopping import stop_on_signals
 from soundreel.events import RunControl
-from soundreel.types import Result
+from soundreel.types import Interpolated, Result
 
 
 @contextmanager
@@ -34,3 +39,11 @@ def say_result(result: Result, *, quiet: bool, as_json: bool) -> None:
         say_json(result_json(result))
     else:
         say(name(result.path) if quiet else result_summary(result))
+
+
+def say_interpolated(made: Interpolated, *, quiet: bool, as_json: bool) -> None:
+    """As `say_result`, of a video at a new rate."""
+    if as_json:
+        say_json(interpolated_json(made))
+    else:
+        say(name(made.path) if quiet else interpolated_summary(made))

@@ -1,0 +1,89 @@
+"""`soundreel interpolate VIDEO --fps 32`: any video at another rate, its sound untouched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soundreel.cli.flags.arguments import (
+    Codec,
+    ConfigFile,
+    Crf,
+    Encoder,
+    JsonFlag,
+    ModelsDir,
+    Preset,
+    QuietFlag,
+    Timeout,
+    make_settings,
+)
+from soundreel.cli.terminal.watching import say_interpolated, watched
+
+
+def interpolate(
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="Any video, ours or not.")],
+    fps: Annotated[
+        str | None,
+        typer.Option(
+            "--fps",
+            metavar="RATE",
+            help="Pictures a second.",
+            show_default="twice as many as it has",
+        ),
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option(
+            "--interpolate",
+            metavar="flow|film",
+            help="How the pictures between are made; film needs `models pull film`.",
+        ),
+    ] = "flow",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="An .mp4 or .mov; else beside the video, _32fps.",
+        ),
+    ] = None,
+    crf: Crf = None,
+    codec: Codec = None,
+    encoder: Encoder = None,
+    preset: Preset = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing output.")
+    ] = False,
+    work_dir: Annotated[
+        Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
+    ] = None,
+    timeout: Timeout = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+    as_json: JsonFlag = False,
+    quiet: QuietFlag = False,
+) -> None:
+    """Put pictures between those of any video; its sound stays as it is, packet by packet."""
+    from soundreel.framerate import run
+    from soundreel.types import Encoding
+
+    chosen = {"crf": crf, "codec": codec, "encoder": encoder, "preset": preset}
+    encoding = Encoding(**{name: value for name, value in chosen.items() if value is not None})  # type: ignore[arg-type]
+    settings = make_settings(
+        {"work_dir": work_dir, "timeout": timeout, "models_dir": models_dir}, config
+    )
+    with watched(silent=quiet or as_json) as control:
+        made = run.interpolate(
+            video,
+            fps,
+            method,
+            output,
+            encoding=encoding,
+            settings=settings,
+            control=control,
+            overwrite=overwrite,
+        )
+    say_interpolated(made, quiet=quiet, as_json=as_json)

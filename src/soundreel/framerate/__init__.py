@@ -1,0 +1,1 @@
+"""A finished video, ours or anybody's, at another rate of pictures. Import `run`."""
