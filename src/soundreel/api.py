@@ -52,8 +52,8 @@ from soundreel.record import (
 from soundreel.registry import Choice, choose, create, fit_options, source_type
 from soundreel.render import Kept, render_chunks
 from soundreel.timeline.ends import require_ends
+from soundreel.timeline.pieces import pieces_of
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan, silent_clip
-from soundreel.timeline.rates import outputs_of
 from soundreel.types import Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
@@ -102,7 +102,7 @@ def generate(
         plan, choice = _fixed_plan(request, info, settings, job, control)
         ready, origin = choice.ready, source_type(choice.engine, plan.request)
         if kept is None:
-            job.fix("asked", asked(request, settings.output_dir.absolute(), len(plan.chunks)))
+            job.fix("asked", asked(request, settings.output_dir.absolute(), len(pieces_of(plan))))
         inputs = hash_inputs(plan.request)
         record = make_record(plan, inputs, ready.identity, versions(plan), origin)
         record |= {} if kept is None else kept.facts
@@ -286,7 +286,7 @@ def job_key(request: Request, settings: Settings, kept: Kept | None = None) -> s
 
 def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) -> bool:
     """True if an earlier run put this very video in place and was stopped right after."""
-    if job.sealed < len(plan.chunks) or not target.exists():
+    if job.sealed < len(pieces_of(plan)) or not target.exists():
         return False
     try:
         return reader.read_tags(target).get(TAG) == record_text(record)
@@ -304,7 +304,7 @@ def _join(
 ) -> None:
     require_same_inputs(plan.request, record["inputs"])
     job.check_pieces()
-    pieces = [job.piece(chunk.index) for chunk in plan.chunks if outputs_of(plan, chunk)]
+    pieces = [job.piece(piece.index) for piece in pieces_of(plan) if piece.frames]
     fps, encoding = plan.output_fps, plan.request.encoding
     label, mark = label_of(plan, job), marks.SCHEME + record["source_type"]
     tags = {TAG: record_text(record), marks.TAG: mark, **tags_of(label, plan)}

@@ -28,7 +28,9 @@ TAG = "soundreel"
 
 _BY_HAND = "it was made by another version; give the options by hand"
 _LOCAL_FIELDS = ("audio", "drive", "image", "last_frame", "output")
-_DIRECTING_FIELDS = (*("shots", "shot_length", "images", "prompts", "by_section", "turns", "cast"),)
+_DIRECTING_FIELDS = (
+    *("shots", "transition", "shot_length", "images", "prompts", "by_section", "turns", "cast"),
+)
 
 
 def file_hash(path: Path) -> str:
@@ -127,7 +129,7 @@ def make_record(
             "sound_duration": str(plan.audio.sound_duration),
             **_drive(plan),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
-            **_shot_frames(plan),
+            **shot_spans(plan),
         },
         "engine": {"name": plan.request.engine, **identity},
         "seed": plan.request.seed,
@@ -171,11 +173,14 @@ def _shots(request: Request) -> list[dict[str, object]]:
     return shots
 
 
-def _shot_frames(plan: Plan) -> dict[str, object]:
-    """First picture and number of pictures of each shot, where they are listed."""
+def shot_spans(plan: Plan) -> dict[str, object]:
+    """First picture and number of pictures of each shot, from cut to cut, where they are listed;
+    and how many it is mixed in with, where any is."""
     if not plan.request.shot_list:
         return {}
-    return {"shots": [[shot.start_frame, shot.num_frames] for shot in plan.shots]}
+    fades = [shot.fade_in for shot in plan.shots]
+    mixed = {"crossfades": fades} if any(fades) else {}
+    return {"shots": [[shot.span.start, len(shot.span)] for shot in plan.shots], **mixed}
 
 
 def _options_without_places(options: Mapping[str, object]) -> dict[str, object]:

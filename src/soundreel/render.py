@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from soundreel.engines.base import Ready, Session
 from soundreel.errors import EngineError, WorkError
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, RunControl
-from soundreel.post.chain import PostFilter, make_post_filter
+from soundreel.post.chain import Post
 from soundreel.post.picture import make_finish
+from soundreel.timeline.pieces import Piece, chunks_for, pieces_of, share_of
 from soundreel.timeline.rates import outputs_of
 from soundreel.types import Chunk, Plan, Rgb
 from soundreel.video.writer import SegmentWriter
@@ -27,9 +29,16 @@ class Kept(Protocol):
         """What the record says of it; it tells one job from another, too."""
         ...
 
-    def write_piece(self, plan: Plan, chunk: Chunk, piece: Path) -> bool:
-        """Write the chunk's piece; False where the chunk is to be rendered. All chunks of a shot
-        have one answer, since a session begins anew with a shot."""
+    def check(self, plan: Plan) -> None:
+        """Raises WorkError where the plan is not that of the earlier video."""
+        ...
+
+    def holds(self, plan: Plan, piece: Piece) -> bool:
+        """Whether the piece is there."""
+        ...
+
+    def copy(self, plan: Plan, piece: Piece, path: Path) -> None:
+        """Write a piece that it holds."""
         ...
 
 
@@ -44,75 +53,138 @@ def render_chunks(
     """Render and seal every chunk that is not sealed yet; returns how many were already.
 
     before_seal: raises where a finished chunk must not be kept.
-    kept: whole shots that are there already.
+    kept: pieces that are there already.
     """
-    count, resumed = len(plan.chunks), job.sealed
-    if resumed > count:
+    pieces, count, sealed = pieces_of(plan), len(plan.chunks), job.sealed
+    if sealed > len(pieces):
         raise WorkError(
-            f"the unfinished job in {job.folder} has {resumed} parts, its plan has {count}",
+            f"the unfinished job in {job.folder} has {sealed} parts, its plan has {len(pieces)}",
             hint=f"to start over, delete {job.folder}",
         )
+    resumed = sum(not piece.mixed for piece in pieces[:sealed])
     for index in range(resumed):
         control.emit(ChunkSealed(index, count, resumed=True))
     if resumed == count:
         return resumed
-    post = make_post_filter(plan, job.fixed)
+    if kept is not None:
+        kept.check(plan)
     with ready.open(plan.for_engine, control) as session:
-        if resumed:
-            session_state, post_state = job.state(resumed - 1)
-            session.restore(session_state)
-            post.restore(post_state)
+        making = _Making(plan, session, job, control, kept)
+        if sealed:
+            making.restore(job.state(sealed - 1))
         for chunk in plan.chunks[resumed:]:
             control.raise_if_cancelled()
             control.emit(ChunkStarted(chunk.index, count, chunk.num_frames))
-            if kept is None or not kept.write_piece(plan, chunk, job.piece(chunk.index)):
-                _write_piece(plan, chunk, session, post, job, control)
+            making.make(chunk)
             before_seal()
-            job.seal(chunk.index, session.snapshot(), post.snapshot())
+            making.seal(chunk)
             control.emit(ChunkSealed(chunk.index, count))
     return resumed
 
 
-def _write_piece(
-    plan: Plan, chunk: Chunk, session: Session, post: PostFilter, job: Job, control: RunControl
-) -> None:
-    size, outputs, finish = plan.request.output_size, outputs_of(plan, chunk), make_finish(plan)
-    pictures = _pictures(plan, chunk, session, post, control)
-    if not outputs:  # a rate so low that none of the file's pictures falls into this chunk
-        deque(pictures, maxlen=0)
-        create(job.piece(chunk.index))
-        return
-    writer = SegmentWriter(job.piece(chunk.index), *size, plan.output_fps, plan.request.encoding)
-    with writer:
-        for done, picture in enumerate(pictures, outputs.start + 1):
-            writer.write(finish(picture))
-            control.emit(FrameDone(done, plan.output_frames))
+class _Making:
+    """The pieces of a plan in the making, chunk after chunk."""
 
+    def __init__(
+        self,
+        plan: Plan,
+        session: Session,
+        job: Job,
+        control: RunControl,
+        kept: Kept | None,
+    ) -> None:
+        self._plan, self._session, self._job, self._control = plan, session, job, control
+        self._kept, self._post, self._finish = kept, Post(plan, job.fixed), make_finish(plan)
+        pieces = pieces_of(plan)
+        self._pieces = _by_chunk(pieces)
+        new = [piece for piece in pieces if kept is None or not kept.holds(plan, piece)]
+        self._new = {piece.index for piece in new}
+        self._wanted = chunks_for(plan, new)
+        self._mixed = [piece.frames for piece in new if piece.mixed]
 
-def _pictures(
-    plan: Plan, chunk: Chunk, session: Session, post: PostFilter, control: RunControl
-) -> Iterator[Rgb]:
-    """Output pictures of one chunk. EngineError if the engine gives too few or misshapen ones."""
-    following: Rgb | None = None
-    expected = (plan.drawn_size.height, plan.drawn_size.width, 3)
-    seen = 0
-    for frame in session.render(chunk, control):
-        control.raise_if_cancelled()
-        if frame.rgb.shape != expected or frame.rgb.dtype != "uint8":
+    def restore(self, state: tuple[bytes, bytes]) -> None:
+        session, post = state
+        self._session.restore(session)
+        self._post.restore(post)
+
+    def make(self, chunk: Chunk) -> None:
+        """The chunk's pieces: rendered or copied."""
+        pieces = self._pieces[chunk.index]
+        for piece in pieces:
+            if piece.index not in self._new or not piece.frames:
+                self._copy(piece)
+        if chunk.index not in self._wanted:
+            self._post.restore(b"")
+            return
+        outputs = outputs_of(self._plan, chunk)
+        made = enumerate(self._pictures(chunk), outputs.start)
+        for piece in pieces:
+            self._write(piece, islice(made, len(piece.frames)))
+        for number, picture in made:  # what the shot shows after its pieces, with the next one
+            if number not in outputs:
+                raise EngineError(f"an engine gave too many pictures of part {chunk.index + 1}")
+            if any(number in frames for frames in self._mixed):
+                self._post.crossfade.hold(number, picture)
+
+    def seal(self, chunk: Chunk) -> None:
+        last = self._pieces[chunk.index][-1].index
+        self._job.seal(last, self._session.snapshot(), self._post.snapshot())
+
+    def _copy(self, piece: Piece) -> None:
+        """A piece that is held, or has no picture."""
+        path = self._job.piece(piece.index)
+        create(path)
+        if self._kept is not None and piece.frames:
+            self._kept.copy(self._plan, piece, path)
+
+    def _write(self, piece: Piece, made: Iterator[tuple[int, Rgb]]) -> None:
+        plan, path = self._plan, self._job.piece(piece.index)
+        if piece.index not in self._new or not piece.frames:
+            deque(made, maxlen=0)
+            return
+        size = plan.request.output_size
+        with SegmentWriter(path, *size, plan.output_fps, plan.request.encoding) as writer:
+            for number, picture in made:
+                writer.write(self._finish(self._shown(piece, number, picture)))
+                self._control.emit(FrameDone(number + 1, plan.output_frames))
+
+    def _shown(self, piece: Piece, number: int, picture: Rgb) -> Rgb:
+        if not piece.mixed:
+            return picture
+        share = share_of(self._plan, self._plan.shot(self._plan.chunks[piece.chunk]), number)
+        return self._post.crossfade.mixed(number, picture, share)
+
+    def _pictures(self, chunk: Chunk) -> Iterator[Rgb]:
+        """The pictures of the file that a chunk makes of its shot. EngineError if the engine gives
+        too few or misshapen ones."""
+        plan, rate = self._plan, self._post.rate
+        following: Rgb | None = None
+        expected = (plan.drawn_size.height, plan.drawn_size.width, 3)
+        seen = 0
+        for frame in self._session.render(chunk, self._control):
+            self._control.raise_if_cancelled()
+            if frame.rgb.shape != expected or frame.rgb.dtype != "uint8":
+                raise EngineError(
+                    f"engine {plan.request.engine} gave a picture of {frame.rgb.shape}, "
+                    f"{frame.rgb.dtype}; asked for {expected}, uint8"
+                )
+            if plan.interpolation.by_engine or seen < chunk.num_frames:
+                yield from rate.push(frame.rgb, chunk.start_frame + seen)
+            else:
+                following = frame.rgb
+            seen += 1
+        if seen < chunk.num_frames:
             raise EngineError(
-                f"engine {plan.request.engine} gave a picture of {frame.rgb.shape}, "
-                f"{frame.rgb.dtype}; asked for {expected}, uint8"
+                f"engine {plan.request.engine} gave {seen} of {chunk.num_frames} pictures of part "
+                f"{chunk.index + 1}",
+                hint="run the same command again: finished parts are kept",
             )
-        if plan.interpolation.by_engine or seen < chunk.num_frames:
-            yield from post.push(frame.rgb, chunk.start_frame + seen)
-        else:
-            following = frame.rgb
-        seen += 1
-    if seen < chunk.num_frames:
-        raise EngineError(
-            f"engine {plan.request.engine} gave {seen} of {chunk.num_frames} pictures of part "
-            f"{chunk.index + 1}",
-            hint="run the same command again: finished parts are kept",
-        )
-    if plan.following(chunk) is None:
-        yield from post.finish(following)
+        if plan.following(chunk) is None:
+            yield from rate.finish(following)
+
+
+def _by_chunk(pieces: Iterable[Piece]) -> dict[int, list[Piece]]:
+    found: dict[int, list[Piece]] = {}
+    for piece in pieces:
+        found.setdefault(piece.chunk, []).append(piece)
+    return found

@@ -14,7 +14,8 @@ import pytest
 
 from contract.harness import Harness
 from media_factory import clicks, write_audio
-from soundreel.api import plan_request
+from mixing import mixed, pictures_by_shot, spy_on_encoder
+from soundreel.api import generate, plan_request
 from soundreel.audio.load import probe
 from soundreel.engines.base import Engine, Session
 from soundreel.errors import Cancelled
@@ -215,6 +216,34 @@ def test_a_shot_has_its_own_seed_and_prompt(harness: Harness, engine: Engine, to
         assert fingerprint(after[10:20]) != fingerprint(before[10:20])
         if harness.deterministic:
             assert fingerprint(after[:10] + after[20:]) == fingerprint(before[:10] + before[20:])
+
+
+def test_shots_that_cross_fade_are_mixed_by_their_time(
+    harness: Harness,
+    engine: Engine,
+    tone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each is drawn from before its cut to after the next one, and every picture of the file is
+    one shot's or two mixed."""
+    shots = cut_into_three(plan_for(harness, engine, tone, num_frames=30))
+    seconds = float(4 / engine.geometry(harness.request(tone)).fps)
+    request = harness.request(
+        tone, num_frames=30, shots=shots, transition=f"crossfade:{seconds}",
+        output=tmp_path / "a.mp4",
+    )  # fmt: skip
+    written = spy_on_encoder(monkeypatch)
+    plan = generate(request, harness.settings).plan
+    assert [shot.fade_in for shot in plan.shots] == [0, 4, 4]
+    assert len(written) == 30
+    with engine.find(plan.request).open(plan.for_engine, RunControl()) as session:
+        drawn = pictures_by_shot(plan, session)
+    assert [(min(shot), max(shot)) for shot in drawn] == [(0, 11), (8, 21), (18, 29)]
+    if harness.deterministic:
+        assert fingerprint(written) == fingerprint(list(mixed(plan, drawn)))
+    else:
+        assert fingerprint([written[9]]) != fingerprint([drawn[0][9]])
 
 
 def test_a_prompt_in_time_changes_the_pictures_from_its_chunk_on(

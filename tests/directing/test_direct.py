@@ -30,13 +30,13 @@ WAN = ChunkGeometry(Fraction(16), 80, grid=4, dropped_frames=3, lead_in_frames=3
 
 
 def planned(
-    request: Request, length: Fraction, geometry: ChunkGeometry = WAN, factor: int = 1
+    request: Request, length: Fraction, geometry: ChunkGeometry = WAN, factor: Fraction | int = 1
 ) -> tuple[Plan, list[str]]:
     events: list[Event] = []
     whole = AudioClip(SOUND, Fraction(0), length, length, 48000, 2)
     clip, count, _ = fit_sound(request, whole, geometry.fps, Fraction(factor))
     asked, shots = direct(request, clip, count, geometry.fps, RunControl(events.append))
-    method = "flow" if factor > 1 else "none"
+    method = "flow" if factor != 1 else "none"
     plan = make_plan(asked, geometry, clip, count, Interpolation(method, Fraction(factor)), shots)
     return plan, [event.message for event in events if isinstance(event, Notice)]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -70,6 +71,54 @@ def test_otio_is_a_timeline_of_the_video_and_its_sound() -> None:
     assert [span["start_time"]["value"] for span in spans] == [0, 32]
     assert [span["duration"]["value"] for span in spans] == [32, 96]
     assert all(span["duration"]["rate"] == 16 for span in spans)
+
+
+def faded(plan: Plan) -> Plan:
+    """With a crossfade of 8 pictures of the engine at the cut."""
+    first, second = plan.shots
+    first = replace(first, num_frames=first.num_frames + 4, fade_out=8)
+    start, count = second.start_frame - 4, second.num_frames + 4
+    second = replace(second, start_frame=start, num_frames=count, fade_in=8)
+    clip, made = plan.audio, (first, second)
+    return make_plan(plan.request, plan.geometry, clip, plan.num_frames, plan.interpolation, made)
+
+
+def test_a_crossfade_is_a_dissolve_in_an_edl() -> None:
+    lines = edl(faded(plan_at(Fraction(16), 2)), "song.mp4", BEATS).split("\r\n")
+    events = [line.split() for line in lines if line[:3].isdigit()]
+    assert [event[:5] for event in events] == [
+        ["001", "AX", "B", "C", "00:00:00:00"],
+        ["002", "AX", "B", "C", "00:00:01:24"],
+        ["002", "AX", "B", "D", "016"],
+    ]
+    assert events[0][5:] == ["00:00:01:24", "01:00:00:00", "01:00:01:24"]
+    assert events[1][5:] == ["00:00:01:24", "01:00:01:24", "01:00:01:24"], "no picture of its own"
+    assert events[2][5:] == ["00:00:01:24", "00:00:08:00", "01:00:01:24", "01:00:08:00"]
+    assert "* TO CLIP NAME: song.mp4" in lines
+
+
+def test_csv_has_a_row_for_each_crossfade() -> None:
+    made = table(faded(plan_at(Fraction(16))), "song.mp4", BEATS)
+    rows = list(csv.DictReader(io.StringIO(made)))
+    assert [row["kind"] for row in rows] == ["shot", "shot", "crossfade", "beat", "beat"]
+    assert [row["first_frame"] for row in rows[:3]] == ["0", "32", "28"]
+    assert (rows[2]["frames"], rows[2]["start_s"], rows[2]["end_s"]) == ("8", "1.75", "2.25")
+
+
+def test_a_crossfade_is_a_transition_for_opentimelineio(tmp_path: Path) -> None:
+    library = pytest.importorskip("opentimelineio")
+    path = tmp_path / "cut.otio"
+    path.write_text(otio(faded(plan_at(Fraction(16), 2)), "song.mp4", BEATS))
+    [pictures] = library.adapters.read_from_file(str(path)).video_tracks()
+    clip, fade, after = pictures
+    assert isinstance(fade, library.schema.Transition)
+    assert fade.transition_type == library.schema.TransitionTypes.SMPTE_Dissolve
+    assert (fade.in_offset.to_frames(), fade.out_offset.to_frames()) == (8, 8)
+    assert clip.source_range.end_time_exclusive() == after.source_range.start_time
+    assert pictures.trimmed_range_of_child(after).start_time.to_frames() == 64
+    longer, transition, _ = library.algorithms.track_with_expanded_transitions(pictures)
+    assert longer.source_range.duration.to_frames() == 64 - 8
+    assert len(transition) == 3
 
 
 def test_otio_is_read_by_opentimelineio(tmp_path: Path) -> None:

@@ -38,14 +38,19 @@ def video(request: pytest.FixtureRequest, tone: Path, tmp_path: Path, settings: 
 def packets(path: Path, shots: tuple[int, ...], rate: int) -> list[bytes]:
     """The stored pictures of some shots, as they are."""
     borders = (*STARTS, 80)
-    spans = [range(borders[n] * rate // 16, borders[n + 1] * rate // 16) for n in shots]
+    return packets_of(path, [range(borders[n], borders[n + 1]) for n in shots], rate)
+
+
+def packets_of(path: Path, spans: list[range], rate: int) -> list[bytes]:
+    """The stored pictures of some spans, counted in the engine's 16 a second."""
+    shown = [range(span.start * rate // 16, span.stop * rate // 16) for span in spans]
     with av.open(str(path)) as container:
         return [
             bytes(packet)
             for packet in container.demux(container.streams.video[0])
             if packet.pts is not None
             and packet.time_base is not None
-            and any(packet.pts * packet.time_base * rate in span for span in spans)
+            and any(packet.pts * packet.time_base * rate in span for span in shown)
         ]
 
 
@@ -135,6 +140,37 @@ def test_a_stopped_remake_goes_on_to_the_same_bytes(
     assert digest(broken) == digest(whole.path)
 
 
+@pytest.mark.parametrize("shot", [1, 2, 3])
+def test_the_crossfades_beside_it_are_made_again_and_the_rest_is_copied(
+    tone: Path,
+    tmp_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    shot: int,
+) -> None:
+    """Crossfades of 8 pictures lie around 24 and 48. What a neighbour shows in them is made from
+    its start, as it was then."""
+    shots = tuple(ShotRequest(start=Fraction(start, 16)) for start in STARTS)
+    asked = Request(
+        audio=tone, engine="fake", width=64, height=48, seed=3, shots=shots, interpolate="flow",
+        transition="crossfade:0.5", output=tmp_path / "a.mp4",
+    )  # fmt: skip
+    video, said = generate(asked, settings), list[Event]()
+    control = RunControl(said.append)
+    made = remake(video.path, shot, {"prompt": "other"}, settings, control=control)
+    new = [range(28), range(20, 52), range(44, 80)][shot - 1]
+    others = [range(new.start), range(new.stop, 80)]
+    assert packets_of(made.path, others, 32) == packets_of(video.path, others, 32)
+    assert packets_of(made.path, [new], 32) != packets_of(video.path, [new], 32)
+    again = replay_request(made.path, None, None)
+    whole = generate(replace(again, output=tmp_path / "whole.mp4"), settings)
+    everything = [range(80)]
+    assert packets_of(whole.path, everything, 32) == packets_of(made.path, everything, 32)
+    monkeypatch.setattr(fakes, "START", b"changed\0")
+    later = remake(video.path, shot, {"seed": 5}, settings, output=tmp_path / "later.mp4")
+    assert packets_of(later.path, others, 32) == packets_of(video.path, others, 32)
+
+
 @pytest.mark.parametrize("shot", [0, 4, -1])
 def test_a_shot_that_is_not_there_is_refused(video: Result, settings: Settings, shot: int) -> None:
     with pytest.raises(InputError, match="has 3 shots"):
@@ -160,7 +196,7 @@ def test_a_video_cut_by_another_program_is_noticed(
     video: Result, settings: Settings, tmp_path: Path
 ) -> None:
     """Its pictures do not begin where the record says."""
-    from soundreel.remake import copy_pictures
+    from soundreel.finished.stitch import copy_pictures
 
     with pytest.raises(WorkError, match="do not stand alone"):
         copy_pictures(video.path, range(7, 12), video.plan.output_fps, tmp_path / "piece.mp4", 2)

@@ -14,11 +14,12 @@ from typing import TypeVar
 
 from soundreel.audio.structure.cuts import propose_cuts
 from soundreel.audio.structure.describe import Structure, describe
+from soundreel.directing.crossfades import CUT, with_crossfades, with_transitions
 from soundreel.directing.hand_out import hand_out, read_images, read_prompts
 from soundreel.directing.shot_list import named, read_shot_list, require_in_order
 from soundreel.directing.spans import prompts_of, read_prompt
 from soundreel.directing.turns import with_turns
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.options.shot_request import ShotRequest
 from soundreel.timeline.grid import format_clock, format_seconds, frame_time
@@ -50,10 +51,12 @@ def read_direction(request: Request, control: RunControl) -> Request:
 def direct(
     request: Request, clip: AudioClip, num_frames: int, fps: Fraction, control: RunControl
 ) -> tuple[Request, tuple[Shot, ...]]:
-    """The shots of a clip, and the request with just these, every seed and end written down.
+    """The shots of a clip, and the request with just these, every seed, end and transition
+    written down.
 
     clip: the sound of `num_frames` pictures at `fps`. A list may say more than the clip shows; what
-    lies outside is left out. Raises InputError for gaps, overlaps, and shots of no picture.
+    lies outside is left out. Raises InputError for gaps, overlaps, shots of no picture, and
+    crossfades that do not fit.
     """
     heard = cache(lambda: describe(clip, control))
     asked = hand_out(request, _asked(request, clip, heard), heard)
@@ -63,6 +66,10 @@ def direct(
             control.emit(Notice(f"{words}: there are {len(asked)} shots"))
     request = replace(request, images=(), prompts=(), by_section=False)
     if request.shots == "none" and asked == (ShotRequest(start=clip.start),):
+        if request.transition != CUT:
+            control.emit(
+                Notice(f"{mention(transition=request.transition)}: there is one shot only")
+            )
         return request, (_shot(request, asked[0], 0, range(num_frames), clip, fps, control),)
     require_in_order(asked)
     asked = _with_seeds(_closed(asked, clip, fps), request.seed)
@@ -71,7 +78,9 @@ def direct(
         _shot(request, shot, index, span, clip, fps, control)
         for index, (shot, span) in enumerate(frames)
     ]
-    return replace(request, shots=tuple(shot for shot, _ in frames)), tuple(shots)
+    listed = with_transitions([shot for shot, _ in frames], request.transition)
+    request = replace(request, shots=listed, transition=CUT)
+    return request, with_crossfades(shots, listed, fps, control)
 
 
 def _listed(prompts: Path | tuple[str, ...]) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from typing import Any
 from soundreel.directing.written import shot_list_text
 from soundreel.errors import InputError
 from soundreel.timeline.grid import format_seconds
+from soundreel.timeline.pieces import crossfade_into
 from soundreel.timeline.rates import outputs_of_shot
 from soundreel.types import Plan, Shot
 
@@ -35,19 +36,36 @@ def edl(plan: Plan, media: str, beats: Sequence[Fraction]) -> str:
         )
     lines = [f"TITLE: {Path(media).stem}", "FCM: NON-DROP FRAME"]
     for number, shot in enumerate(plan.shots, 1):
-        frames = outputs_of_shot(plan, shot)
-        ends = [_timecode(frame, rate) for frame in (frames.start, frames.stop)]
-        begin = rate * HOUR
-        record = [_timecode(begin + frame, rate) for frame in (frames.start, frames.stop)]
-        lines += ["", f"{number:03}  AX       B     C        {' '.join(ends + record)}"]
-        lines += [f"* FROM CLIP NAME: {media}", f"* COMMENT: {_one_line(shot.prompt)}"]
+        frames = range(crossfade_into(plan, shot).start, _end_of(plan, shot))
+        if shot.fade_in:  # an event of two lines: where the shot before ends, then the dissolve
+            length = len(crossfade_into(plan, shot))
+            none = range(frames.start, frames.start)
+            lines += ["", _event(number, "C    ", none, rate)]
+            lines += [_event(number, f"D {length:03}", frames, rate)]
+            lines += [f"* FROM CLIP NAME: {media}", f"* TO CLIP NAME: {media}"]
+        else:
+            lines += ["", _event(number, "C    ", frames, rate), f"* FROM CLIP NAME: {media}"]
+        lines += [f"* COMMENT: {_one_line(shot.prompt)}"]
         inside = (beat for beat in map(_frame_of(plan), beats) if beat in frames)
-        lines += [f"* LOC: {_timecode(begin + beat, rate)} GREEN   BEAT" for beat in inside]
+        lines += [f"* LOC: {_timecode(rate * HOUR + beat, rate)} GREEN   BEAT" for beat in inside]
     return "\r\n".join(lines) + "\r\n"
 
 
+def _end_of(plan: Plan, shot: Shot) -> int:
+    """Where the next shot begins to be seen, or the video ends."""
+    after = plan.shots[shot.index + 1 : shot.index + 2]
+    return crossfade_into(plan, after[0]).start if after else plan.output_frames
+
+
+def _event(number: int, transition: str, frames: range, rate: int) -> str:
+    """The same stretch of the video as source, from 0, and as record, from an hour on."""
+    ends = [frames.start, frames.stop]
+    times = [_timecode(frame, rate) for frame in [*ends, *(rate * HOUR + end for end in ends)]]
+    return f"{number:03}  AX       B     {transition}    {' '.join(times)}"
+
+
 def table(plan: Plan, media: str, beats: Sequence[Fraction]) -> str:
-    """A row for each shot, then one for each beat. CSV."""
+    """A row for each shot, then for each crossfade, then for each beat. CSV."""
     del media
     out = io.StringIO()
     names = ("kind", "number", "start_s", "end_s", "sound_s", "first_frame", "frames")
@@ -55,6 +73,9 @@ def table(plan: Plan, media: str, beats: Sequence[Fraction]) -> str:
     writer.writeheader()
     for number, shot in enumerate(plan.shots, 1):
         writer.writerow(_shot_row(plan, shot, number))
+    fades = [crossfade_into(plan, shot) for shot in plan.shots if shot.fade_in]
+    for number, frames in enumerate(fades, 1):
+        writer.writerow({"kind": "crossfade", "number": number, **_times(plan, frames)})
     for number, beat in enumerate(beats, 1):
         times = {"start_s": _seconds(beat), "sound_s": _seconds(plan.audio.start + beat)}
         first = _frame_of(plan)(beat)
@@ -65,7 +86,10 @@ def table(plan: Plan, media: str, beats: Sequence[Fraction]) -> str:
 def otio(plan: Plan, media: str, beats: Sequence[Fraction]) -> str:
     """A track of clips that are parts of the video, and a track of its sound."""
     rate, whole = plan.output_fps, range(plan.output_frames)
-    pictures = [_clip(plan, shot, number, media) for number, shot in enumerate(plan.shots, 1)]
+    pictures: list[dict[str, Any]] = []
+    for number, shot in enumerate(plan.shots, 1):
+        pictures += [_dissolve(plan, shot)] if shot.fade_in else []
+        pictures.append(_clip(plan, shot, number, media))
     sound = _part(f"{Path(media).stem} sound", whole, rate, media, whole)
     markers = [_marker(beat, rate) for beat in map(_frame_of(plan), beats)]
     tracks = [_track("Shots", "Video", pictures, markers), _track("Sound", "Audio", [sound], [])]
@@ -101,20 +125,25 @@ def _seconds(time: Fraction) -> str:
 
 
 def _shot_row(plan: Plan, shot: Shot, number: int) -> dict[str, object]:
-    frames = outputs_of_shot(plan, shot)
-    start, end = frames.start / plan.output_fps, frames.stop / plan.output_fps
     return {
         "kind": "shot",
         "number": number,
+        **_times(plan, outputs_of_shot(plan, shot)),
+        "seed": shot.seed,
+        "image": "" if shot.image is None else shot.image.name,
+        "prompt": _one_line(shot.prompt),
+        "negative_prompt": _one_line(shot.negative_prompt),
+    }
+
+
+def _times(plan: Plan, frames: range) -> dict[str, object]:
+    start, end = frames.start / plan.output_fps, frames.stop / plan.output_fps
+    return {
         "start_s": _seconds(start),
         "end_s": _seconds(end),
         "sound_s": _seconds(plan.audio.start + start),
         "first_frame": frames.start,
         "frames": len(frames),
-        "seed": shot.seed,
-        "image": "" if shot.image is None else shot.image.name,
-        "prompt": _one_line(shot.prompt),
-        "negative_prompt": _one_line(shot.negative_prompt),
     }
 
 
@@ -147,6 +176,19 @@ def _clip(plan: Plan, shot: Shot, number: int, media: str) -> dict[str, Any]:
     )  # fmt: skip
     said = {"prompt": shot.prompt, "seed": shot.seed}
     return {**clip, "metadata": {"soundreel": said}}
+
+
+def _dissolve(plan: Plan, shot: Shot) -> dict[str, Any]:
+    """Between two clips, which meet at the cut: how far it reaches into either."""
+    fade, cut = crossfade_into(plan, shot), outputs_of_shot(plan, shot).start
+    return {
+        "OTIO_SCHEMA": "Transition.1",
+        "name": "crossfade",
+        "metadata": {},
+        "transition_type": "SMPTE_Dissolve",
+        "in_offset": _time(cut - fade.start, plan.output_fps),
+        "out_offset": _time(fade.stop - cut, plan.output_fps),
+    }
 
 
 def _part(name: str, frames: range, rate: Fraction, media: str, available: range) -> dict[str, Any]:
@@ -183,11 +225,12 @@ def _item(schema: str, name: str, **more: object) -> dict[str, Any]:
 
 
 def _time_range(frames: range, rate: Fraction) -> dict[str, Any]:
-    def time(value: int) -> dict[str, Any]:
-        return {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(value)}
-
     return {
         "OTIO_SCHEMA": "TimeRange.1",
-        "start_time": time(frames.start),
-        "duration": time(len(frames)),
+        "start_time": _time(frames.start, rate),
+        "duration": _time(len(frames), rate),
     }
+
+
+def _time(value: int, rate: Fraction) -> dict[str, Any]:
+    return {"OTIO_SCHEMA": "RationalTime.1", "rate": float(rate), "value": float(value)}

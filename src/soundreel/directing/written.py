@@ -48,6 +48,8 @@ def _lines(request: Request, shot: ShotRequest, path: Path) -> Iterator[str]:
         yield f"image = {_toml(_from(path, image))}"
     if shot.seed is not None:
         yield f"seed = {shot.seed}"
+    if shot.transition is not None:
+        yield f"transition = {_toml(shot.transition)}"
     if shot.speaker is not None:
         yield f"speaker = {_toml(shot.speaker)}"
     if shot.silent:

@@ -13,7 +13,7 @@ from soundreel.errors import InputError, WorkError, mention
 from soundreel.media.container import open_media
 from soundreel.media.cover import attached_picture, load_cover
 from soundreel.media.jpeg import is_jpeg, jpeg_bytes
-from soundreel.timeline.rates import outputs_of
+from soundreel.timeline.pieces import pieces_of
 from soundreel.types import Plan, Rgb
 from soundreel.video.containers import container_of
 from soundreel.video.labels.boxes import add_label
@@ -119,8 +119,8 @@ def _cover(audio: Path | None) -> Rgb | None:
 def _picture_at(plan: Plan, job: Job, time: Fraction) -> Rgb:
     """The picture that is seen at that second of the video."""
     index = min(int(time * plan.output_fps), plan.output_frames - 1)
-    for chunk in plan.chunks:
-        shown = outputs_of(plan, chunk)
-        if index in shown:
-            return next(islice(read_frames(job.piece(chunk.index)), index - shown.start, None))
+    for piece in pieces_of(plan):
+        if index in piece.frames:
+            pictures = read_frames(job.piece(piece.index))
+            return next(islice(pictures, index - piece.frames.start, None))
     raise AssertionError("every picture lies in a piece")

@@ -7,7 +7,7 @@ from soundreel.options.table import REQUEST_OPTIONS, SOUND, read_field, row_of
 SOUND_ONLY = frozenset(
     {
         *("cast", "by_section", "drive", "drive_offset", "gate", "images", "prompts"),
-        *("shots", "shot_length", "turns"),
+        *("shots", "shot_length", "transition", "turns"),
     }
 )
 """What a video of an image does not know: it is one shot, and nothing drives it."""

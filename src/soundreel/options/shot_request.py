@@ -19,6 +19,7 @@ class ShotRequest:
 
     start, end: seconds in the sound file; end None is the next shot's start, or the clip's end.
     speaker: who is seen, and whose track drives it where each speaker has one.
+    transition: how the shot before it gives way to this one.
     silent: seconds in the sound file that are silence to the engine, since another speaks.
     options: options of the engine that replace the request's.
     place: where it is written, for messages.
@@ -32,6 +33,7 @@ class ShotRequest:
     image: Path | None = None
     seed: int | None = None
     speaker: str | None = None
+    transition: str | None = None
     silent: tuple[tuple[Fraction, Fraction], ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     place: str = field(default="", compare=False)
@@ -39,7 +41,7 @@ class ShotRequest:
     def __post_init__(self) -> None:
         kinds = {"start": "start", "end": "start", "prompt": "prompt", "image": "image"}
         kinds |= {"negative_prompt": "negative_prompt", "seed": "seed"}
-        kinds |= {"speaker": "prompt"}
+        kinds |= {"speaker": "prompt", "transition": "transition"}
         for name, kind in kinds.items():
             if (value := getattr(self, name)) is not None or name == "start":
                 object.__setattr__(self, name, _read(name, kind, value))

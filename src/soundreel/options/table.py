@@ -104,6 +104,7 @@ _Drive = Annotated[Path | dict[str, Path], PlainValidator(texts.read_drive)]
 _Turns = Annotated[Path | str, PlainValidator(texts.read_turns)]
 _Prompts = Annotated[Path | tuple[str, ...], PlainValidator(texts.read_prompts)]
 _Shots = Annotated[str | Path, PlainValidator(texts.read_shots)]
+_Transition = Annotated[str, PlainValidator(texts.read_transition)]
 _Flag = Annotated[bool, PlainValidator(texts.read_flag)]
 _Tag = Annotated[_Word, StringConstraints(pattern=r"^[^\s/\\:*?\"<>|\x00]{1,40}$")]
 
@@ -218,6 +219,12 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         "shot_length", names=("shot_length",), panel=PICTURE, metavar="MIN-MAX", default="4-12",
         kind=_Bounds, rule="write the least and the most seconds of a shot, as 4-12",
         help=f"Seconds of a shot, for {mention(shots='auto')}; the least, for {mention('turns')}.",
+    ),
+    Option(
+        "transition", names=("transition",), panel=PICTURE, metavar="cut|crossfade:SECONDS",
+        default="cut", kind=_Transition,
+        rule="write cut, or crossfade and its seconds, as crossfade:0.5",
+        help="How a shot gives way to the next: at once, or both pictures mixed for so long.",
     ),
     Option(
         "turns", names=("turns",), panel=PICTURE, metavar="FILE|tracks", kind=_Turns, optional=True,

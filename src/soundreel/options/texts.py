@@ -231,6 +231,29 @@ def read_turns(value: object) -> Path | str:
     return "tracks" if value == "tracks" else read_path(value)
 
 
+LONGEST_CROSSFADE = 10
+
+
+def read_transition(value: object) -> str:
+    """ "cut", or "crossfade:0.5" with its seconds."""
+    rule = "write cut, or crossfade and its seconds, as crossfade:0.5"
+    if value == "cut":
+        return "cut"
+    word, colon, seconds = value.partition(":") if isinstance(value, str) else ("", "", "")
+    if word.strip() != "crossfade" or not colon:
+        raise ValueError(rule)
+    if not 0 < parse_time(seconds) <= LONGEST_CROSSFADE:
+        raise ValueError(f"a crossfade lasts more than 0 and at most {LONGEST_CROSSFADE} seconds")
+    return f"crossfade:{seconds.strip()}"
+
+
+def crossfade_seconds(transition: str | None) -> Fraction:
+    """Of what `read_transition` gave; 0 for a cut."""
+    return (
+        parse_time(transition.partition(":")[2]) if transition not in (None, "cut") else Fraction(0)
+    )
+
+
 def read_spans(value: object) -> tuple[tuple[Fraction, Fraction], ...]:
     """Pairs of times, each with its end after its start."""
     rule = 'write pairs of times, as [["0:12", "0:13.5"]]'

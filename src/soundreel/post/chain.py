@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Protocol
 
+from soundreel.post.crossfade import Crossfade
 from soundreel.types import Plan, Rgb
 from soundreel.work.job import Fixed
+
+_LENGTH = struct.Struct(">Q")
 
 
 class PostFilter(Protocol):
@@ -52,3 +56,27 @@ def make_post_filter(plan: Plan, fixed: Fixed) -> PostFilter:
     return Interpolator(
         interpolation.factor, plan.output_frames, make_between(interpolation, fixed)
     )
+
+
+class Post:
+    """All that is done to a plan's pictures, with one state; see `PostFilter` and `Crossfade`."""
+
+    def __init__(self, plan: Plan, fixed: Fixed) -> None:
+        self.rate = make_post_filter(plan, fixed)
+        self.crossfade = Crossfade()
+        self._fades = any(shot.fade_in for shot in plan.shots)
+
+    def snapshot(self) -> bytes:
+        rate = self.rate.snapshot()
+        if not self._fades:
+            return rate
+        return _LENGTH.pack(len(rate)) + rate + self.crossfade.snapshot()
+
+    def restore(self, state: bytes) -> None:
+        """An empty state is that before a shot whose pictures are not mixed."""
+        rate, held = state, b""
+        if self._fades and state:
+            end = _LENGTH.size + _LENGTH.unpack_from(state)[0]
+            rate, held = state[_LENGTH.size : end], state[end:]
+        self.rate.restore(rate)
+        self.crossfade.restore(held)

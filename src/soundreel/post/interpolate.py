@@ -6,14 +6,11 @@ import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from importlib.util import find_spec
-from typing import cast
 
-import cv2
-import numpy as np
-
-from soundreel.errors import EngineUnavailable, WorkError, mention
+from soundreel.errors import EngineUnavailable, mention
 from soundreel.installation import install_command
 from soundreel.post.flow import between
+from soundreel.post.lossless import packed, unpacked
 from soundreel.timeline.rates import outputs_after, outputs_at, outputs_up_to
 from soundreel.types import Frame, Interpolation, Rgb
 from soundreel.work.job import Fixed
@@ -66,8 +63,7 @@ class Interpolator:
         """The last picture, lossless, after its number; empty before the first one of a shot."""
         if self._last is None:
             return b""
-        _, data = cv2.imencode(".png", cv2.cvtColor(self._last.rgb, cv2.COLOR_RGB2BGR))
-        return _INDEX.pack(self._last.index) + data.tobytes()
+        return _INDEX.pack(self._last.index) + packed(self._last.rgb)
 
     def restore(self, state: bytes) -> None:
         """Take up a snapshot. Raises WorkError if it is none."""
@@ -100,12 +96,6 @@ def make_between(interpolation: Interpolation, fixed: Fixed) -> Between:
 
 
 def _frame(state: bytes) -> Frame:
-    head, data = state[: _INDEX.size], np.frombuffer(state[_INDEX.size :], np.uint8)
-    picture = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if picture is None:
-        raise WorkError(
-            "the saved picture between two parts is damaged",
-            hint="remove the work folder of this job, then run the same command again",
-        )
-    (index,) = _INDEX.unpack(head)
-    return Frame(index, cast(Rgb, cv2.cvtColor(picture, cv2.COLOR_BGR2RGB)))
+    picture = unpacked(state[_INDEX.size :])
+    (index,) = _INDEX.unpack_from(state)
+    return Frame(index, picture)

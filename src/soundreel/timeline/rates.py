@@ -30,8 +30,8 @@ def outputs_after(frame: int, factor: Fraction, end: int) -> range:
 
 
 def outputs_of(plan: Plan, chunk: Chunk) -> range:
-    """The pictures of the file in the chunk's piece: a picture that needs the first one of the next
-    chunk lies in that chunk's piece. Empty where the file's rate is so low that none falls in."""
+    """The pictures of the file that the chunk makes of its shot: one that needs the first picture
+    of the next chunk is made by that. Empty where the file's rate is so low that none falls in."""
     factor, shot = plan.interpolation.factor, plan.shots[chunk.shot]
     begins = chunk.start_frame == shot.start_frame
     first = outputs_at if begins else outputs_up_to
@@ -43,9 +43,9 @@ def outputs_of(plan: Plan, chunk: Chunk) -> range:
 
 
 def outputs_of_shot(plan: Plan, shot: Shot) -> range:
-    """The pictures of the file that show the shot."""
+    """The pictures of the file that show the shot, from cut to cut."""
     factor = plan.interpolation.factor
-    ends = (math.ceil(frame * factor) for frame in (shot.start_frame, shot.end_frame))
+    ends = (math.ceil(frame * factor) for frame in (shot.span.start, shot.span.stop))
     first, end = (min(frame, plan.output_frames) for frame in ends)
     return range(first, plan.output_frames if shot is plan.shots[-1] else end)
 

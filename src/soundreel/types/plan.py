@@ -157,6 +157,8 @@ class Shot:
         clip and rising.
     seed: -1 where the request's is not drawn yet.
     options: of the engine, where they differ from the request's.
+    fade_in, fade_out: its first and last pictures that are mixed with the last and first ones of
+        the shots beside it: by so many the spans overlap, and the cut is in their middle. Even.
     """
 
     index: int
@@ -168,10 +170,17 @@ class Shot:
     seed: int = 0
     changes: tuple[tuple[int, str], ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
+    fade_in: int = 0
+    fade_out: int = 0
 
     @property
     def end_frame(self) -> int:
         return self.start_frame + self.num_frames
+
+    @property
+    def span(self) -> range:
+        """Its pictures from cut to cut: those of all shots adjoin."""
+        return range(self.start_frame + self.fade_in // 2, self.end_frame - self.fade_out // 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +229,11 @@ class Plan:
         width, height = self.drawn_size
         request = replace(self.request, width=width, height=height, draft=False)
         return replace(self, request=request, audio=self.drive or self.audio)
+
+    @property
+    def made_frames(self) -> int:
+        """Pictures that the engine is asked for: where shots cross-fade, each of both."""
+        return sum(chunk.num_frames for chunk in self.chunks)
 
     @property
     def fps(self) -> Fraction:

@@ -1,12 +1,12 @@
-"""One unfinished job on disk: what was fixed when it started, and its sealed chunks.
+"""One unfinished job on disk: what was fixed when it started, and its sealed pieces.
 
     <work_dir>/<key>/        ours alone (0700)
         job.json            facts fixed at the start: seed, engine, output, the plan's digest
         chunk-00007.mp4     a finished piece of the final encoding
-        chunk-00007.state   written last: seals this chunk and all before it
+        chunk-00007.state   written last: seals this piece and all before it
     <work_dir>/<key>.lock   there while a process works on the job
 
-The state of a chunk is what the next one needs; older states are dropped.
+A chunk ends with a piece, and its state is what the next chunk needs; older states are dropped.
 """
 
 from __future__ import annotations
@@ -129,19 +129,21 @@ class Job:
 
     @property
     def sealed(self) -> int:
-        """How many chunks are finished, counted from the first."""
+        """How many pieces are finished, counted from the first."""
         return max((index for index, _ in self._states()), default=-1) + 1
 
     def piece(self, index: int) -> Path:
-        """Where the encoded pictures of chunk `index` lie."""
+        """Where the encoded pictures of piece `index` lie."""
         return self.folder / f"chunk-{index:05d}.mp4"
 
     def seal(self, index: int, session: bytes, post: bytes) -> None:
-        """Record that chunk `index` is whole, with the states that the next one starts from."""
-        if len(self._pieces) != index:
-            self._pieces = self._sealed_pieces(self._read_seal(index - 1))
-        with disk_errors(f"read {self.piece(index)}"):
-            self._pieces = (*self._pieces, piece_facts(self.piece(index)))
+        """Record that the chunk which ends with piece `index` is whole, with the states that the
+        next one starts from."""
+        if len(self._pieces) != self.sealed:
+            self._pieces = self._sealed_pieces(self._read_seal(self.sealed - 1))
+        for new in range(len(self._pieces), index + 1):
+            with disk_errors(f"read {self.piece(new)}"):
+                self._pieces = (*self._pieces, piece_facts(self.piece(new)))
         binding = self._facts().get("digest", _UNBOUND)
         write_atomic(self._state(index), *pack(binding, self._pieces, session, post))
         for other, path in self._states():
@@ -149,7 +151,7 @@ class Job:
                 path.unlink(missing_ok=True)
 
     def state(self, index: int) -> tuple[bytes, bytes]:
-        """Session and post state after chunk `index`. WorkError if the seal or one of the pieces
+        """Session and post state after piece `index`. WorkError if the seal or one of the pieces
         is not what was sealed."""
         seal = self._read_seal(index)
         self._pieces = self._sealed_pieces(seal)

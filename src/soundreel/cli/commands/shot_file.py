@@ -40,7 +40,8 @@ def write_shots(plan: Plan, target: Path, replay: Path | None, control: RunContr
         text = (
             f"# Shots of {sound}: times are those of the sound file, and each shot goes on to the\n"
             "# start of the next. A shot may have: prompt, negative_prompt, image, seed,\n"
-            '# options = { steps = 8 } (of the engine), silent = [["0:12", "0:13.5"]].\n'
+            '# options = { steps = 8 } (of the engine), silent = [["0:12", "0:13.5"]],\n'
+            '# transition = "crossfade:0.5" (from the shot before it).\n'
             f"# Make the video:  soundreel {sound} --shots {name(target)}\n\n{text}"
         )
     write_atomic(target, text.encode())

@@ -146,7 +146,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
         "",
         f"{count(len(plan.shots), 'shot')}, {count(len(plan.chunks), 'part')}: "
         f"{count(generated, 'frame')} generated, "
-        f"{plan.num_frames} kept",
+        f"{plan.num_frames} kept{_crossfades(plan)}",
         *_lead_in(plan),
         *_goes_on(plan),
         *_loudness(plan),
@@ -157,6 +157,11 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
 
 def _from(clip: AudioClip) -> str:
     return f" from {format_seconds(clip.start)} s" if clip.has_sound else " without sound"
+
+
+def _crossfades(plan: Plan) -> str:
+    mixed = plan.made_frames - plan.num_frames
+    return f", {mixed} of them mixed of two" if mixed else ""
 
 
 def _driven(drive: AudioClip) -> str:

@@ -27,12 +27,15 @@ def shot_lines(plan: Plan) -> list[str]:
 
 def _shot(plan: Plan, shot: Shot) -> Iterator[str]:
     chunks = [chunk for chunk in plan.chunks if chunk.shot == shot.index]
-    start = format_clock(_time(plan, shot.start_frame))
-    length = f"{format_seconds(frame_time(shot.num_frames, plan.fps))} s"
+    start = format_clock(_time(plan, shot.span.start))
+    length = _seconds(plan, len(shot.span))
     span = f"{chunks[0].index + 1}" + (f"-{chunks[-1].index + 1}" if len(chunks) > 1 else "")
     seed = "random" if shot.seed < 0 else str(shot.seed)
     prompt = _short(shot.prompt)
     yield f"{shot.index + 1:4}  {start:10}  {length:>8}  {span:>6}  {seed:10}  {prompt}".rstrip()
+    if shot.fade_in:
+        begin, seconds = format_clock(_time(plan, shot.start_frame)), _seconds(plan, shot.fade_in)
+        yield f"{'':4}  {begin:10}  {seconds:>8}  crossfade from the shot before"
     if shot.image is not None:
         yield f"{'':4}  image {name(shot.image.name)}"
     for before, chunk in pairwise(chunks):
@@ -45,6 +48,10 @@ def _shot(plan: Plan, shot: Shot) -> Iterator[str]:
     if chunks[0].generated_frames < full:
         made = chunks[0].generated_frames
         yield f"{'':4}  first part: {made} pictures, not {full}, since the prompt changes"
+
+
+def _seconds(plan: Plan, frames: int) -> str:
+    return f"{format_seconds(frame_time(frames, plan.fps))} s"
 
 
 def _time(plan: Plan, frame: int) -> Fraction:

@@ -24,7 +24,7 @@ def estimate(plan: Plan, options: ComfyUIOptions) -> Estimate:
     if not told or pixels > _SIZE:
         reason = "unknown: the table holds for 4 steps at up to 832x1216"
         return Estimate(source=_SOURCE, details=(("time and memory", reason),))
-    low, high, gib = (_at(plan.num_frames, column) for column in (1, 2, 3))
+    low, high, gib = (_at(plan.made_frames, column) for column in (1, 2, 3))
     gib = min(gib, _TABLE[-1][3])
     details = (("time", f"{low:.0f} to {high:.0f} s, the loading of models not counted"),)
     return Estimate((low + high) / 2, round(gib * 2**30), _SOURCE, details)

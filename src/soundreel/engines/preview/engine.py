@@ -110,7 +110,7 @@ class PreviewReady:
 def _estimate(plan: Plan) -> Estimate:
     pixels = plan.request.width * plan.request.height
     return Estimate(
-        seconds=plan.num_frames * pixels / 1e6 * SECONDS_PER_MEGAPIXEL,
+        seconds=plan.made_frames * pixels / 1e6 * SECONDS_PER_MEGAPIXEL,
         memory_bytes=200_000_000 + pixels * 160,
         source="measured on two cores",
     )
