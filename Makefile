@@ -46,11 +46,11 @@ clean:
 
 .venv/core: .venv/python pyproject.toml
 	@echo "Fetching soundreel's packages into .venv, once: about 150 MB ..."
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install -qq --editable .
 	touch $@
 
 .venv/dev: .venv/python pyproject.toml constraints.txt
 	@echo "Fetching what the tests need into .venv, once: about 500 MB, and several GB"
 	@echo "more where torch comes with libraries for NVIDIA cards ..."
-	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[wan,dev]'
+	$(BIN)/pip install -qq --constraint constraints.txt --editable '.[wan,dev]'
 	touch $@ .venv/core
