@@ -47,7 +47,7 @@ def main() -> None:
     wanted = list(chosen(sizes, options.only))
     if not wanted:
         sys.exit(f"no figure has all of {options.only}: {', '.join(sorted(_words(sizes)))}")
-    from soundreel.engines.wan.allocator import use_expandable_segments
+    from soundreel.engines.wan.machine.allocator import use_expandable_segments
 
     use_expandable_segments()
     from bench.gpu_figures import Figures  # torch comes after what it is told

@@ -36,7 +36,7 @@ from bench.measure import run_command
 from soundreel.api import check_inputs, plan_request
 from soundreel.config import Settings
 from soundreel.engines.wan.components import Components
-from soundreel.engines.wan.encoders.pictures import reference_pixels
+from soundreel.engines.wan.encoders.pictures import reference_pixels, to_rgb
 from soundreel.engines.wan.encoders.sound import AudioEncoder, SoundFeatures, clip_sound
 from soundreel.engines.wan.encoders.text import TextEncoder, text_model
 from soundreel.engines.wan.encoders.vae import SPACE, WanVae, vae_model
@@ -44,7 +44,7 @@ from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import WanOptions, parse_options
 from soundreel.engines.wan.sampling.sampler import Predict, denoise, draw_noise, guide, make_solver
-from soundreel.engines.wan.session import WanSession, to_rgb
+from soundreel.engines.wan.session import WanSession
 from soundreel.engines.wan22 import CHUNK_FRAMES, DROPPED_FRAMES, MOTION_FRAMES
 from soundreel.events import RunControl
 from soundreel.media.image import load_image

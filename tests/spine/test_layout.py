@@ -98,12 +98,13 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "files": {"model"},
         "load": {"model", "encoders", "files"},
         "memory": {"model", "encoders", "files", "load"},
+        "machine": set(),
         "sampling": {"memory"},
+        "image": {"model", "encoders", "files", "load", "machine", "memory", "sampling"},
     },
 }
 BESIDE = (
     "options",
-    "allocator",
     "components",
     "motion",
     "cost",

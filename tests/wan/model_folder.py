@@ -34,7 +34,7 @@ def make_model_folder(folder: Path, seed: int = 0) -> Path:
 def make_part(folder: Path, name: str) -> Path:
     """Write one of the four models below `folder`."""
     model = _PARTS[name]().eval()
-    _fill(model)
+    fill_at_random(model)
     model.save_pretrained(folder / name)
     return folder / name
 
@@ -120,7 +120,7 @@ _PARTS: dict[str, Callable[[], Any]] = {
 _CHARACTERS = "".join(chr(code) for code in range(32, 127))
 
 
-def _fill(model: nn.Module) -> None:
+def fill_at_random(model: nn.Module) -> None:
     """Random numbers of a size that keeps activations near 1; no parameter is left at zero."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():

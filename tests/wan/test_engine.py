@@ -17,13 +17,12 @@ pytest.importorskip("torch")
 
 from soundreel.api import generate
 from soundreel.config import Settings
-from soundreel.engines.wan import allocator
-from soundreel.engines.wan import engine as engine_module
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.files import lookup
 from soundreel.engines.wan.files.lookup import scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import select
+from soundreel.engines.wan.machine import allocator, packages
 from soundreel.engines.wan.options import parse_options
 from soundreel.engines.wan22 import FEW_STEP_LORA, PRESETS, Lora, Sampling
 from soundreel.errors import EngineUnavailable, InputError
@@ -138,7 +137,7 @@ def test_machine_without_weights_is_told_so_without_importing_torch(tmp_path: Pa
 
 
 def test_missing_packages_are_named(engine: WanEngine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine_module, "PACKAGES", {"torch": "2.13", "no_such_package": "1"})
+    monkeypatch.setattr(packages, "PACKAGES", {"torch": "2.13", "no_such_package": "1"})
     with pytest.raises(EngineUnavailable, match="no_such_package"):
         engine.find(request_for())
 
@@ -150,9 +149,9 @@ def test_missing_packages_are_named(engine: WanEngine, monkeypatch: pytest.Monke
 def test_packages_that_are_too_old_are_refused(
     engine: WanEngine, monkeypatch: pytest.MonkeyPatch, here: str, old: bool
 ) -> None:
-    monkeypatch.setattr(engine_module, "PACKAGES", {"diffusers": "0.42"})
-    monkeypatch.setattr(engine_module, "version", lambda _: here)
-    fault = engine_module._missing_packages()
+    monkeypatch.setattr(packages, "PACKAGES", {"diffusers": "0.42"})
+    monkeypatch.setattr(packages, "version", lambda _: here)
+    fault = packages.missing_packages()
     assert fault == (f"diffusers 0.42 or newer ({here} is here)" if old else "")
 
 
@@ -161,10 +160,10 @@ def test_the_oldest_packages_that_are_allowed_are_those_that_are_tested() -> Non
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     extras = project["project"]["optional-dependencies"]
     floors = dict(each.split(">=") for each in (*extras["wan"], *extras["c2pa"]))
-    assert engine_module.PACKAGES.items() <= floors.items()
+    assert packages.PACKAGES.items() <= floors.items()
     lines = (root / "constraints.txt").read_text(encoding="utf-8").splitlines()
     tested = dict(line.split("==") for line in lines if "==" in line)
-    assert engine_module.PACKAGES.keys() <= tested.keys()
+    assert packages.PACKAGES.keys() <= tested.keys()
     for name in tested.keys() & floors.keys():
         assert f"{tested[name]}.".startswith(f"{floors[name]}."), name
 

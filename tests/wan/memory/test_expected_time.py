@@ -15,11 +15,15 @@ from soundreel.cli.terminal.report import plan_report
 from soundreel.config import Settings
 from soundreel.engines.wan import job as job_module
 from soundreel.engines.wan.encoders.tiles import WHOLE
-from soundreel.engines.wan.engine import _memory_check
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named
 from soundreel.engines.wan.memory.estimate import Passes, Target, predict, target_named
 from soundreel.engines.wan.memory.fit import Fit, Precision, StageNeeds
-from soundreel.engines.wan.memory.main_memory import LEAST, main_memory
+from soundreel.engines.wan.memory.main_memory import (
+    LEAST,
+    check_main_memory,
+    main_memory,
+    memory_check,
+)
 from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS
 from soundreel.engines.wan.memory.rates import KEPT, Rate, keep_rate, rates_of, read_rates
 from soundreel.errors import EngineUnavailable
@@ -200,8 +204,8 @@ def test_mapped_weights_leave_a_small_machine_room(precision: Precision, level: 
 
 def test_doctor_asks_for_what_the_most_frugal_job_takes() -> None:
     assert main_memory(FP8, "block").least <= LEAST <= 8 * GIB
-    assert not _memory_check(LEAST - 1).ok
-    assert _memory_check(LEAST).ok
+    assert not memory_check(LEAST - 1).ok
+    assert memory_check(LEAST).ok
 
 
 def test_weights_that_are_converted_are_memory_of_our_own() -> None:
@@ -213,11 +217,11 @@ def test_weights_that_are_converted_are_memory_of_our_own() -> None:
 def test_a_machine_that_is_too_small_is_refused_or_warned() -> None:
     told: list[Event] = []
     control = RunControl(told.append)
-    job_module._check_main_memory(main_memory(FP8, "block"), 64 * GIB, control)
+    check_main_memory(main_memory(FP8, "block"), 64 * GIB, control)
     assert told == []
-    job_module._check_main_memory(main_memory(FP8, "block"), 16 * GIB, control)
+    check_main_memory(main_memory(FP8, "block"), 16 * GIB, control)
     (notice,) = told
     assert isinstance(notice, Notice)
     assert "read again" in notice.message
     with pytest.raises(EngineUnavailable, match=r"32\.0 GiB of this machine"):
-        job_module._check_main_memory(main_memory(FP16, "block"), 32 * GIB, control)
+        check_main_memory(main_memory(FP16, "block"), 32 * GIB, control)

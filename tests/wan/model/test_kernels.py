@@ -15,9 +15,9 @@ from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_a
 from torch import Tensor, nn
 
 from soundreel.config import Settings
-from soundreel.engines.wan import engine
 from soundreel.engines.wan.engine import WanEngine, WanReady
 from soundreel.engines.wan.files.selection import Selection
+from soundreel.engines.wan.machine import packages
 from soundreel.engines.wan.model import kernels
 from soundreel.engines.wan.model.attention import WanS2VAttention
 from soundreel.engines.wan.model.kernels import BACKENDS, check_kernel, use_kernel
@@ -109,7 +109,7 @@ def test_a_package_that_is_missing_is_one_sentence() -> None:
 
 
 def test_the_record_names_the_kernel_and_its_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engine._KERNELS, "sage", "torch")
+    monkeypatch.setitem(packages._KERNELS, "sage", "torch")
     files = Selection(find_weights((tiny.model_folder(),)))
 
     def identity(attention: str) -> dict[str, str]:

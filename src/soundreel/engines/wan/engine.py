@@ -3,22 +3,27 @@ that, and behind `memory.device` lies what torch says of this machine."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from importlib.metadata import packages_distributions, version
-from importlib.util import find_spec
+from importlib.metadata import version
 from pathlib import Path
 
 from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session
-from soundreel.engines.wan.allocator import use_expandable_segments
 from soundreel.engines.wan.cost import estimate
 from soundreel.engines.wan.files.lookup import Found, choose, scan
 from soundreel.engines.wan.files.places import places
 from soundreel.engines.wan.files.selection import Selection, select, weight_checks
-from soundreel.engines.wan.memory.main_memory import LEAST, total_memory
+from soundreel.engines.wan.machine.allocator import use_expandable_segments
+from soundreel.engines.wan.machine.packages import (
+    check_kernel_package,
+    kernel_identity,
+    library_versions,
+    missing_packages,
+    require_packages,
+)
+from soundreel.engines.wan.memory.main_memory import memory_check, total_memory
 from soundreel.engines.wan.memory.rates import FILE_NAME
 from soundreel.engines.wan.options import WanOptions, parse_options
 from soundreel.engines.wan22 import (
@@ -35,15 +40,6 @@ from soundreel.media.marks import TRAINED
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 from soundreel.video.reader import probe_video
-
-PACKAGES = {
-    **{"torch": "2.13", "diffusers": "0.42", "transformers": "5.24", "safetensors": "0.8"},
-    **{"tokenizers": "0.23", "sentencepiece": "0.2.3", "ftfy": "6.3"},
-}
-"""What is imported, and the oldest release that is tested: as in the extra `wan`."""
-
-_KERNELS = {"flash": "flash_attn", "flash3": "flash_attn_interface", "sage": "sageattention"}
-"""Modules that bring kernels of attention."""
 
 PRODUCTS = {"int8": ("int8", "int8_convrot"), "fp8": ("fp8", "fp8_scaled")}
 """`matmul` that rounds inputs -> number formats of the transformers that it is for."""
@@ -78,10 +74,8 @@ class WanEngine:
     def find(self, request: Request) -> Ready:
         options = parse_options(request.options)
         _check(request, options)
-        missing = _missing_packages()
-        if missing:
-            raise EngineUnavailable(f"engine wan needs {missing}", hint=install_command("wan"))
-        _check_kernel(options)
+        require_packages()
+        check_kernel_package(options.attention)
         files = _select(self._found(), options)
         _check_products(options, files)
         use_expandable_segments()
@@ -101,7 +95,7 @@ class WanEngine:
     def estimate(self, plan: Plan) -> Estimate:
         """For the card that `gpu` names or else for this machine's; without weights, for those
         that `soundreel models pull` fetches."""
-        missing = _missing_packages() if self._settings.gpu is None else ""
+        missing = missing_packages() if self._settings.gpu is None else ""
         if missing:
             said = f"not known without {missing}: {install_command('wan')}"
             said += f"; or name one: {mention(gpu='RTX 4090')}"
@@ -112,7 +106,7 @@ class WanEngine:
         return estimate(plan, options, files, self._settings.gpu, self._rates)
 
     def diagnose(self) -> Sequence[Check]:
-        missing = _missing_packages()
+        missing = missing_packages()
         if missing:
             return (Check("packages", False, missing, install_command("wan")),)
         from soundreel.engines.wan.memory.device import choose_device, device_name
@@ -125,7 +119,7 @@ class WanEngine:
             "install torch for your GPU: https://pytorch.org/get-started",
         )
         checks = weight_checks(self._settings.models_dir)
-        return (Check("torch", True, version("torch")), gpu, _memory_check(total_memory()), *checks)
+        return (Check("torch", True, version("torch")), gpu, memory_check(total_memory()), *checks)
 
     @property
     def _rates(self) -> Path:
@@ -148,11 +142,11 @@ class WanReady:
 
     @property
     def identity(self) -> Mapping[str, str]:
-        libraries = {name: version(name) for name in ("torch", "diffusers", "transformers")}
+        libraries = library_versions()
         sampling = self.options.recorded()
-        module = _KERNELS.get(self.options.attention)
-        if module is not None:
-            libraries["attention"] = f"{self.options.attention} {_brought_by(module)}"
+        kernel = kernel_identity(self.options.attention)
+        if kernel:
+            libraries["attention"] = kernel
         identity = {
             **self.files.names,
             **libraries,
@@ -215,17 +209,6 @@ def _all_have_images(request: Request) -> bool:
     return request.image is not None or request.cover is True or own
 
 
-def _check_kernel(options: WanOptions) -> None:
-    """Raises EngineUnavailable where the package of the attention kernel is not there."""
-    module = _KERNELS.get(options.attention)
-    if module is not None and find_spec(module) is None:
-        raise EngineUnavailable(
-            f"{mention(attention=options.attention)} needs the package {module}, which is not "
-            "installed",
-            hint=f"install it, or take {mention(attention='native')}",
-        )
-
-
 def _check_products(options: WanOptions, files: Selection) -> None:
     """Raises InputError where the transformer's weights are not of those that `matmul` is for."""
     formats, found = PRODUCTS.get(options.matmul), files.weights.transformer
@@ -238,12 +221,6 @@ def _check_products(options: WanOptions, files: Selection) -> None:
         )
 
 
-def _brought_by(module: str) -> str:
-    """The version of the package that brings a module."""
-    names = packages_distributions().get(module, ())
-    return version(names[0]) if names else "of unknown version"
-
-
 def _select(found: Sequence[Found], options: WanOptions) -> Selection:
     """Raises EngineUnavailable or InputError where something is missing."""
     return select(
@@ -252,31 +229,3 @@ def _select(found: Sequence[Found], options: WanOptions) -> Selection:
         loras=options.sampling.loras,
         by_preset=not options.lora,
     )
-
-
-def _memory_check(total: int | None) -> Check:
-    found = "not known" if total is None else f"{total / 2**30:.1f} GiB"
-    enough = total is None or total >= LEAST
-    hint = (
-        f"a job takes {LEAST / 2**30:.0f} GiB, and more with fp16 weights: soundreel plan says it"
-    )
-    return Check("main memory", enough, found, hint)
-
-
-def _missing_packages() -> str:
-    """Those that are not there or too old. Looked for, not imported: that would take seconds."""
-    told = (_fault(name, floor) for name, floor in PACKAGES.items())
-    return ", ".join(text for text in told if text)
-
-
-def _fault(name: str, floor: str) -> str:
-    if find_spec(name) is None:
-        return name
-    here = version(name)
-    return f"{name} {floor} or newer ({here} is here)" if _release(here) < _release(floor) else ""
-
-
-def _release(text: str) -> tuple[int, ...]:
-    """2.13.0+cu130 -> (2, 13, 0); 2.14.0.dev20261101 -> (2, 14, 0)."""
-    match = re.match(r"\d+(\.\d+)*", text)
-    return tuple(int(part) for part in match[0].split(".")) if match else ()

@@ -14,11 +14,11 @@ from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.cost import given_level, precision_of, ways_of
 from soundreel.engines.wan.encoders.tiles import WHOLE, Tiling
 from soundreel.engines.wan.encoders.vae import WanVae, decoding_on
-from soundreel.engines.wan.files.formats import SMALL_FLOATS
-from soundreel.engines.wan.files.lookup import Found, WeightSet
+from soundreel.engines.wan.files.lookup import Found
 from soundreel.engines.wan.files.selection import Selection
 from soundreel.engines.wan.load.lora import LoraSpec
 from soundreel.engines.wan.load.models import (
+    check_number_formats,
     load_audio_encoder,
     load_text_encoder,
     load_transformer,
@@ -32,11 +32,11 @@ from soundreel.engines.wan.memory.device import (
     free_bytes,
 )
 from soundreel.engines.wan.memory.fit import Fit, require
-from soundreel.engines.wan.memory.main_memory import MainMemory, main_memory, total_memory
+from soundreel.engines.wan.memory.main_memory import check_main_memory, main_memory, total_memory
 from soundreel.engines.wan.memory.needs import OffloadLevel, Workload, decoder_state_bytes
 from soundreel.engines.wan.memory.offload import Residence, free_memory
 from soundreel.engines.wan.memory.payback import compile_seconds, seconds_saved
-from soundreel.engines.wan.memory.rates import Rate, keep_rate
+from soundreel.engines.wan.memory.rates import Rate, keep_or_say
 from soundreel.engines.wan.model.compiled import compile_blocks, missing_compiler
 from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -86,7 +86,8 @@ def open_session(
         _tell_left_out(options, session.sampled, control)
         if way is not None:
             rate = _rate(plan, options, device, residence.level, way, session.sampled)
-            _keep(rates, rate, control)
+            if rate is not None:
+                keep_or_say(rates, rate, control)
     finally:
         del session, parts, residence
         free_memory()
@@ -112,8 +113,8 @@ def make_components(
     Raises EngineUnavailable where a file is missing or does not run on the device.
     """
     weights = files.weights.require()
-    _check_device(weights, residence.device)
     transformer, text = cast(Found, weights.transformer), cast(Found, weights.text_encoder)
+    check_number_formats((transformer, text), residence.device)
     vae, audio = cast(Found, weights.vae), cast(Found, weights.audio_encoder)
     loras = [LoraSpec(found.path, strength) for found, strength in files.loras]
 
@@ -214,24 +215,11 @@ def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl)
     way = require(workload, precision_of(files), free, given_level(options))
     state = decoder_state_bytes(workload, way.tiling.decode)
     needed = main_memory(precision_of(files), way.level, state)
-    _check_main_memory(needed, total_memory(), control)
+    check_main_memory(needed, total_memory(), control)
     if options.offload == "auto" and (way.level != "none" or not way.tiling.whole):
         tiles = "" if way.tiling.whole else ", VAE on tiles"
         control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
     return way
-
-
-def _check_main_memory(needed: MainMemory, total: int | None, control: RunControl) -> None:
-    """Raises EngineUnavailable where the job's own memory is more than the machine's."""
-    if total is None or total >= needed.least + needed.mapped:
-        return
-    name, text = needed.told(total)
-    if total < needed.own:
-        raise EngineUnavailable(
-            f"{name}: {text}",
-            hint="take fp8_scaled or bf16 weights, which are mapped: soundreel models pull",
-        )
-    control.emit(Notice(f"{name}: {text}"))
 
 
 def _rate(
@@ -263,15 +251,6 @@ def _tell_left_out(options: WanOptions, sampled: Sequence[Sampled], control: Run
         control.emit(Notice(f"the step cache left out {share}"))
 
 
-def _keep(rates: Path, rate: Rate | None, control: RunControl) -> None:
-    if rate is None:
-        return
-    try:
-        keep_rate(rates, rate)
-    except OSError as err:
-        control.emit(Notice(f"the rate of this job could not be kept in {rates}: {err.strerror}"))
-
-
 def _greatest(plan: Plan, options: WanOptions) -> Workload:
     """Of the plan's chunks."""
     request = plan.request
@@ -289,16 +268,3 @@ def _greatest(plan: Plan, options: WanOptions) -> Workload:
 def _passes_a_step(plan: Plan, options: WanOptions) -> int:
     """Of the shot that takes the most."""
     return max(options_of(plan, shot, options).passes_a_step for shot in plan.shots)
-
-
-def _check_device(weights: WeightSet, device: torch.device) -> None:
-    small_floats = [
-        found.path.name
-        for found in (weights.transformer, weights.text_encoder)
-        if found is not None and found.number_format.startswith(SMALL_FLOATS)
-    ]
-    if device.type == "mps" and small_floats:  # torch has no 8-bit floats there
-        raise EngineUnavailable(
-            f"weights in 8-bit floats do not run on Apple's GPUs: {', '.join(small_floats)}",
-            hint="take GGUF or 16-bit ones: soundreel models pull bf16",
-        )

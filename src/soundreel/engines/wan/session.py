@@ -20,11 +20,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,10 +34,10 @@ from soundreel.engines.wan.encoders.inputs import (
     encode_references,
     encode_texts,
 )
-from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video
+from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, to_rgb
 from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, clip_sound
 from soundreel.engines.wan.encoders.vae import SPACE, DecoderState
-from soundreel.engines.wan.memory.offload import free_memory, retry_lower
+from soundreel.engines.wan.memory.offload import free_memory, memory_errors, retry_lower
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.motion import Motion, survivors
 from soundreel.engines.wan.options import WanOptions, options_of
@@ -55,10 +53,10 @@ from soundreel.engines.wan.sampling.sampler import (
 )
 from soundreel.engines.wan.sampling.step_cache import StepCache
 from soundreel.engines.wan22 import MOTION_FRAMES
-from soundreel.errors import EngineError, OutOfMemory, mention
+from soundreel.errors import EngineError
 from soundreel.events import RunControl, SamplingProgress, StepDone, StepPreview
 from soundreel.timeline.grid import FRAMES_PER_LATENT, latents_for
-from soundreel.types import Chunk, Frame, Plan, Rgb
+from soundreel.types import Chunk, Frame, Plan
 
 INIT_FRAMES = 6
 """Last pictures of the motion buffer that `init_first_frame` fills with the reference image."""
@@ -130,7 +128,7 @@ class WanSession:
         yield from retry_lower(lambda: self._render(chunk, control), self._lower, control)
 
     def _render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
-        with _memory_errors():
+        with memory_errors():
             if chunk.first_slot == 0:
                 self._motion = self._first_motion(chunk, control)
             elif self._motion.latents is None:
@@ -155,7 +153,7 @@ class WanSession:
     # --- once per plan --------------------------------------------------------------------------
 
     def _encode_inputs(self, control: RunControl) -> Iterator[Inputs]:
-        with _memory_errors():
+        with memory_errors():
             texts = self._encode_texts(control)
             free_memory()
             control.raise_if_cancelled()
@@ -372,24 +370,3 @@ class WanSession:
         request, before = self._plan.request, self._motion_frames
         frames = latents_for(before + chunk.generated_frames) - latents_for(before)
         return frames, request.height // SPACE, request.width // SPACE
-
-
-def to_rgb(pictures: Tensor) -> list[Rgb]:
-    """Pictures (1, 3, n, H, W) in -1..1 as n 8-bit ones, rounded to nearest."""
-    levels = ((pictures[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return list(np.ascontiguousarray(levels.permute(1, 2, 3, 0).cpu().numpy()))
-
-
-@contextmanager
-def _memory_errors() -> Iterator[None]:
-    """A device that ran out of memory is said to have done so."""
-    try:
-        yield
-    except RuntimeError as err:
-        if not isinstance(err, torch.OutOfMemoryError) and "out of memory" not in str(err).lower():
-            raise
-        raise OutOfMemory(
-            f"the device ran out of memory: {str(err).splitlines()[0]}",
-            hint=f"try {mention(offload='block')}, a smaller size or fewer "
-            f"{mention('chunk_frames')}",
-        ) from err

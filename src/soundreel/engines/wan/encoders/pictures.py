@@ -1,4 +1,5 @@
-"""Pictures as the VAE takes them: the reference image, and the pose video picture by picture."""
+"""Pictures as the VAE takes them (the reference image, the pose video picture by picture), and as
+they leave."""
 
 from __future__ import annotations
 
@@ -30,6 +31,12 @@ def reference_pixels(picture: Rgb, width: int, height: int, *, official: bool = 
     resized = np.array(image.resize(size, Image.Resampling.BILINEAR))
     pixels = torch.from_numpy(resized).permute(2, 0, 1).float() / 255
     return (_centre(pixels, width, height, fill=0.0) * 2 - 1)[None, :, None]
+
+
+def to_rgb(pictures: Tensor) -> list[Rgb]:
+    """Pictures (1, 3, n, H, W) in -1..1 as n 8-bit ones, rounded to nearest."""
+    levels = ((pictures[0] + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    return list(np.ascontiguousarray(levels.permute(1, 2, 3, 0).cpu().numpy()))
 
 
 def pose_pixels(pictures: Sequence[Rgb], width: int, height: int, *, official: bool) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from soundreel.engines import wan22
+from soundreel.engines import wan22, wan22_i2v
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.errors import InputError
 
@@ -19,6 +19,8 @@ COMFY_21_REPO = "Comfy-Org/Wan_2.1_ComfyUI_repackaged"
 OFFICIAL_REPO = "Wan-AI/Wan2.2-S2V-14B"
 GGUF_REPO = "QuantStack/Wan2.2-S2V-14B-GGUF"
 GGUF_TEXT_REPO = "city96/umt5-xxl-encoder-gguf"
+OFFICIAL_I2V_REPO = "Wan-AI/Wan2.2-I2V-A14B"
+GGUF_I2V_REPO = "QuantStack/Wan2.2-I2V-A14B-GGUF"
 FILM_REPO = "Comfy-Org/frame_interpolation"
 
 _INTERPOLATION = "frame_interpolation"
@@ -28,7 +30,7 @@ _INTERPOLATION = "frame_interpolation"
 class Slot:
     """A place for weights: their `kind`, the ComfyUI `folders` they are looked for in.
 
-    required: the wan engine cannot do without.
+    required: the wan engine cannot do without, for sound to video.
     """
 
     name: str
@@ -58,6 +60,10 @@ SLOTS: tuple[Slot, ...] = (
     Slot("vae", Kind.VAE, (wan22.VAE.folder,)),
     Slot("audio_encoder", Kind.AUDIO_ENCODER, (wan22.AUDIO_ENCODER.folder,)),
     Slot("lora", Kind.LORA, (wan22.FEW_STEP_LORA.folder,), required=False),
+    *(
+        Slot(f"{each}_noise", Kind.I2V, (file.folder, "unet"), required=False)
+        for each, file in wan22_i2v.TRANSFORMERS.items()
+    ),
     Slot("film", Kind.FILM, (_INTERPOLATION,), required=False),
 )
 
@@ -105,20 +111,52 @@ _GGUF_TEXT = Published(
 )
 """With every GGUF transformer: its makers recommend this mix or a larger one."""
 
+_MIXES = (
+    *("Q2_K", "Q3_K_S", "Q3_K_M", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M"),
+    *("Q5_0", "Q5_1", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0"),
+)
+
 _GGUF = {
     f"gguf-{mix.lower()}": (
         Published("transformer", GGUF_REPO, f"Wan2.2-S2V-14B-{mix}.gguf"),
         _GGUF_TEXT,
     )
-    for mix in (
-        *("Q2_K", "Q3_K_S", "Q3_K_M", "Q4_0", "Q4_1", "Q4_K_S", "Q4_K_M"),
-        *("Q5_0", "Q5_1", "Q5_K_S", "Q5_K_M", "Q6_K", "Q8_0"),
-    )
+    for mix in _MIXES
 }
 
-SETS: Mapping[str, tuple[Published, ...]] = {"fp8": _FP8, "bf16": _BF16, "film": _FILM, **_GGUF}
-"""What `soundreel models pull SET` fetches; what a set for the wan engine does not name is
-that of fp8."""
+_I2V_GGUF = (
+    ("high_noise", "HighNoise/Wan2.2-I2V-A14B-HighNoise-{}.gguf"),
+    ("low_noise", "LowNoise/Wan2.2-I2V-A14B-LowNoise-{}.gguf"),
+)
+
+_I2V_LORAS = tuple(
+    Published("lora", COMFY_REPO, _path(file)) for file in wan22_i2v.FEW_STEP_LORAS.values()
+)
+_I2V_FP8 = tuple(
+    Published(f"{each}_noise", COMFY_REPO, _path(file))
+    for each, file in wan22_i2v.TRANSFORMERS.items()
+)
+_I2V = {
+    "i2v": (*_I2V_FP8, *_FP8[1:3], *_I2V_LORAS),
+    **{
+        f"i2v-gguf-{mix.lower()}": (
+            *(Published(slot, GGUF_I2V_REPO, path.format(mix)) for slot, path in _I2V_GGUF),
+            _GGUF_TEXT,
+            _FP8[2],
+            *_I2V_LORAS,
+        )
+        for mix in _MIXES
+    },
+}
+"""For image to video: both transformers with what they need beside them."""
+
+SETS: Mapping[str, tuple[Published, ...]] = {
+    **{"fp8": _FP8, "bf16": _BF16, "film": _FILM},
+    **_GGUF,
+    **_I2V,
+}
+"""What `soundreel models pull SET` fetches; what a set for sound to video does not name is that of
+fp8."""
 
 PUBLISHED: tuple[Published, ...] = tuple(dict.fromkeys(chain.from_iterable(SETS.values())))
 """Each once. The first for a slot is the one that is advised."""
@@ -129,14 +167,14 @@ def slot_named(name: str) -> Slot:
 
 
 def files_of(set_name: str) -> list[Published]:
-    """The set's files; slots of the wan engine that it does not name come from the fp8 set.
-    Raises InputError."""
+    """The set's files; slots that sound to video needs and the set does not name come from the fp8
+    set. Raises InputError."""
     if set_name not in SETS:
         raise InputError(
             f"there is no set {set_name!r} of weights", hint=f"choose one of: {', '.join(SETS)}"
         )
     own = SETS[set_name]
-    if own is _FILM:
+    if set_name == "film" or set_name in _I2V:
         return list(own)
     taken = {file.slot for file in own}
     return [*own, *(file for file in _FP8 if file.slot not in taken)]

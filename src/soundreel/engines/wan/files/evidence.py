@@ -30,6 +30,8 @@ _ROUGH_SIZES: Mapping[str, int] = {
     # Bytes, as public pages round them; of the other files the catalog has the exact size.
     "wan2.2_s2v_14B_fp8_scaled.safetensors": 16_390_000_000,
     "wan2.2_s2v_14B_bf16.safetensors": 32_600_000_000,
+    "wan2.2_i2v_high_noise_14B_fp8_scaled.safetensors": 14_290_000_000,
+    "wan2.2_i2v_low_noise_14B_fp8_scaled.safetensors": 14_290_000_000,
     "Wan2.2-S2V-14B-Q4_0.gguf": 12_800_000_000,
     "Wan2.2-S2V-14B-Q4_K_M.gguf": 13_900_000_000,
     "wav2vec2_large_english_fp16.safetensors": 631_000_000,

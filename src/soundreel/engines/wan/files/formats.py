@@ -42,6 +42,9 @@ class Kind(Enum):
     UNKNOWN = "file of unknown kind"
 
 
+_I2V_CHANNELS = 36
+"""16 of noise, 4 of a mask, 16 of pictures. Wan 2.1's I2V has them too, and an image encoder."""
+
 _WAV2VEC2_BASE = (
     768  # width of the base size (arXiv 2006.11477, section 4.2); the large one has 1024
 )
@@ -73,8 +76,14 @@ def _wan(tensors: Tensors) -> Kind | None:
         return None
     if any(name.endswith("audio_encoder.encoder.final_linear.weight") for name in tensors):
         return Kind.S2V
-    patch = tensors.get("patch_embedding.weight")
-    return Kind.I2V if patch is not None and patch.shape[1:2] == (36,) else Kind.OTHER_WAN
+    sees = any("img_emb." in name or "image_embedder." in name for name in tensors)
+    return Kind.I2V if _channels(tensors) == _I2V_CHANNELS and not sees else Kind.OTHER_WAN
+
+
+def _channels(tensors: Tensors) -> int:
+    """Of the latents that go in; patches are 1x2x2, and GGUF may fold their dimensions."""
+    patch, bias = tensors.get("patch_embedding.weight"), tensors.get("patch_embedding.bias")
+    return 0 if patch is None or bias is None else patch.numel // bias.numel // 4
 
 
 def _text_encoder(tensors: Tensors) -> Kind | None:

@@ -219,7 +219,8 @@ def _problem(path: Path, header: Header, kind: Kind) -> str:
     if foreign:
         names = ", ".join(foreign)
         return f"quantised as {names}, which is not supported: take fp8_scaled, bf16, fp16 or GGUF"
-    if header.container == "gguf" and kind not in (Kind.S2V, Kind.TEXT_ENCODER, Kind.UNKNOWN):
+    packed = (Kind.S2V, Kind.I2V, Kind.TEXT_ENCODER, Kind.UNKNOWN)
+    if header.container == "gguf" and kind not in packed:
         return f"a GGUF {kind.value} is not supported: take safetensors"
     return ""
 

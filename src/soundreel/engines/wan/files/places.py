@@ -16,8 +16,10 @@ from soundreel.engines.wan.files.catalog import (
     COMFY_21_REPO,
     COMFY_REPO,
     FILM_REPO,
+    GGUF_I2V_REPO,
     GGUF_REPO,
     GGUF_TEXT_REPO,
+    OFFICIAL_I2V_REPO,
     OFFICIAL_REPO,
     SLOTS,
 )
@@ -25,7 +27,10 @@ from soundreel.engines.wan.files.limits import faults_of, read_bounded
 from soundreel.errors import EngineUnavailable, InputError
 from soundreel.installation import install_command
 
-_REPOS = (COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO, GGUF_REPO, GGUF_TEXT_REPO, FILM_REPO)
+_REPOS = (
+    *(COMFY_REPO, COMFY_21_REPO, OFFICIAL_REPO, OFFICIAL_I2V_REPO),
+    *(GGUF_REPO, GGUF_I2V_REPO, GGUF_TEXT_REPO, FILM_REPO),
+)
 _MAX_YAML = 32_768  # bytes; ComfyUI's example has 1,600
 _MAX_BRACKETS = 1000  # PyYAML's time grows with the square of the open ones
 

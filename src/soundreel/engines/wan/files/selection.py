@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soundreel.engines import wan22
-from soundreel.engines.wan.files.catalog import SLOTS
+from soundreel.engines.wan.files.catalog import SLOTS, Slot
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.lookup import (
     Found,
@@ -74,13 +74,12 @@ def select(
     """
     weights = choose(found)
     if model is not None:
-        path = _path_of(model, Kind.S2V, found, "model")
+        path = path_of(model, Kind.S2V, found, "model")
         weights = replace(weights, transformer=given(path, "transformer"))
     weights = weights.require()
     usable = [item for item in found if item.kind is Kind.S2V and not item.problem]
-    find = _few_step_path if by_preset else _lora_path
-    files = [(given(find(lora.name, found), "lora"), lora.strength) for lora in loras]
-    return Selection(weights, tuple(files), tuple(t for t in usable if t.parameters >= SMALL))
+    files = find_loras(loras, found, by_preset=by_preset, option="lora", fetch="")
+    return Selection(weights, files, tuple(t for t in usable if t.parameters >= SMALL))
 
 
 def usable_film(found: Sequence[Found]) -> Found | None:
@@ -105,18 +104,30 @@ def film_identity(path: Path) -> str:
     return f"{path.name} {fingerprint(given(path, 'film'))}"
 
 
-def _lora_path(name: str, found: Sequence[Found]) -> Path:
-    return _path_of(name, Kind.LORA, found, "lora")
+def find_loras(
+    loras: Sequence[Lora], found: Sequence[Found], *, by_preset: bool, option: str, fetch: str
+) -> tuple[tuple[Found, float], ...]:
+    """Each with its strength. by_preset, option: see `select`; fetch: the set that has the
+    preset's. Raises EngineUnavailable or InputError."""
+
+    def path(name: str) -> Path:
+        if by_preset:
+            return few_step_path(name, found, option=option, fetch=fetch)
+        return path_of(name, Kind.LORA, found, option)
+
+    return tuple((given(path(lora.name), "lora"), lora.strength) for lora in loras)
 
 
-def _few_step_path(name: str, found: Sequence[Found]) -> Path:
+def few_step_path(name: str, found: Sequence[Found], *, option: str, fetch: str) -> Path:
+    """Of a preset's LoRA. Raises EngineUnavailable."""
     try:
-        return _lora_path(name, found)
+        return path_of(name, Kind.LORA, found, option)
     except InputError as err:
+        pull = f"soundreel models pull {fetch}".strip()
         raise EngineUnavailable(
             f"{mention(sampling_preset='fast')} needs a few-step LoRA, and {name} is not on this "
             "machine",
-            hint=f"fetch it: soundreel models pull; or name one with {mention('lora')}; or do "
+            hint=f"fetch it: {pull}; or name one with {mention(option)}; or do "
             f"without: {mention(sampling_preset='quality')}",
         ) from err
 
@@ -129,23 +140,30 @@ def weight_checks(models_dir: Sequence[Path]) -> list[Check]:
     for slot in SLOTS:
         if slot.required:
             item: Found | None = getattr(weights, slot.name)
-            text = f"{item.path.name} ({item.number_format})" if item else "not found"
-            hint = "" if item else f"soundreel models pull; it belongs into {slot.folders[0]}"
-            checks.append(Check(slot.kind.value, item is not None, text, hint))
-    return [*checks, _lora_check(found)]
-
-
-def _lora_check(found: Sequence[Found]) -> Check:
-    """The default preset needs it."""
+            checks.append(file_check(slot.kind.value, item, slot, fetch=""))
     name = wan22.FEW_STEP_LORA.name
+    lora = lora_check(Kind.LORA.value, name, found, option="lora", fetch="")
+    return [*checks, lora]
+
+
+def file_check(name: str, item: Found | None, slot: Slot, *, fetch: str) -> Check:
+    """Of the file for a slot. fetch: the set that has it."""
+    pull = f"soundreel models pull {fetch}".strip()
+    text = f"{item.path.name} ({item.number_format})" if item else "not found"
+    hint = "" if item else f"{pull}; it belongs into {slot.folders[0]}"
+    return Check(name, item is not None, text, hint)
+
+
+def lora_check(what: str, name: str, found: Sequence[Found], *, option: str, fetch: str) -> Check:
+    """Of a LoRA that the default preset needs. what: it is; option, fetch: see `find_loras`."""
     try:
-        _few_step_path(name, found)
+        few_step_path(name, found, option=option, fetch=fetch)
     except EngineUnavailable as err:
-        return Check(Kind.LORA.value, False, "not found", err.hint)
-    return Check(Kind.LORA.value, True, name)
+        return Check(what, False, "not found", err.hint)
+    return Check(what, True, name)
 
 
-def _path_of(text: str, kind: Kind, found: Sequence[Found], option: str) -> Path:
+def path_of(text: str, kind: Kind, found: Sequence[Found], option: str) -> Path:
     """A path as it is, or the file of that name among those found. Raises InputError."""
     path = Path(text).expanduser()
     try:

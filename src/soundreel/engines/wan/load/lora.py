@@ -183,7 +183,7 @@ def _apply_one(
         applied += 1
     if applied == 0:
         raise InputError(
-            f"LoRA {spec.path.name} fits no layer of the Wan S2V transformer",
+            f"LoRA {spec.path.name} fits no layer of this Wan transformer",
             hint="it was made for another model: take one for Wan 2.1 or 2.2 14B",
         )
     return LoraReport(spec.path.name, applied, tuple(sorted(unmatched)))

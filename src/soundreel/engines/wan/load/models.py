@@ -6,7 +6,7 @@ Tensors get into modules through `mapped`; names are converted by `model.names` 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import cast
 
@@ -39,16 +39,16 @@ from soundreel.engines.wan.encoders.vae import (
     vae_keys,
     vae_model,
 )
+from soundreel.engines.wan.files.formats import SMALL_FLOATS
 from soundreel.engines.wan.files.headers import FETCH_AGAIN
 from soundreel.engines.wan.files.limits import faults_of
 from soundreel.engines.wan.files.lookup import Found
 from soundreel.engines.wan.load.configs import audio_fields, config_beside, vae_fields
 from soundreel.engines.wan.load.lora import LoraSpec, apply_loras
 from soundreel.engines.wan.load.mapped import empty_model, fill, read_state, require_fit
-from soundreel.engines.wan.load.reading import read_contents
+from soundreel.engines.wan.load.reading import Contents, read_contents
 from soundreel.engines.wan.load.vocabulary import read_vocabulary
 from soundreel.engines.wan.model.names import (
-    TransformerConfig,
     infer_config,
     kept_in_float32,
     official_name,
@@ -56,7 +56,7 @@ from soundreel.engines.wan.model.names import (
     without_prefix,
 )
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
-from soundreel.errors import InputError
+from soundreel.errors import EngineUnavailable, InputError
 
 Report = Callable[[str], None]
 """Takes one sentence for the user."""
@@ -74,29 +74,50 @@ def load_transformer(
 
     report: told what became of each LoRA. Raises InputError where the weights do not fit.
     """
-    with _faults_of(found):
+    with faults_in(found):
         contents = read_contents(found.files).renamed(without_prefix)
-    config = _config_of(found, contents.weights)
+        config = infer_config(contents.weights, config_beside(found.path))
     layers = config["audio_inject_layers"]
     model = empty_model(lambda: WanS2VTransformer3DModel(**config))
-    contents = contents.renamed(lambda names: to_module(names, layers)).shaped_for(model)
+    contents = contents.renamed(lambda names: to_module(names, layers))
+    fill_transformer(model, contents, device=device, dtype=dtype)
+    put_on(model, loras, layers, device=device, dtype=dtype, report=report)
+    return cast("WanS2VTransformer3DModel", model)
+
+
+def fill_transformer(
+    model: nn.Module, contents: Contents, *, device: torch.device, dtype: torch.dtype
+) -> None:
+    """A transformer of any kind, in place; contents: by the module's names. Raises InputError."""
+    shaped = contents.shaped_for(model)
     fill(
         model,
-        contents.weights,
-        contents.quantised,
+        shaped.weights,
+        shaped.quantised,
         device=device,
         dtype=dtype,
         float32=kept_in_float32,
     )
-    names = layer_aliases(model, layers)
+
+
+def put_on(
+    model: nn.Module,
+    loras: Sequence[LoraSpec],
+    inject_layers: Sequence[int] = (),
+    *,
+    device: torch.device,
+    dtype: torch.dtype,
+    report: Report,
+) -> None:
+    """LoRAs on a transformer of any kind. Raises InputError where one fits no layer."""
+    names = layer_aliases(model, inject_layers)
     for outcome in apply_loras(model, loras, aliases=names, dtype=dtype, device=device):
         report(outcome.message)
-    return cast("WanS2VTransformer3DModel", model)
 
 
 def load_text_encoder(found: Found, *, device: torch.device, dtype: torch.dtype) -> TextEncoder:
     """UMT5 with its tokenizer; quantised weights stay so. Raises InputError."""
-    with _faults_of(found):
+    with faults_in(found):
         read = read_contents(found.files)
         tokenizer = _tokenizer(found, read.weights.get("spiece_model"))
         contents = read.renamed(text_keys)
@@ -116,7 +137,7 @@ def load_vae(
 ) -> WanVae:
     """The VAE in float32, as the official code runs it, but for the decoder. Raises InputError."""
     state, fields = read_state(found.files), vae_fields(found.path)
-    with _faults_of(found):
+    with faults_in(found):
         keys = vae_keys(state)
         model = empty_model(lambda: vae_model({**vae_config(keys), **fields}))
         require_fit(model, keys)
@@ -128,13 +149,23 @@ def load_vae(
 def load_audio_encoder(found: Found, *, device: torch.device) -> AudioEncoder:
     """wav2vec2 in float32, as the official code runs it. Raises InputError."""
     state, fields = read_state(found.files), audio_fields(found.path)
-    with _faults_of(found):
+    with faults_in(found):
         keys = audio_keys(state)
         model = empty_model(lambda: audio_model({**audio_config(keys), **fields}))
         require_fit(model, keys)
         encoder = build_audio_encoder(state, fields)
     encoder.model.to(device)
     return encoder
+
+
+def check_number_formats(files: Sequence[Found], device: torch.device) -> None:
+    """Raises EngineUnavailable for weights whose numbers the device does not have."""
+    small = [file.path.name for file in files if file.number_format.startswith(SMALL_FLOATS)]
+    if device.type == "mps" and small:  # torch has no 8-bit floats there
+        raise EngineUnavailable(
+            f"weights in 8-bit floats do not run on Apple's GPUs: {', '.join(small)}",
+            hint="take GGUF or 16-bit ones: soundreel models pull bf16",
+        )
 
 
 def layer_aliases(model: nn.Module, inject_layers: Sequence[int]) -> dict[str, str]:
@@ -190,11 +221,6 @@ def _tie_embedding(model: nn.Module) -> None:
     model.set_submodule("encoder.embed_tokens", shared)
 
 
-def _config_of(found: Found, state: Mapping[str, Tensor]) -> TransformerConfig:
-    with _faults_of(found):
-        return infer_config(state, config_beside(found.path))
-
-
-def _faults_of(found: Found) -> AbstractContextManager[None]:
+def faults_in(found: Found) -> AbstractContextManager[None]:
     """Weights and a config.json that do not make a model, in whatever way the libraries say it."""
     return faults_of(found.path, f"a complete {found.kind.value}", FETCH_AGAIN)

@@ -160,7 +160,7 @@ def _scales(state: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
 
 def _is_aside(name: str) -> bool:
     last = name.rpartition(".")[2]
-    return name == _MARKER or last in (*SCALE_NAMES, *_OTHER_SCALES, *_IGNORED)
+    return last in (_MARKER, *SCALE_NAMES, *_OTHER_SCALES, *_IGNORED)
 
 
 def _check_scales(

@@ -14,6 +14,9 @@ from pathlib import Path
 from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.fit import Precision, gib
 from soundreel.engines.wan.memory.needs import OffloadLevel, Weights
+from soundreel.errors import EngineUnavailable
+from soundreel.events import Notice, RunControl
+from soundreel.types import Check
 
 PROGRAM = 3 * 2**30
 """Python, torch with CUDA's libraries, and a chunk's pictures. Assumed."""
@@ -78,6 +81,30 @@ def _of(weights: Weights, number_format: str, level: OffloadLevel) -> MainMemory
 
 def _power_of_two(size: int) -> int:
     return 1 << max(0, size - 1).bit_length() if size else 0
+
+
+def check_main_memory(needed: MainMemory, total: int | None, control: RunControl) -> None:
+    """Raises EngineUnavailable where the job's own memory is more than the machine's; more than
+    it holds of mapped files is said."""
+    if total is None or total >= needed.least + needed.mapped:
+        return
+    name, text = needed.told(total)
+    if total < needed.own:
+        raise EngineUnavailable(
+            f"{name}: {text}",
+            hint="take fp8_scaled or bf16 weights, which are mapped: soundreel models pull",
+        )
+    control.emit(Notice(f"{name}: {text}"))
+
+
+def memory_check(total: int | None) -> Check:
+    """A line of the doctor. total: of this machine, None where it is not known."""
+    found = "not known" if total is None else f"{total / 2**30:.1f} GiB"
+    enough = total is None or total >= LEAST
+    hint = (
+        f"a job takes {LEAST / 2**30:.0f} GiB, and more with fp16 weights: soundreel plan says it"
+    )
+    return Check("main memory", enough, found, hint)
 
 
 def total_memory() -> int | None:

@@ -73,6 +73,17 @@ class Residence:
                 self._leave(model)
                 empty_caches()
 
+    @contextmanager
+    def visit(self, model: nn.Module) -> Iterator[None]:
+        """As calling it, but the model leaves the device at every level: for one that must never
+        lie there beside another."""
+        try:
+            with self(model):
+                yield
+        finally:
+            self._leave(model)
+            empty_caches()
+
     def lower(self) -> str | None:
         """Go one level down. Returns the sentence to say, None at the lowest level."""
         position = OFFLOAD_LEVELS.index(self.level) + 1
@@ -145,6 +156,21 @@ def retry_lower(
                 raise _final(err) from err
         free_memory()
         control.emit(Notice(sentence))
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """A device that ran out of memory is said to have done so."""
+    try:
+        yield
+    except RuntimeError as err:
+        if not isinstance(err, torch.OutOfMemoryError) and "out of memory" not in str(err).lower():
+            raise
+        raise OutOfMemory(
+            f"the device ran out of memory: {str(err).splitlines()[0]}",
+            hint=f"try {mention(offload='block')}, a smaller size or fewer "
+            f"{mention('chunk_frames')}",
+        ) from err
 
 
 def free_memory() -> None:

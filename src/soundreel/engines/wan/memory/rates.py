@@ -16,6 +16,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from soundreel.events import Notice, RunControl
+
 FILE_NAME = "wan-rates.json"
 KEPT = 50
 """Entries at most."""
@@ -64,6 +66,14 @@ def keep_rate(path: Path, rate: Rate) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def keep_or_say(path: Path, rate: Rate, control: RunControl) -> None:
+    """As `keep_rate`; where that fails, it is said."""
+    try:
+        keep_rate(path, rate)
+    except OSError as err:
+        control.emit(Notice(f"the rate of this job could not be kept in {path}: {err.strerror}"))
 
 
 _LITTLE = ("offload", "compile", "matmul")

@@ -48,6 +48,8 @@ def weights_in(tensors: dict[str, TensorHeader], kind: Kind) -> Weights:
     """So too, by what a file's header says of its tensors."""
     if kind is Kind.S2V:
         tensors = to_module(without_prefix(tensors), AUDIO_INJECT_LAYERS)
+    elif kind is Kind.I2V:
+        tensors = without_prefix(tensors)
     elif "encoder.embed_tokens.weight" in tensors and "shared.weight" in tensors:
         del tensors["encoder.embed_tokens.weight"]  # one table under two names
     total, blocks = 0, dict[str, int]()

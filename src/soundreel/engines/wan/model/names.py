@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Protocol, TypedDict, TypeVar
 
 from soundreel.engines.wan22 import TEXT_TOKENS
@@ -57,21 +58,26 @@ class Shaped(Protocol):
     def shape(self) -> Sequence[int]: ...
 
 
-class TransformerConfig(TypedDict):
-    """Arguments of WanS2VTransformer3DModel, which says what they are."""
+class BaseConfig(TypedDict):
+    """What all transformers of Wan 14B are made of; WanS2VTransformer3DModel says what it is."""
 
     patch_size: tuple[int, int, int]
     num_attention_heads: int
     attention_head_dim: int
     in_channels: int
     out_channels: int
-    pose_channels: int
     text_dim: int
     text_len: int
     freq_dim: int
     ffn_dim: int
     num_layers: int
     eps: float
+
+
+class TransformerConfig(BaseConfig):
+    """Arguments of WanS2VTransformer3DModel."""
+
+    pose_channels: int
     audio_dim: int
     num_audio_layers: int
     num_audio_tokens: int
@@ -135,26 +141,51 @@ def infer_config(
     """
     given = dict(config or {})
     _check_switches(given)
-    shapes = {name: tuple(value.shape) for name, value in without_prefix(tensors).items()}
+    shapes = _shapes(tensors)
+    with _missing("S2V"):
+        base = _base(shapes, given)
+        first_audio, audio_dim, _ = shapes["casual_audio_encoder.encoder.conv1_local.conv.weight"]
+        dim, volume = shapes["patch_embedding.bias"][0], math.prod(base["patch_size"])
+        return {
+            **base,
+            "pose_channels": math.prod(shapes["cond_encoder.weight"]) // dim // volume,
+            "audio_dim": audio_dim,
+            "num_audio_layers": math.prod(shapes["casual_audio_encoder.weights"]),
+            "num_audio_tokens": first_audio // (dim // 4),
+            "audio_inject_layers": _inject_layers(shapes, given, base["num_layers"]),
+        }
+
+
+def infer_base(
+    tensors: Mapping[str, Shaped], config: Mapping[str, object] | None = None
+) -> BaseConfig:
+    """So too for a transformer that hears nothing."""
+    with _missing("I2V"):
+        return _base(_shapes(tensors), dict(config or {}))
+
+
+def _shapes(tensors: Mapping[str, Shaped]) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(value.shape) for name, value in without_prefix(tensors).items()}
+
+
+@contextmanager
+def _missing(kind: str) -> Iterator[None]:
+    """A tensor that is not there is said to be so."""
     try:
-        return _config(shapes, given)
+        yield
     except KeyError as err:
         raise InputError(
-            f"not a Wan S2V transformer: {err.args[0]} is missing",
+            f"not a Wan {kind} transformer: {err.args[0]} is missing",
             hint="soundreel models shows what each file is",
         ) from err
 
 
-def _config(
-    shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, object]
-) -> TransformerConfig:
+def _base(shapes: Mapping[str, tuple[int, ...]], given: Mapping[str, object]) -> BaseConfig:
     dim = shapes["patch_embedding.bias"][0]
     # GGUF files hold four dimensions at most; the patch is then the only published one.
     patch = shapes["patch_embedding.weight"]
     patch_size = (patch[2], patch[3], patch[4]) if len(patch) == 5 else (1, 2, 2)
     volume = math.prod(patch_size)
-    first_audio, audio_dim, _ = shapes["casual_audio_encoder.encoder.conv1_local.conv.weight"]
-    num_layers = _count(shapes, r"blocks\.(\d+)\.self_attn\.q\.weight")
     heads = _heads(dim, given)
     return {
         "patch_size": patch_size,
@@ -162,17 +193,12 @@ def _config(
         "attention_head_dim": dim // heads,
         "in_channels": math.prod(patch) // dim // volume,
         "out_channels": shapes["head.head.weight"][0] // volume,
-        "pose_channels": math.prod(shapes["cond_encoder.weight"]) // dim // volume,
         "text_dim": shapes["text_embedding.0.weight"][1],
         "text_len": _whole(given, "text_len", TEXT_TOKENS),
         "freq_dim": shapes["time_embedding.0.weight"][1],
         "ffn_dim": shapes["blocks.0.ffn.0.weight"][0],
-        "num_layers": num_layers,
+        "num_layers": _count(shapes, r"blocks\.(\d+)\.self_attn\.q\.weight"),
         "eps": _number(given, "eps", 1e-6),
-        "audio_dim": audio_dim,
-        "num_audio_layers": math.prod(shapes["casual_audio_encoder.weights"]),
-        "num_audio_tokens": first_audio // (dim // 4),
-        "audio_inject_layers": _inject_layers(shapes, given, num_layers),
     }
 
 

@@ -258,7 +258,7 @@ class WanS2VTransformer3DModel(
 
         # 4. Head on the noisy tokens: (B, n, C pt ph pw); patches back to latents.
         patches = self.head(tokens[:, :num_noisy_tokens], temb)
-        sample = self._unpatchify(patches, latent_size)
+        sample = latents_of(patches, latent_size, self.patch_size)
         return Transformer2DModelOutput(sample=sample) if return_dict else (sample,)
 
     def set_audio_strength(self, strength: float) -> None:
@@ -305,21 +305,23 @@ class WanS2VTransformer3DModel(
     def _time(self, timestep: Tensor) -> tuple[Tensor, Tensor]:
         """(B,) -> time embedding (B, dim) and modulations (B, 2, 6, dim): of t and of 0."""
         times = torch.cat([timestep, timestep.new_zeros(1)])
-        temb = self.time_embedding(_sinusoid(times, self.config.freq_dim))  # (B + 1, dim)
+        temb = self.time_embedding(sinusoid(times, self.config.freq_dim))  # (B + 1, dim)
         modulation = torch.unflatten(self.time_projection(temb), 1, (6, -1))  # (B + 1, 6, dim)
         of_zero = modulation[-1:].expand(len(timestep), -1, -1)
         return temb[:-1], torch.stack([modulation[:-1], of_zero], dim=1)
 
-    def _unpatchify(self, patches: Tensor, latent_size: Sequence[int]) -> Tensor:
-        """(B, n, pt ph pw C), tokens in the order t, h, w -> (B, C, T, h, w)."""
-        pairs = zip(latent_size, self.patch_size, strict=True)
-        grid = [size // patch for size, patch in pairs]
-        blocks = patches.reshape(len(patches), *grid, *self.patch_size, -1)
-        blocks = blocks.permute(0, 7, 1, 4, 2, 5, 3, 6)  # (B, C, t, pt, h, ph, w, pw)
-        return blocks.flatten(6, 7).flatten(4, 5).flatten(2, 3)
+
+def latents_of(
+    patches: Tensor, latent_size: Sequence[int], patch_size: tuple[int, int, int]
+) -> Tensor:
+    """(B, n, pt ph pw C), tokens in the order t, h, w -> (B, C, T, h, w)."""
+    grid = [size // patch for size, patch in zip(latent_size, patch_size, strict=True)]
+    blocks = patches.reshape(len(patches), *grid, *patch_size, -1)
+    blocks = blocks.permute(0, 7, 1, 4, 2, 5, 3, 6)  # (B, C, t, pt, h, ph, w, pw)
+    return blocks.flatten(6, 7).flatten(4, 5).flatten(2, 3)
 
 
-def _sinusoid(timestep: Tensor, dim: int) -> Tensor:
+def sinusoid(timestep: Tensor, dim: int) -> Tensor:
     """(B,) -> (B, dim) float32: cosines, then sines. Float64 inside, as the official code.
 
     diffusers' Timesteps works in float32, which is off by up to 6e-5 at t = 1000. Apple's and

@@ -17,8 +17,6 @@ import torch
 from diffusers import DPMSolverMultistepScheduler, UniPCMultistepScheduler
 from torch import Tensor
 
-from soundreel.engines.wan22 import Sampling
-
 TRAIN_TIMESTEPS = 1000
 """A timestep is sigma * 1000."""
 
@@ -77,7 +75,20 @@ class Solver:
         return self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
 
 
-def make_solver(sampling: Sampling) -> Solver:
+class Ladder(Protocol):
+    """What decides a walk: as in `wan22.Sampling`."""
+
+    @property
+    def steps(self) -> int: ...
+
+    @property
+    def flow_shift(self) -> float: ...
+
+    @property
+    def sampler(self) -> str: ...
+
+
+def make_solver(sampling: Ladder) -> Solver:
     """A fresh walk for one chunk."""
     sigmas, timesteps = sigma_ladder(sampling.sampler, sampling.steps, sampling.flow_shift)
     if sampling.sampler == "euler":
@@ -130,11 +141,18 @@ class Step:
 
 @torch.no_grad()
 def denoise(
-    predict: Predict, noise: Tensor, solver: Solver, check: Callable[[], None]
+    predict: Predict,
+    noise: Tensor,
+    solver: Solver,
+    check: Callable[[], None],
+    steps: slice = slice(None),
 ) -> Iterator[Step]:
-    """Walk `noise` (1, C, T, h, w) float32 down to sigma 0. `check` is called before each step."""
+    """Walk `noise` (1, C, T, h, w) float32 down to sigma 0. `check` is called before each step.
+
+    steps: those to go, where the walk is gone in parts; `noise` is then where the last one ended.
+    """
     latents = noise
-    for index, timestep in enumerate(solver.timesteps):
+    for index, timestep in list(enumerate(solver.timesteps))[steps]:
         check()
         velocity = predict(latents, timestep.to(latents.device)[None])
         clean = latents - solver.sigmas[index].to(latents.device) * velocity
