@@ -11,6 +11,10 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from soundreel.engines.comfyui.client.wire.address import ServerAddress
 
 _VENV_PYTHON = Path(__file__).resolve().parents[1] / ".venv" / "bin" / "python"
 _CLASSIC_FRAMES = "77"
@@ -24,9 +28,10 @@ def main(argv: list[str]) -> int:
     seen = _peek(argv)
     added = []
     if seen.engine is None:
-        engine = _choose_engine(seen.url)
+        named = _is_server_named(seen.url)
+        engine = "comfyui" if named else _choose_engine()
         added.append(f"--engine={engine}")
-        argv = argv if engine == "comfyui" else _without_film(argv)
+        argv = argv if named else _without_film(argv, engine)
     if not (seen.frames or seen.duration or seen.source):
         added.append(f"--frames={_CLASSIC_FRAMES}")
     return run(["generate", *added, *argv])
@@ -49,7 +54,7 @@ def _peek(argv: list[str]) -> argparse.Namespace:
         )
 
 
-def _without_film(argv: list[str]) -> list[str]:
+def _without_film(argv: list[str], engine: str) -> list[str]:
     """FILM runs on a server or with weights here; else optical flow makes as many pictures."""
     end = argv.index("--") if "--" in argv else len(argv)
     changed = list(argv)
@@ -60,9 +65,11 @@ def _without_film(argv: list[str]) -> list[str]:
             changed[number] = "flow"
     if changed == argv or _film_is_here(_peek(argv).models_dir):
         return argv
+    if engine == "comfyui" and _film_is_on_the_server():
+        return argv
     print(
-        "FILM needs a server or weights here (soundreel models pull film): --interpolate flow in "
-        "its place",
+        "FILM needs a server that has it or weights here (soundreel models pull film): "
+        "--interpolate flow in its place",
         file=sys.stderr,
     )
     return changed
@@ -82,32 +89,45 @@ def _film_is_here(models_dir: list[Path]) -> bool:
     return True
 
 
-def _choose_engine(url: str | None) -> str:
+def _film_is_on_the_server() -> bool:
+    from soundreel.engines.comfyui.client.server import ComfyClient
+    from soundreel.engines.comfyui.graphs.film import find_film
+    from soundreel.errors import EngineError
+
+    for address in _servers():
+        try:
+            with ComfyClient(address, connect_timeout=1.0) as client:
+                find_film(client.object_info(), None)
+                return True
+        except EngineError:
+            continue
+    return False
+
+
+def _is_server_named(url: str | None) -> bool:
     """Whoever names a server wants that server: if it is dead, `generate` says so."""
     from soundreel.config import Settings, load_settings
     from soundreel.errors import InputError
 
     try:
-        if load_settings({"url": url}).url != Settings().url:
-            return "comfyui"
-        answers = _server_answers(url)
+        return load_settings({"url": url}).url != Settings().url
     except InputError:
-        return "comfyui"  # which says what is wrong with the address
-    if answers:
+        return True  # `generate` says what is wrong with the address
+
+
+def _choose_engine() -> str:
+    if _server_answers():
         print("a ComfyUI server answers: engine comfyui", file=sys.stderr)
         return "comfyui"
     print("no ComfyUI server answers: taking the best engine that can run here", file=sys.stderr)
     return "auto"
 
 
-def _server_answers(url: str | None) -> bool:
-    from soundreel.config import load_settings
+def _server_answers() -> bool:
     from soundreel.engines.comfyui.client.server import ComfyClient
-    from soundreel.engines.comfyui.client.wire.address import parse_servers
     from soundreel.errors import EngineError
 
-    settings = load_settings({"url": url})
-    for address in parse_servers(settings.url, settings.token):
+    for address in _servers():
         try:
             with ComfyClient(address, connect_timeout=1.0) as client:
                 client.system_stats()
@@ -115,6 +135,14 @@ def _server_answers(url: str | None) -> bool:
         except EngineError:
             continue
     return False
+
+
+def _servers() -> list[ServerAddress]:
+    from soundreel.config import load_settings
+    from soundreel.engines.comfyui.client.wire.address import parse_servers
+
+    settings = load_settings()
+    return list(parse_servers(settings.url, settings.token))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ request -> sound -> engine -> plan -> chunks, each sealed on disk -> join, with 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -19,11 +19,11 @@ from soundreel.check import check_request, settled_cover
 from soundreel.config import Settings, load_settings
 from soundreel.directing.direct import direct, read_direction
 from soundreel.directing.drive import driving_sound
-from soundreel.engines.base import Deciding, Engine
-from soundreel.engines.wan.files.selection import find_film
+from soundreel.engines.base import Deciding, Engine, lacking
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
+from soundreel.framerate.film import with_film
 from soundreel.media import marks
 from soundreel.media.image import load_image
 from soundreel.output import (
@@ -37,7 +37,7 @@ from soundreel.output import (
     write_thumbnail,
 )
 from soundreel.post.describe import describe
-from soundreel.post.interpolate import FILM, LOCAL_METHODS, require_packages
+from soundreel.post.interpolate import LOCAL_METHODS
 from soundreel.record import (
     TAG,
     asked,
@@ -169,15 +169,19 @@ def check_inputs(request: Request, control: RunControl | None = None) -> AudioIn
 
 
 def plan_request(
-    request: Request, info: AudioInfo | None, engine: Engine, control: RunControl
+    request: Request,
+    info: AudioInfo | None,
+    engine: Engine,
+    control: RunControl,
+    lacks: Collection[str] = (),
 ) -> Plan:
-    """The plan of a request whose engine and seed are resolved. Renders nothing."""
+    """The plan of a request whose engine and seed are resolved. Renders nothing. lacks: what of the
+    engine's interpolations is not to be had."""
     request = replace(request, encoding=settled(request.encoding))
     request = settled_cover(request, getattr(engine, "shows_cover", False), control)
     geometry = engine.geometry(request)
-    interpolation = choose_interpolation(
-        request, geometry.fps, engine.interpolations, LOCAL_METHODS
-    )
+    by_engine = engine.interpolations - set(lacks)
+    interpolation = choose_interpolation(request, geometry.fps, by_engine, LOCAL_METHODS)
     factor = interpolation.factor
     whole = silent_clip(request, geometry.fps) if info is None else info.clip
     clip, count, notices = fit_sound(request, whole, geometry.fps, factor)
@@ -218,7 +222,7 @@ def plan(
     info = check_inputs(request, control)
     if request.engine == "auto":
         choice = choose(request, settings, control)
-        made = plan_request(choice.request, info, choice.engine, control)
+        made = plan_request(choice.request, info, choice.engine, control, lacking(choice.ready))
         return made, _with_bytes(choice.ready.estimate(made.for_engine), made)
     engine = create(request.engine, settings, request.kind)
     made = plan_request(fit_options(request, control), info, engine, control)
@@ -239,21 +243,14 @@ def _fixed_plan(
     job.fixed("engine", lambda: choice.request.engine)
     seed = job.fixed("seed", lambda: secrets.randbelow(2**31) if request.seed < 0 else request.seed)
     resolved = replace(choice.request, seed=seed)
-    made, ready = plan_request(resolved, info, choice.engine, control), choice.ready
-    made = _with_weights(made, settings)
+    ready = choice.ready
+    made = plan_request(resolved, info, choice.engine, control, lacking(ready))
+    here = with_film(made.interpolation, settings, control, lacking(ready))
+    made = replace(made, interpolation=here)
     if isinstance(ready, Deciding):
         decisions = job.fixed("decisions", lambda: dict(ready.decide(made.for_engine, control)))
         choice = replace(choice, ready=ready.decided(decisions))
     return made, choice
-
-
-def _with_weights(plan: Plan, settings: Settings) -> Plan:
-    """The plan with the file of FILM where that is to run here. Raises EngineUnavailable."""
-    chosen = plan.interpolation
-    if chosen.method != FILM or chosen.by_engine:
-        return plan
-    require_packages()
-    return replace(plan, interpolation=replace(chosen, weights=find_film(settings.models_dir)))
 
 
 def _fixed_target(plan: Plan, settings: Settings, job: Job, record: Mapping[str, object]) -> Target:

@@ -8,7 +8,9 @@ from types import ModuleType
 
 import pytest
 
+from comfyui.fake.server import FakeComfyUI
 from soundreel.cli import app
+from soundreel.engines.comfyui.client.wire.address import parse_server
 from soundreel.engines.wan.files import selection
 from soundreel.post import interpolate
 
@@ -36,7 +38,7 @@ def passed(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str
         return 0
 
     monkeypatch.setattr(app, "run", run)
-    monkeypatch.setattr(script, "_server_answers", lambda url: False)
+    monkeypatch.setattr(script, "_server_answers", lambda: False)
     return calls
 
 
@@ -105,6 +107,25 @@ def test_film_stays_where_its_weights_are(
     assert passed == [["generate", "--engine=auto", "--frames=77", *given]]
     assert asked == [(Path("weights"),)]
     assert "flow" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("film", ["core", ""])
+def test_a_server_that_was_not_named_must_have_film(
+    script: ModuleType,
+    passed: list[list[str]],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    film: str,
+) -> None:
+    monkeypatch.setenv("COMFYUI_PATH", "nowhere")
+    with FakeComfyUI(film=film) as server:
+        monkeypatch.setattr(script, "_server_answers", lambda: True)
+        monkeypatch.setattr(script, "_servers", lambda: [parse_server(server.url)])
+        assert script.main(["--interpolate", "film", "a.wav"]) == 0
+    method = "film" if film else "flow"
+    expected = ["generate", "--engine=comfyui", "--frames=77", "--interpolate", method, "a.wav"]
+    assert passed == [expected]
+    assert ("--interpolate flow in its place" in capsys.readouterr().err) is not bool(film)
 
 
 def test_a_server_named_by_the_environment_is_wanted_too(

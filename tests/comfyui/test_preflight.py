@@ -13,6 +13,7 @@ import pytest
 
 from comfyui.fake.server import FakeComfyUI
 from soundreel.config import Settings
+from soundreel.engines.base import lacking
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.engine import ComfyUIEngine
 from soundreel.engines.comfyui.graphs.film import find_film
@@ -136,13 +137,13 @@ def test_film_is_found_in_core_and_pack(film: str) -> None:
         engine(server.url).find(replace(REQUEST, interpolate="film"))
 
 
-def test_film_that_is_not_there_is_said_with_the_way_around() -> None:
-    with (
-        FakeComfyUI(film="") as server,
-        pytest.raises(EngineUnavailable, match="FILM VFI") as caught,
-    ):
-        engine(server.url).find(replace(REQUEST, interpolate="film"))
-    assert "`interpolate='flow'`" in caught.value.hint
+def test_film_that_is_not_there_is_said_with_the_reason() -> None:
+    with FakeComfyUI(film="") as server:
+        ready = engine(server.url).find(replace(REQUEST, interpolate="film"))
+    assert "neither FrameInterpolate nor FILM VFI" in lacking(ready)["film"]
+    named = replace(REQUEST, interpolate="film", options={"film_model": "film.x"})
+    with FakeComfyUI() as server, pytest.raises(EngineUnavailable, match=r"film\.x"):
+        engine(server.url).find(named)
 
 
 @pytest.mark.parametrize("name", ["interp_model", "model"])

@@ -77,6 +77,16 @@ class Deciding(Protocol):
         ...
 
 
+@runtime_checkable
+class Lacking(Protocol):
+    """A Ready that may not do all that its engine can."""
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        """Those of the engine's `interpolations` that are not to be had, each with the reason."""
+        ...
+
+
 class Engine(Protocol):
     """A way to make pictures from sound."""
 
@@ -132,6 +142,11 @@ class Recalling(Protocol):
         Raises InputError.
         """
         ...
+
+
+def lacking(ready: Ready) -> Mapping[str, str]:
+    """See `Lacking`; nothing of most engines."""
+    return ready.lacks if isinstance(ready, Lacking) else {}
 
 
 def parse_options(model: type[OptionsModel], options: Mapping[str, object]) -> OptionsModel:

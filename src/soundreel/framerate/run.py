@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from soundreel.config import Settings, load_settings
-from soundreel.engines.wan.files.selection import find_film
 from soundreel.errors import InputError, WorkError, mention
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, Notice, RunControl
 from soundreel.finished.label import add_to_file, label_in
+from soundreel.framerate.film import with_film
 from soundreel.framerate.join import finish, require_storable, verify
 from soundreel.framerate.pictures import count, cuts_at, pictures
 from soundreel.framerate.source import Source, look
@@ -23,7 +23,7 @@ from soundreel.media import marks
 from soundreel.options.given import AnyPath, Rate
 from soundreel.options.table import read_field
 from soundreel.output import Target, check_target, claim, placed, write_sidecar
-from soundreel.post.interpolate import FILM, FLOW, LOCAL_METHODS, make_between, require_packages
+from soundreel.post.interpolate import FLOW, LOCAL_METHODS, make_between
 from soundreel.record import TAG, digest_of, file_hash, record_text, to_json
 from soundreel.timeline.grid import format_clock, format_seconds
 from soundreel.types import Encoding, Interpolated, Interpolation
@@ -77,7 +77,7 @@ def interpolate(
         require_size(encoding, source.size)
         require_encoder(encoding, *source.size)
         require_storable(path, encoding)
-        asked = _with_weights(asked, settings)
+        asked = with_film(asked, settings, control, {})
     job_of = _Asked(path, rate, asked, target.absolute(), encoding)
     with Job(settings.work_dir, job_of.key, control) as job:
         placed_at = claim(target.absolute(), job)
@@ -169,13 +169,6 @@ def _method(name: str) -> str:
             {"interpolate": name}, "no such method", f"choose {' or '.join(sorted(LOCAL_METHODS))}"
         )
     return name
-
-
-def _with_weights(how: Interpolation, settings: Settings) -> Interpolation:
-    if how.method != FILM:
-        return how
-    require_packages()
-    return Interpolation(FILM, weights=find_film(settings.models_dir))
 
 
 def _rate_of(source: Source, fps: Fraction | None) -> Fraction:

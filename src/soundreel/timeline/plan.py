@@ -194,7 +194,8 @@ def balanced_lengths(slots: int, geometry: ChunkGeometry) -> list[int]:
 def choose_interpolation(
     request: Request, engine_fps: Fraction, by_engine: frozenset[str], local: frozenset[str]
 ) -> Interpolation:
-    """How the engine's rate becomes the rate asked for. Raises InputError where it cannot."""
+    """How the engine's rate becomes the rate asked for: an engine makes whole multiples itself, all
+    else is done here. Raises InputError where it cannot."""
     method, twice = request.interpolate, request.interpolate not in (AUTO, NONE)
     target = request.fps if request.fps is not None else engine_fps * (2 if twice else 1)
     factor = target / engine_fps
@@ -209,14 +210,15 @@ def choose_interpolation(
             f"engine {request.engine} cannot do that",
             hint=f"choose one of: {', '.join(sorted({AUTO, NONE} | by_engine | local))}",
         )
-    if factor == 1 or (method in by_engine and (factor.denominator != 1 or factor < 1)):
+    there = method in by_engine and factor.denominator == 1 and factor > 1
+    if factor == 1 or not (there or method in local):
         raise InputError.about(
             {"fps": target},
             f"{method} cannot turn {engine_fps} into {target} pictures a second",
             hint=f"give a whole multiple: {engine_fps * 2}, {engine_fps * 3}, ...; "
             f"{mention(interpolate=ANY_RATE)} makes any other rate",
         )
-    return Interpolation(method, factor, by_engine=method in by_engine)
+    return Interpolation(method, factor, by_engine=there)
 
 
 def _require_own_rate(target: Fraction, engine_fps: Fraction) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from comfyui.engine_tools import flat, make_plan, opened, pitches, render, write_melody
+from comfyui.conftest import Log
+from comfyui.engine_tools import SIZE, flat, make_plan, opened, pitches, render, write_melody
 from comfyui.fake.server import FakeComfyUI
 from comfyui.fake.values import blend
+from fakes import frames_of, sidecar_of
+from post.film_weights import film_weights, save_film
+from soundreel import generate
+from soundreel.config import Settings
+from soundreel.errors import EngineUnavailable
 from soundreel.events import RunControl
-from soundreel.types import Frame
+from soundreel.types import Frame, Request
 
 
 @pytest.fixture
@@ -78,3 +85,89 @@ def test_the_border_is_interpolated_after_a_resume_too(audio: Path) -> None:
             session.restore(state)
             resumed = stacked(list(session.render(plan.chunks[1], control)))
     assert np.array_equal(whole, resumed)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("models")
+    save_film(film_weights(), folder / "frame_interpolation" / "film_net_fp16.safetensors")
+    return folder
+
+
+@pytest.fixture
+def request_of(audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Request:
+    monkeypatch.setenv("COMFYUI_PATH", str(tmp_path / "nowhere"))
+    return Request(
+        audio=audio, engine="comfyui", size=f"{SIZE}x{SIZE}", seed=3, num_frames=3,
+        interpolate="film", output=tmp_path / "a.mp4",
+    )  # fmt: skip
+
+
+def at(settings: Settings, *servers: FakeComfyUI, models: Path | None = None) -> Settings:
+    folders = () if models is None else (models,)
+    url = ",".join(server.url for server in servers)
+    return settings.model_copy(update={"url": url, "models_dir": folders})
+
+
+@pytest.mark.usefixtures("quick_polls")
+@pytest.mark.parametrize(("count", "fps"), [(1, None), (5, 32), (80, 48)])
+def test_film_here_gives_the_counts_of_the_servers(
+    request_of: Request, settings: Settings, models: Path, log: Log, count: int, fps: int | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    from soundreel.post.film.between import FilmBetween
+
+    monkeypatch.setattr(FilmBetween, "_at", lambda _, first, *rest: first)
+    asked = replace(request_of, num_frames=count, fps=fps)
+    with FakeComfyUI() as server, FakeComfyUI(film="") as poor:
+        theirs = generate(asked, at(settings, server, models=models)).path
+        there = frames_of(theirs)
+        theirs.unlink()
+        made = generate(asked, at(settings, poor, models=models), control=log.control)
+        assert not any("Interpolate" in str(prompt) for prompt in poor.prompts)
+    assert len(frames_of(made.path)) == len(there) == count * (fps or 32) // 16
+    assert "has neither FrameInterpolate nor FILM VFI: FILM runs here in its place" in log.notices
+    record = sidecar_of(made.path)
+    versions, engine = record["versions"], record["engine"]
+    assert isinstance(versions, dict)
+    assert isinstance(engine, dict)
+    assert versions["film"].startswith("film_net_fp16.safetensors ")
+    assert "film" not in engine
+
+
+@pytest.mark.usefixtures("quick_polls")
+def test_a_rate_that_the_nodes_cannot_do_is_made_here(
+    request_of: Request, settings: Settings, models: Path, log: Log
+) -> None:
+    with FakeComfyUI() as server:
+        made = generate(
+            replace(request_of, fps=Fraction(24)), at(settings, server, models=models),
+            control=log.control,
+        )  # fmt: skip
+    assert len(frames_of(made.path)) == 5
+    assert "in its place" not in log.notices
+
+
+def test_without_film_anywhere_the_error_names_the_choices(
+    request_of: Request, settings: Settings
+) -> None:
+    with FakeComfyUI(film="") as poor, pytest.raises(EngineUnavailable) as raised:
+        generate(request_of, at(settings, poor))
+    assert "has neither FrameInterpolate nor FILM VFI; and here" in raised.value.message
+    assert "none are on this machine" in raised.value.message
+    assert "models pull film" in raised.value.hint
+    assert "`interpolate='flow'`" in raised.value.hint
+    named = replace(request_of, options={"film_model": "film_net_fp16.safetensors"})
+    with FakeComfyUI(film="") as poor, pytest.raises(EngineUnavailable, match="FILM VFI"):
+        generate(named, at(settings, poor))
+
+
+@pytest.mark.usefixtures("quick_polls")
+def test_a_server_with_film_goes_before_one_without(
+    request_of: Request, settings: Settings, models: Path
+) -> None:
+    with FakeComfyUI(film="") as poor, FakeComfyUI(film="pack") as server:
+        made = generate(request_of, at(settings, poor, server, models=models))
+        assert (len(poor.prompts), len(server.prompts)) == (0, 1)
+    assert made.plan.interpolation.by_engine

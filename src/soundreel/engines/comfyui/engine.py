@@ -17,6 +17,7 @@ from soundreel.engines.comfyui.estimate import estimate
 from soundreel.engines.comfyui.graphs.names import file_names
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
 from soundreel.engines.comfyui.preflight import (
+    FILM,
     Server,
     diagnose,
     find_server,
@@ -47,7 +48,7 @@ class ComfyUIEngine:
     """Drives the first server of `settings.url` that has all that a request needs."""
 
     name = "comfyui"
-    interpolations = frozenset({"film"})
+    interpolations = frozenset({FILM})
     Options = ComfyUIOptions
 
     def __init__(self, settings: Settings) -> None:
@@ -98,6 +99,10 @@ class ComfyUIReady:
         if runs_on_cpu(self.server.stats):
             return f"{self.server.address} runs on a CPU, where a part takes hours"
         return ""
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        return {FILM: self.server.lacks_film} if self.server.lacks_film else {}
 
     @property
     def identity(self) -> Mapping[str, str]:

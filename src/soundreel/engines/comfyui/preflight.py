@@ -23,10 +23,13 @@ from soundreel.engines.comfyui.graphs.template import Template
 from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.release import check_release
 from soundreel.engines.comfyui.workflow import make_template
-from soundreel.engines.wan22 import CHUNK_FRAMES, LEAST_SIDE, MOTION_LATENTS
+from soundreel.engines.wan22 import CHUNK_FRAMES, LEAST_SIDE, MOTION_LATENTS, PICTURE_RATE
 from soundreel.errors import EngineError, EngineUnavailable
 from soundreel.timeline.grid import latents_for
 from soundreel.types import Check, Request
+
+FILM = "film"
+"""The word of `Request.interpolate` that a server may take up."""
 
 CONNECT_SECONDS = 5.0
 """For each of the name, the connection and TLS; the whole first answer is bounded too."""
@@ -35,27 +38,36 @@ CONNECT_SECONDS = 5.0
 @dataclass(frozen=True, slots=True)
 class Server:
     """A server that has all that a request needs. template: in its spelling of file names.
-    streams: whether it can send pictures on the socket."""
+    streams: whether it can send pictures on the socket. lacks_film: why it has no FILM, where the
+    request wants it."""
 
     address: ServerAddress
     stats: SystemStats
     template: Template
     film: Film | None
     streams: bool
+    lacks_film: str = ""
 
 
 def find_server(settings: Settings, request: Request, options: ComfyUIOptions) -> Server:
-    """The first of the servers that can run this request.
+    """The first of the servers that can run this request; one without FILM, which can be made here,
+    only where none has it.
 
     Raises EngineUnavailable with every server's reason, or InputError.
     """
     template = make_template(options)
-    reasons = []
+    reasons, without_film = [], list[Server]()
     for address in parse_servers(settings.url, settings.token):
         try:
-            return check_server(address, template, request, options)
+            server = check_server(address, template, request, options)
         except EngineError as err:
             reasons.append(err)
+        else:
+            if not server.lacks_film:
+                return server
+            without_film.append(server)
+    if without_film:
+        return without_film[0]
     if len(reasons) == 1:
         raise reasons[0]
     raise EngineUnavailable(
@@ -72,7 +84,7 @@ def check_server(
         stats = client.system_stats()
         check_release(address, stats.version)
         catalog = client.object_info()
-    film = find_film(catalog, options.film_model) if request.interpolate == "film" else None
+    film, lacks_film = _film_for(address, catalog, request, options)
     template = replace(template, graph=template.graph.copy())
     missing = missing_on_server(template, catalog, film)
     if missing:
@@ -80,7 +92,23 @@ def check_server(
             f"{address}: " + "; ".join(part.message for part in missing),
             hint="; ".join(dict.fromkeys(part.hint for part in missing)),
         )
-    return Server(address, stats, template, film, STREAMING_NODE in catalog)
+    return Server(address, stats, template, film, STREAMING_NODE in catalog, lacks_film)
+
+
+def _film_for(
+    address: ServerAddress, catalog: NodeCatalog, request: Request, options: ComfyUIOptions
+) -> tuple[Film | None, str]:
+    """What the request wants of FILM, which its nodes do in whole multiples, or why it is not
+    there. Raises EngineUnavailable where the user named its file."""
+    whole = request.fps is None or request.fps % PICTURE_RATE == 0
+    if request.interpolate != FILM or not whole:
+        return None, ""
+    try:
+        return find_film(catalog, options.film_model), ""
+    except EngineUnavailable as err:
+        if options.film_model is not None:
+            raise
+        return None, f"{address}: {err.message}"
 
 
 def missing_on_server(template: Template, catalog: NodeCatalog, film: Film | None) -> list[Missing]:
