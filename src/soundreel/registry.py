@@ -51,7 +51,16 @@ _BUILT_IN: Mapping[Kind, Mapping[str, tuple[str, str]]] = {
             "soundreel.engines.preview.options:PreviewOptions",
         ),
     },
-    "image": {},
+    "image": {
+        "comfyui": (
+            "soundreel.engines.comfyui.image_engine:ComfyUIImageEngine",
+            "soundreel.engines.comfyui.options:ComfyUIImageOptions",
+        ),
+        "preview": (
+            "soundreel.engines.preview.engine:PreviewImageEngine",
+            "soundreel.engines.preview.options:PreviewImageOptions",
+        ),
+    },
 }
 
 

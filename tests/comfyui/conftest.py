@@ -36,7 +36,8 @@ def client(server: FakeComfyUI) -> Iterator[ComfyClient]:
 def quick_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's own clients ask as often as the tests' do."""
     quick = functools.partial(ComfyClient, poll_seconds=POLL_SECONDS)
-    monkeypatch.setattr("soundreel.engines.comfyui.engine.ComfyClient", quick)
+    for module in ("engine", "image_engine"):
+        monkeypatch.setattr(f"soundreel.engines.comfyui.{module}.ComfyClient", quick)
 
 
 def client_for(server: FakeComfyUI, **options: Any) -> ComfyClient:

@@ -12,8 +12,8 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundreel.engines.comfyui.level import even_length
-from soundreel.engines.comfyui.window import WHOLE, WINDOW, SoundWindows, Span
+from soundreel.engines.comfyui.hearing.level import even_length
+from soundreel.engines.comfyui.hearing.window import WHOLE, WINDOW, SoundWindows, Span
 from soundreel.timeline.plan import cut_shot, make_plan
 from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot
 

@@ -89,6 +89,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     },
     "engines.comfyui": {
         "graphs": set(),
+        "hearing": set(),
         "client.wire": set(),
         "client": {"client.wire", "graphs"},
     },

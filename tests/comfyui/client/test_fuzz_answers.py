@@ -40,7 +40,7 @@ from soundreel.engines.comfyui.graphs.schema import parse_object_info
 from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.preflight import free_memory, missing_on_server, runs_on_cpu
 from soundreel.engines.comfyui.release import check_release
-from soundreel.engines.comfyui.workflow import make_template
+from soundreel.engines.comfyui.workflow import make_template, sample_prompts
 from soundreel.errors import SoundreelError
 
 SECONDS_EACH = 10.0
@@ -138,7 +138,7 @@ def use_stats(transport: Transport) -> None:
 
 def use_nodes(transport: Transport) -> None:
     catalog = parse_object_info(transport.get("/object_info", NodesAnswer).root)
-    missing_on_server(make_template(ComfyUIOptions()), catalog, None)
+    missing_on_server(make_template(ComfyUIOptions()), catalog, None, sample_prompts)
     for name in catalog:
         for given in catalog[name].inputs:
             catalog.options(name, given)

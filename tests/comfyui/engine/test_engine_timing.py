@@ -18,8 +18,8 @@ from comfyui.fake.server import FakeComfyUI
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.address import parse_server
 from soundreel.engines.comfyui.graphs.graph import Link
+from soundreel.engines.comfyui.hearing.window import SoundWindows
 from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.engines.comfyui.window import SoundWindows
 from soundreel.engines.comfyui.workflow import make_template
 from soundreel.events import RunControl
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT, Chunk, Frame, Plan, ShotRequest

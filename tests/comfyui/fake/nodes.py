@@ -19,6 +19,7 @@ from comfyui.fake.values import (
     NodeError,
     Sound,
     blend,
+    brightness_course,
     chunk_audio,
     decode,
     empty_latent,
@@ -144,6 +145,19 @@ def _extend(_: Context, inputs: dict[str, Any]) -> Result:
     return _conditioned(inputs, latent, known * 4, before)
 
 
+def _pass_of_an_image(_: Context, inputs: dict[str, Any]) -> Result:
+    """Pictures on the way from one that is given to the other, as bright as they are."""
+    latent = empty_latent(inputs["width"], inputs["height"], inputs["length"])
+    given = [inputs.get(name) for name in ("start_image", "end_image")]
+    seen = hashlib.sha256(b"".join(b"-" if each is None else each.tobytes() for each in given))
+    course = brightness_course(given, inputs["length"])
+    positive, negative = (
+        replace(inputs[name], audio=course, image=seen.hexdigest())
+        for name in ("positive", "negative")
+    )
+    return values(positive, negative, latent)
+
+
 def _conditioned(
     inputs: dict[str, Any], latent: np.ndarray, offset: int, motion: np.ndarray | None
 ) -> Result:
@@ -164,6 +178,8 @@ async def _sampler(context: Context, inputs: dict[str, Any]) -> Result:
         raise NodeError("TypeError", "no value\n")
     keys = ("model", "seed", "noise_seed", "steps", "cfg", "sampler_name", "scheduler")
     recipe = {key: inputs[key] for key in keys if key in inputs}
+    if inputs.get("add_noise") == "disable":
+        recipe["noise"] = hashlib.sha256(inputs["latent_image"].tobytes()).hexdigest()
     made = sample(inputs["latent_image"], inputs["positive"], inputs["negative"], recipe)
     first = min(inputs.get("start_at_step", 0), steps)
     count = min(inputs.get("end_at_step", steps), steps) - first
@@ -296,6 +312,8 @@ _NODES: dict[str, Callable[[Context, dict[str, Any]], Any]] = {
     "CLIPTextEncode": _encode_text,
     "WanSoundImageToVideo": _start,
     "WanSoundImageToVideoExtend": _extend,
+    "WanImageToVideo": _pass_of_an_image,
+    "WanFirstLastFrameToVideo": _pass_of_an_image,
     "KSampler": _sampler,
     "KSamplerAdvanced": _sampler,
     "LatentConcat": _concat,

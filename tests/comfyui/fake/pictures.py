@@ -34,6 +34,11 @@ class Code:
     baked: bool
 
 
+def loudness_of(brightness: float) -> int:
+    """The loudness of a picture that is so bright in its grey."""
+    return int(np.clip(round((brightness - 16) * 255 / 220), 0, 255))
+
+
 def draw(code: Code, height: int, width: int, texture: np.ndarray) -> np.ndarray:
     """(height, width, 3) uint8. texture: (h, w) small numbers that make each latent look unlike."""
     grey = 16 + code.loudness * 220 // 255

@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from comfyui.fake.pictures import Code, draw
+from comfyui.fake.pictures import Code, draw, loudness_of
 
 BUCKET_RATE = 16
 FRAMES_PER_LATENT = 4
@@ -100,6 +101,18 @@ def chunk_audio(heard: Heard, latents: int, offset: int) -> np.ndarray | None:
     values = np.zeros((len(numbers), 2), np.int64)
     values[known] = heard.buckets[numbers[known]]
     return np.column_stack([numbers, values])
+
+
+def brightness_course(given: Sequence[np.ndarray | None], length: int) -> np.ndarray:
+    """For each picture of a pass, in place of a sound: its number, no pitch, and the brightness
+    on the way from the first given picture to the last; without one it is dark there."""
+    first, last = (0 if each is None else loudness_of(float(each.mean())) for each in given)
+    if given[1] is None:
+        last = first // 2
+    numbers = np.arange(length + FRAMES_PER_LATENT - 1)
+    share = np.minimum(numbers / max(length - 1, 1), 1)
+    levels = np.rint(first + (last - first) * share).astype(np.int64)
+    return np.column_stack([numbers, np.zeros_like(numbers), levels])
 
 
 def empty_latent(width: int, height: int, length: int) -> np.ndarray:

@@ -15,17 +15,19 @@ from soundreel.engines.base import Ready, Session
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.estimate import estimate
 from soundreel.engines.comfyui.graphs.names import file_names
+from soundreel.engines.comfyui.graphs.template import Template
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
 from soundreel.engines.comfyui.preflight import (
     FILM,
     Server,
     diagnose,
+    drawback,
     find_server,
-    free_memory,
-    runs_on_cpu,
+    introduce,
+    lacks,
 )
 from soundreel.engines.comfyui.session import ComfyUISession
-from soundreel.engines.comfyui.workflow import make_template
+from soundreel.engines.comfyui.workflow import make_template, sample_prompts
 from soundreel.engines.wan22 import (
     BEST_AREA,
     CHUNK_FRAMES,
@@ -74,7 +76,8 @@ class ComfyUIEngine:
     def find(self, request: Request) -> Ready:
         options = read_options(request)
         check_size(request.width, request.height)
-        server = find_server(self._settings, request, options)
+        template = make_template(options)
+        server = find_server(self._settings, request, template, sample_prompts, options.film_model)
         return ComfyUIReady(server, options, self._settings.work_dir / CLAIMS)
 
     def estimate(self, plan: Plan) -> Estimate:
@@ -82,27 +85,25 @@ class ComfyUIEngine:
         return replace(known, details=(*known.details, ("server", "not asked: see doctor")))
 
     def diagnose(self) -> Sequence[Check]:
-        return diagnose(self._settings)
+        return diagnose(self._settings, make_template(ComfyUIOptions()), sample_prompts)
 
 
 @dataclass(frozen=True, slots=True)
 class ComfyUIReady:
     """The server that will make the pictures. claims: see client/claims.py."""
 
-    server: Server
+    server: Server[Template]
     options: ComfyUIOptions
     claims: Path
 
     @property
     def drawback(self) -> str:
         """Why `auto` does not take it, though it could: "" for none."""
-        if runs_on_cpu(self.server.stats):
-            return f"{self.server.address} runs on a CPU, where a part takes hours"
-        return ""
+        return drawback(self.server)
 
     @property
     def lacks(self) -> Mapping[str, str]:
-        return {FILM: self.server.lacks_film} if self.server.lacks_film else {}
+        return lacks(self.server)
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -125,11 +126,6 @@ class ComfyUIReady:
 
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
-        control.emit(Notice(_introduce(self.server)))
+        control.emit(Notice(introduce(self.server)))
         with ComfyClient(self.server.address, claims=self.claims) as client:
             yield ComfyUISession(plan, self.server, client, control)
-
-
-def _introduce(server: Server) -> str:
-    memory = free_memory(server.stats)
-    return f"{server.address}: ComfyUI {server.stats.version}" + (f", {memory}" if memory else "")

@@ -9,8 +9,11 @@ from typing import ClassVar
 from pydantic import Field
 
 from soundreel.engines.base import parse_options
+from soundreel.engines.comfyui.graphs.i2v_graph import ImageModels
 from soundreel.engines.comfyui.graphs.presets import SCHEDULER, Models
 from soundreel.engines.wan22 import FEW_STEP_LORA, PRESETS, Lora, PresetName, Sampling
+from soundreel.engines.wan22_i2v import EXPERTS, Expert
+from soundreel.engines.wan22_i2v_options import ImageSamplingOptions
 from soundreel.engines.wan22_options import SamplingOptions
 from soundreel.errors import InputError, mention
 from soundreel.types import Request
@@ -62,6 +65,40 @@ class ComfyUIOptions(SamplingOptions):
         if options.get("workflow") is not None:
             return dict(options)
         return super().recall(options, engine, given)
+
+
+class ComfyUIImageOptions(ImageSamplingOptions):
+    """What is not given follows the preset."""
+
+    scheduler: str | None = Field(default=None, description="noise schedule, e.g. simple")
+    model_high: str | None = Field(
+        default=None, description="I2V model file for high noise on the server"
+    )
+    model_low: str | None = Field(
+        default=None, description="I2V model file for low noise on the server"
+    )
+    text_encoder: str | None = Field(default=None, description="text encoder file on the server")
+    vae: str | None = Field(default=None, description="VAE file on the server")
+    film_model: str | None = Field(
+        default=None,
+        description=f"frame interpolation file on the server, for {mention(interpolate='film')}",
+    )
+
+    def models(self) -> ImageModels:
+        default = ImageModels()
+        named: dict[Expert, str | None] = {"high": self.model_high, "low": self.model_low}
+        return ImageModels(
+            {expert: named[expert] or default.transformers[expert] for expert in EXPERTS},
+            self.text_encoder or default.text_encoder,
+            self.vae or default.vae,
+        )
+
+    @property
+    def noise_schedule(self) -> str:
+        return self.scheduler or SCHEDULER
+
+    def resolved(self) -> dict[str, object]:
+        return {**super().resolved(), "scheduler": self.noise_schedule}
 
 
 def read_options(request: Request) -> ComfyUIOptions:

@@ -13,16 +13,28 @@ from soundreel.types import Rgb
 
 _LARGEST_REFERENCE = 4096
 """Pixels on a side; the server scales the reference image to the picture's size anyway."""
+WRITTEN_BESIDE = 16 << 20
+"""Bytes of what the server writes into a file beside what it holds: the whole graph."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def reference_png(rgb: Rgb) -> bytes:
     """The reference image as the server gets it: lossless, of a reasonable size."""
     scale = _LARGEST_REFERENCE / max(rgb.shape[:2])
-    bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     if scale < 1:
-        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return bytes(cv2.imencode(".png", bgr)[1])
+        smaller = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+        rgb = np.asarray(smaller, np.uint8)
+    return picture_png(rgb)
+
+
+def picture_png(rgb: Rgb) -> bytes:
+    """A picture as the server gets it: lossless."""
+    return bytes(cv2.imencode(".png", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))[1])
+
+
+def largest_picture(width: int, height: int) -> int:
+    """Bytes that a picture's file can have at most: one of noise."""
+    return 4 * width * height + WRITTEN_BESIDE
 
 
 def read_picture(file: bytes, width: int, height: int, name: str) -> Rgb:

@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 from soundreel.config import Settings
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.address import ServerAddress, parse_servers
 from soundreel.engines.comfyui.client.wire.answers import SystemStats
-from soundreel.engines.comfyui.graphs.chunk_graph import (
-    STREAMING_NODE,
-    ChunkInputs,
-    chunk_prompt,
-)
+from soundreel.engines.comfyui.graphs.chunk_graph import STREAMING_NODE
 from soundreel.engines.comfyui.graphs.film import Film, find_film
 from soundreel.engines.comfyui.graphs.graph import Graph
 from soundreel.engines.comfyui.graphs.names import Missing, file_names, fit_to_server
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog
-from soundreel.engines.comfyui.graphs.template import Template
-from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.release import check_release
-from soundreel.engines.comfyui.workflow import make_template
-from soundreel.engines.wan22 import CHUNK_FRAMES, LEAST_SIDE, MOTION_LATENTS, PICTURE_RATE
+from soundreel.engines.wan22 import PICTURE_RATE
 from soundreel.errors import EngineError, EngineUnavailable
-from soundreel.timeline.grid import latents_for
 from soundreel.types import Check, Request
 
 FILM = "film"
@@ -35,31 +28,49 @@ CONNECT_SECONDS = 5.0
 """For each of the name, the connection and TLS; the whole first answer is bounded too."""
 
 
+class Fillable(Protocol):
+    """What every prompt of a job is made from."""
+
+    @property
+    def graph(self) -> Graph: ...
+
+    def copy(self) -> Self:
+        """One with a graph of its own."""
+        ...
+
+
+T = TypeVar("T", bound=Fillable)
+
+Samples = Callable[[T, Film | None], Sequence[Graph]]
+"""Prompts like those that a job will send, made from its template."""
+
+
 @dataclass(frozen=True, slots=True)
-class Server:
+class Server(Generic[T]):
     """A server that has all that a request needs. template: in its spelling of file names.
     streams: whether it can send pictures on the socket. lacks_film: why it has no FILM, where the
     request wants it."""
 
     address: ServerAddress
     stats: SystemStats
-    template: Template
+    template: T
     film: Film | None
     streams: bool
     lacks_film: str = ""
 
 
-def find_server(settings: Settings, request: Request, options: ComfyUIOptions) -> Server:
+def find_server(
+    settings: Settings, request: Request, template: T, samples: Samples[T], film_model: str | None
+) -> Server[T]:
     """The first of the servers that can run this request; one without FILM, which can be made here,
-    only where none has it.
+    only where none has it. film_model: the file to use, where the user named one.
 
     Raises EngineUnavailable with every server's reason, or InputError.
     """
-    template = make_template(options)
-    reasons, without_film = [], list[Server]()
+    reasons, without_film = [], list[Server[T]]()
     for address in parse_servers(settings.url, settings.token):
         try:
-            server = check_server(address, template, request, options)
+            server = check_server(address, request, template, samples, film_model)
         except EngineError as err:
             reasons.append(err)
         else:
@@ -77,16 +88,20 @@ def find_server(settings: Settings, request: Request, options: ComfyUIOptions) -
 
 
 def check_server(
-    address: ServerAddress, template: Template, request: Request, options: ComfyUIOptions
-) -> Server:
+    address: ServerAddress,
+    request: Request,
+    template: T,
+    samples: Samples[T],
+    film_model: str | None,
+) -> Server[T]:
     """Raises EngineUnavailable with all that this server lacks."""
     with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client:
         stats = client.system_stats()
         check_release(address, stats.version)
         catalog = client.object_info()
-    film, lacks_film = _film_for(address, catalog, request, options)
-    template = replace(template, graph=template.graph.copy())
-    missing = missing_on_server(template, catalog, film)
+    film, lacks_film = _film_for(address, catalog, request, film_model)
+    template = template.copy()
+    missing = missing_on_server(template, catalog, film, samples)
     if missing:
         raise EngineUnavailable(
             f"{address}: " + "; ".join(part.message for part in missing),
@@ -96,7 +111,7 @@ def check_server(
 
 
 def _film_for(
-    address: ServerAddress, catalog: NodeCatalog, request: Request, options: ComfyUIOptions
+    address: ServerAddress, catalog: NodeCatalog, request: Request, film_model: str | None
 ) -> tuple[Film | None, str]:
     """What the request wants of FILM, which its nodes do in whole multiples, or why it is not
     there. Raises EngineUnavailable where the user named its file."""
@@ -104,28 +119,34 @@ def _film_for(
     if request.interpolate != FILM or not whole:
         return None, ""
     try:
-        return find_film(catalog, options.film_model), ""
+        return find_film(catalog, film_model), ""
     except EngineUnavailable as err:
-        if options.film_model is not None:
+        if film_model is not None:
             raise
         return None, f"{address}: {err.message}"
 
 
-def missing_on_server(template: Template, catalog: NodeCatalog, film: Film | None) -> list[Missing]:
-    """What the prompts of a first and of a later chunk need and the server lacks; puts the
-    server's spelling of file names into the template."""
+def missing_on_server(
+    template: T, catalog: NodeCatalog, film: Film | None, samples: Samples[T]
+) -> list[Missing]:
+    """What the template and the prompts made from it need and the server lacks; puts the server's
+    spelling of file names into the template."""
     missing = fit_to_server(template.graph, catalog)
-    for prompt in (_sample_prompt(template, film, None), _sample_prompt(template, film, "motion")):
+    for prompt in samples(template, film):
         missing += fit_to_server(prompt, catalog)
     return list(dict.fromkeys(missing))
 
 
-def diagnose(settings: Settings) -> Sequence[Check]:
+def diagnose(settings: Settings, template: T, samples: Samples[T]) -> Sequence[Check]:
     """What `soundreel doctor` shows: each server, its version and memory, nodes and files. All are
     asked at once, so that one that is silent delays nothing."""
     addresses = parse_servers(settings.url, settings.token)
+
+    def look(address: ServerAddress) -> list[Check]:
+        return _diagnose_server(address, template.copy(), samples)
+
     with ThreadPoolExecutor(max_workers=len(addresses)) as pool:
-        return [check for checks in pool.map(_diagnose_server, addresses) for check in checks]
+        return [check for checks in pool.map(look, addresses) for check in checks]
 
 
 def free_memory(stats: SystemStats) -> str:
@@ -142,7 +163,25 @@ def runs_on_cpu(stats: SystemStats) -> bool:
     return bool(stats.devices) and all(device.type == "cpu" for device in stats.devices)
 
 
-def _diagnose_server(address: ServerAddress) -> list[Check]:
+def drawback(server: Server[Any]) -> str:
+    """Why `auto` does not take it, though it could: "" for none."""
+    if runs_on_cpu(server.stats):
+        return f"{server.address} runs on a CPU, where a part takes hours"
+    return ""
+
+
+def lacks(server: Server[Any]) -> Mapping[str, str]:
+    """See `engines.base.Lacking`."""
+    return {FILM: server.lacks_film} if server.lacks_film else {}
+
+
+def introduce(server: Server[Any]) -> str:
+    """Who makes the pictures, for the user."""
+    memory = free_memory(server.stats)
+    return f"{server.address}: ComfyUI {server.stats.version}" + (f", {memory}" if memory else "")
+
+
+def _diagnose_server(address: ServerAddress, template: T, samples: Samples[T]) -> list[Check]:
     name = str(address)
     try:
         with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client:
@@ -155,8 +194,7 @@ def _diagnose_server(address: ServerAddress) -> list[Check]:
         Check(name, True, f"ComfyUI {stats.version}, {len(catalog)} nodes"),
         Check("memory", True, free_memory(stats) or "no device named"),
     ]
-    template = make_template(ComfyUIOptions())
-    missing = missing_on_server(template, catalog, None)
+    missing = missing_on_server(template, catalog, None, samples)
     if missing:
         checks += [Check("needs", False, part.message, part.hint) for part in missing]
     else:
@@ -172,23 +210,3 @@ def _diagnose_film(catalog: NodeCatalog) -> Check:
     except EngineUnavailable as err:
         return Check("film", False, err.message, err.hint, optional=True)
     return Check("film", True, f"{film.class_type} with {film.model}")
-
-
-def _sample_prompt(template: Template, film: Film | None, motion: str | None) -> Graph:
-    inputs = ChunkInputs(
-        width=LEAST_SIDE,
-        height=LEAST_SIDE,
-        latents=latents_for(CHUNK_FRAMES),
-        pictures=2,
-        sound="sound",
-        image="image",
-        motion=motion,
-        latents_before=MOTION_LATENTS + 1,
-        positive="",
-        negative="",
-        seed=0,
-        keep_latents=True,
-        film=film,
-        factor=2,
-    )
-    return Graph.from_json(chunk_prompt(template, inputs).prompt)

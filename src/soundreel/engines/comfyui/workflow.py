@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from soundreel.engines.comfyui.graphs.graph import Value
+from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, chunk_prompt
+from soundreel.engines.comfyui.graphs.film import Film
+from soundreel.engines.comfyui.graphs.graph import Graph, Value
 from soundreel.engines.comfyui.graphs.presets import sampler_name
 from soundreel.engines.comfyui.graphs.s2v_graph import s2v_graph
 from soundreel.engines.comfyui.graphs.template import (
@@ -15,8 +17,9 @@ from soundreel.engines.comfyui.graphs.template import (
     set_everywhere,
 )
 from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.engines.wan22 import Lora
+from soundreel.engines.wan22 import CHUNK_FRAMES, LEAST_SIDE, MOTION_LATENTS, Lora
 from soundreel.errors import InputError
+from soundreel.timeline.grid import latents_for
 
 
 def make_template(options: ComfyUIOptions) -> Template:
@@ -31,9 +34,30 @@ def make_template(options: ComfyUIOptions) -> Template:
     return template
 
 
+def sample_prompts(template: Template, film: Film | None) -> list[Graph]:
+    """Prompts like those of a first and of a later chunk."""
+    inputs = ChunkInputs(
+        width=LEAST_SIDE,
+        height=LEAST_SIDE,
+        latents=latents_for(CHUNK_FRAMES),
+        pictures=2,
+        sound="sound",
+        image="image",
+        latents_before=MOTION_LATENTS + 1,
+        positive="",
+        negative="",
+        seed=0,
+        keep_latents=True,
+        film=film,
+        factor=2,
+    )
+    both = (inputs, replace(inputs, motion="motion"))
+    return [Graph.from_json(chunk_prompt(template, each).prompt) for each in both]
+
+
 def with_options(template: Template, options: ComfyUIOptions) -> Template:
     """A template of its own for a shot, with the shot's options over it. Raises InputError."""
-    own = replace(template, graph=template.graph.copy())
+    own = template.copy()
     apply_options(own, options)
     return own
 

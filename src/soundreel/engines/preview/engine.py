@@ -14,16 +14,16 @@ import numpy as np
 
 from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session, parse_options
-from soundreel.engines.preview.options import PreviewOptions
+from soundreel.engines.preview.options import PreviewImageOptions, PreviewOptions
 from soundreel.engines.preview.portrait.face import require_box
 from soundreel.engines.preview.portrait.ready import check_portrait
-from soundreel.engines.preview.scenes import Scenes
+from soundreel.engines.preview.scenes import Scenes, StillScenes
 from soundreel.engines.preview.session import PreviewSession, worker_count
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
 from soundreel.media.cover import reference_image
 from soundreel.media.marks import ALGORITHMIC, COMPOSITE
-from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
+from soundreel.types import Check, ChunkGeometry, Estimate, ImageRequest, Plan, Request
 
 RENDERER = "2"
 """Raised whenever the same request would give another picture."""
@@ -40,7 +40,8 @@ SECONDS_PER_MEGAPIXEL = 0.045
 class PreviewEngine:
     name = "preview"
     interpolations: frozenset[str] = frozenset()
-    Options = PreviewOptions
+    Options: type[PreviewOptions] = PreviewOptions
+    scenes: type[Scenes] = Scenes
     shows_cover = True
     """Of a sound without an image it shows the cover, unasked. To a model it would be a person."""
 
@@ -60,12 +61,12 @@ class PreviewEngine:
         return COMPOSITE if request.has_picture else ALGORITHMIC
 
     def find(self, request: Request) -> Ready:
-        options = parse_options(PreviewOptions, request.options)
+        options = parse_options(self.Options, request.options)
         self.geometry(request)
         image = reference_image(request, unasked=True)
         if options.speaks_by_box:
             require_box(options.mouth, image)
-        return PreviewReady(options, image is not None or bool(request.pictures))
+        return PreviewReady(options, image is not None or bool(request.pictures), self.scenes)
 
     def estimate(self, plan: Plan) -> Estimate:
         return _estimate(plan)
@@ -74,12 +75,32 @@ class PreviewEngine:
         return (Check("opencv", True, cv2.__version__), check_portrait())
 
 
+class PreviewImageEngine(PreviewEngine):
+    """Of a video of an image: the camera moves slowly over it, and answers the sound, if any."""
+
+    Options = PreviewImageOptions
+    scenes = StillScenes
+
+    def geometry(self, request: Request) -> ChunkGeometry:
+        assert isinstance(request, ImageRequest)
+        if request.last_picture is not None:
+            ends = {"last_only": True} if request.last_only else {"last_frame": request.last_frame}
+            raise InputError.about(
+                ends,
+                "the preview engine moves a camera over one picture, and makes no way to another",
+                hint=f"choose a model: {mention(engine='comfyui')} or {mention(engine='wan')}",
+            )
+        return super().geometry(request)
+
+
 @dataclass(frozen=True, slots=True)
 class PreviewReady:
-    """There is nothing to find but the options. image: whether faces are looked for in one."""
+    """There is nothing to find but the options. image: whether faces are looked for in one.
+    scenes: what draws."""
 
     options: PreviewOptions
     image: bool
+    scenes: type[Scenes] = Scenes
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -98,7 +119,7 @@ class PreviewReady:
         cv2.setNumThreads(1)  # frames run side by side instead: the same work, less waiting
         try:
             with control.stage("listen and compose"):
-                scenes = Scenes(plan, self.options, control)
+                scenes = self.scenes(plan, self.options, control)
                 scenes.of(plan.chunks[0])
             workers = worker_count()
             with ThreadPoolExecutor(workers, thread_name_prefix="preview") as pool:

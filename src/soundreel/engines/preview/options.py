@@ -7,6 +7,14 @@ from typing import ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
+Fit = Literal["auto", "fill", "whole", "blur", "crop"]
+
+_FIT = (
+    "the image in the video: fill (borders cut; crop is the same), whole (artwork: neither cut, "
+    "moved nor dimmed), blur (on a blurred surround); auto: whole for transparent or flat "
+    "pictures, else blur"
+)
+
 
 class PreviewOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -15,12 +23,7 @@ class PreviewOptions(BaseModel):
         {"fit", "motion", "mouth", "palette", "strength"}
     )
 
-    fit: Literal["auto", "fill", "whole", "blur", "crop"] = Field(
-        default="auto",
-        description="the image in the video: fill (borders cut; crop is the same), whole (artwork: "
-        "neither cut, moved nor dimmed), blur (on a blurred surround); auto: whole for transparent "
-        "or flat pictures, else blur",
-    )
+    fit: Fit = Field(default="auto", description=_FIT)
     motion: Literal["off", "gentle", "full"] = Field(
         default="full",
         description="how the camera moves over the image; off: only light answers the sound",
@@ -76,3 +79,16 @@ class PreviewOptions(BaseModel):
         except ValueError as err:
             raise PydanticCustomError("mouth", "{reason}", {"reason": str(err)}) from err
         return value
+
+
+class PreviewImageOptions(PreviewOptions):
+    """Of a video of an image: it fills the frame, and is seen in full light from first to last."""
+
+    fit: Fit = Field(default="fill", description=_FIT)
+    fade: float | None = Field(
+        default=0.0,
+        ge=0,
+        le=60,
+        description="seconds that the light takes to go down at the end, and up at the start; 0, "
+        "the default, is none",
+    )

@@ -13,7 +13,7 @@ from soundreel.engines.base import shot_options
 from soundreel.engines.preview.draw.abstract import AbstractScene
 from soundreel.engines.preview.draw.art import Opacity, place_artwork, why_artwork
 from soundreel.engines.preview.draw.artscene import ArtScene
-from soundreel.engines.preview.draw.imagescene import ImageScene
+from soundreel.engines.preview.draw.imagescene import ImageScene, StillScene
 from soundreel.engines.preview.draw.pictures import image_palette, is_grey, make_source
 from soundreel.engines.preview.drive.fades import END_S, faded
 from soundreel.engines.preview.drive.signals import Drive, make_drive
@@ -40,6 +40,9 @@ from soundreel.types import Chunk, Plan, Rgb, Shot
 class Scenes:
     """The scene of each chunk: one for each shot and prompt. The sound is heard once, over the
     whole clip, so that a shot is as loud beside the others as it sounds."""
+
+    photograph: type[ImageScene] = ImageScene
+    """How an image is shown that is no artwork."""
 
     def __init__(self, plan: Plan, options: PreviewOptions, control: RunControl) -> None:
         self._plan, self._options = plan, options
@@ -105,7 +108,7 @@ class Scenes:
         self._tell(said)
         warps = [portrait] if portrait is not None else []
         own, start = look(source.palette), shot.start_frame
-        return ImageScene(*size, source, drive, own, warps, options.motion, start)
+        return self.photograph(*size, source, drive, own, warps, options.motion, start)
 
     def _art(
         self,
@@ -127,6 +130,12 @@ class Scenes:
         plan = self._plan
         listen = Recogniser(plan.audio).listen
         return Speech(plan.num_frames, plan.fps, self._features.rms, listen)
+
+
+class StillScenes(Scenes):
+    """Of a video of an image, which is shown as it is."""
+
+    photograph = StillScene
 
 
 def _why_artwork(

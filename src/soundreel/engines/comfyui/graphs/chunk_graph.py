@@ -64,7 +64,8 @@ class ChunkInputs:
 @dataclass(frozen=True, slots=True)
 class ChunkPrompt:
     """prompt: API format. pictures, latents: ids of the output nodes. samplers: whose steps count.
-    expected: pictures that the first output gives. streamed: on the socket, not as files."""
+    expected: pictures that the first output gives. streamed: on the socket, not as files. steps: of
+    each sampler, where several share them; () where each has its own."""
 
     prompt: Mapping[str, Mapping[str, Any]]
     pictures: str
@@ -72,6 +73,7 @@ class ChunkPrompt:
     samplers: tuple[str, ...]
     expected: int
     streamed: bool
+    steps: tuple[int, ...] = ()
 
     @property
     def with_files(self) -> tuple[str, ...]:
@@ -162,11 +164,7 @@ def _concat(graph: Graph, first: Link, second: Link, title: str) -> Link:
 def _pictures(
     graph: Graph, template: Template, inputs: ChunkInputs, motion: Link | None
 ) -> tuple[Link, int]:
-    """The pictures to bring back, and their number.
-
-    With FILM the picture before the chunk stands in front, so that n become n * factor; a shot's
-    first chunk has none, and gives (n - 1) * factor + 1.
-    """
+    """The pictures to bring back, and their number."""
     if motion is None:
         motion, skipped = _first_latent(graph, template.sampled), DOUBLED_FRAMES
     else:
@@ -174,12 +172,32 @@ def _pictures(
     latents = _concat(graph, motion, template.sampled, "What came before, then this chunk")
     decoded = _decode(graph, template, latents)
     before = 0 if inputs.motion is None else 1
-    count = inputs.pictures + before
-    if inputs.film is None or count < 2:
-        return _cut(graph, decoded, skipped, inputs.pictures), inputs.pictures
+    return brought_back(
+        graph, decoded, skipped, inputs.pictures, before, inputs.film, inputs.factor
+    )
+
+
+def brought_back(
+    graph: Graph,
+    decoded: Link,
+    skipped: int,
+    pictures: int,
+    before: int,
+    film: Film | None,
+    factor: int,
+) -> tuple[Link, int]:
+    """`pictures` of a decode after the first `skipped`, and how many there are with those that FILM
+    makes between them.
+
+    With FILM the picture before them (`before` is 1) stands in front, so that n become n * factor;
+    a shot's first chunk has none (0), and gives (n - 1) * factor + 1.
+    """
+    count = pictures + before
+    if film is None or count < 2:
+        return _cut(graph, decoded, skipped, pictures), pictures
     source = _cut(graph, decoded, skipped - before, count)
-    expected = (count - 1) * inputs.factor + 1 - before
-    filmed = inputs.film.add(graph, source, inputs.factor)
+    expected = (count - 1) * factor + 1 - before
+    filmed = film.add(graph, source, factor)
     return _cut(graph, filmed, before, expected), expected
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import astuple, dataclass
 from difflib import get_close_matches
 
-from soundreel.engines import wan22
+from soundreel.engines import wan22, wan22_i2v
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.graphs.presets import Models
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog
@@ -22,6 +22,11 @@ _FOLDERS: Mapping[str, str] = {
     "lora_name": f"models/{wan22.FEW_STEP_LORA.folder}",
     "model_name": "models/frame_interpolation",
 }
+_OF_IMAGES = frozenset(
+    file.name
+    for files in (wan22_i2v.TRANSFORMERS, wan22_i2v.FEW_STEP_LORAS)
+    for file in files.values()
+)
 FILES_SOURCE = f"https://huggingface.co/{wan22.REPO}"
 
 _ORIGINS: Mapping[str, str] = {
@@ -29,6 +34,8 @@ _ORIGINS: Mapping[str, str] = {
     "WanSoundImageToVideoExtend": (
         "update ComfyUI: 0.3.64 has it, versions before September 2025 do not"
     ),
+    "WanImageToVideo": "update ComfyUI: 0.3.64 has it",
+    "WanFirstLastFrameToVideo": "update ComfyUI: 0.3.64 has it",
     "AudioEncoderLoader": "update ComfyUI: 0.3.64 has it, versions before August 2025 do not",
     "AudioEncoderEncode": "update ComfyUI: 0.3.64 has it, versions before August 2025 do not",
     "FrameInterpolate": "update ComfyUI: it came in April 2026",
@@ -105,7 +112,7 @@ def _missing_choice(name: str, value: str, choices: tuple[str, ...]) -> Missing:
 
 def _source(value: str) -> str:
     """Where a file comes from, as far as it is one of those that the presets name."""
-    ours = (*astuple(Models()), wan22.FEW_STEP_LORA.name)
+    ours = (*astuple(Models()), wan22.FEW_STEP_LORA.name, *_OF_IMAGES)
     return f" (from {FILES_SOURCE})" if value in ours else ""
 
 

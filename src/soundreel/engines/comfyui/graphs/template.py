@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soundreel.engines.comfyui.graphs.graph import Graph, Link, Value
@@ -47,6 +47,10 @@ class Template:
     samplers: tuple[str, ...]
     sampled: Link
     decode: str | None
+
+    def copy(self) -> Template:
+        """One with a graph of its own."""
+        return replace(self, graph=self.graph.copy())
 
     def roots(self) -> tuple[str, ...]:
         """The nodes whose upstream is all that we use."""

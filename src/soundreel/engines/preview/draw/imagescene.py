@@ -208,6 +208,17 @@ class ImageScene:
         )
 
 
+class StillScene(ImageScene):
+    """The image as it is, in its own light: only the camera moves, and what answers the sound by
+    where it is."""
+
+    def _gain(self, i: int, pose: Pose, near: Floats) -> Floats:  # noqa: ARG002
+        return np.ones((*near.shape, 3), np.float32)
+
+    def _light(self, i: int, pose: Pose, coarse: Floats, near: Floats) -> Floats:  # noqa: ARG002
+        return np.zeros((*self._work[::-1], 3), np.float32)
+
+
 def _positions(frame: tuple[int, int], coarse: tuple[int, int]) -> Floats:
     """(h, w, 2) frame position of every coarse pixel's centre from the frame's own, as resizing
     counts."""

@@ -9,7 +9,12 @@ from dataclasses import dataclass, field, replace
 from soundreel.engines.preview.look.palettes import COLOURS, PALETTES
 from soundreel.engines.preview.look.senses import means_the_picture
 from soundreel.errors import mention
-from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
+from soundreel.types import (
+    DEFAULT_IMAGE_NEGATIVE_PROMPT,
+    DEFAULT_IMAGE_PROMPT,
+    DEFAULT_NEGATIVE_PROMPT,
+    DEFAULT_PROMPT,
+)
 
 SHAPES = ("flow", "waves", "rings", "particles", "tunnel")
 
@@ -148,11 +153,18 @@ class Style:
     removed: tuple[str, ...] = ()
 
 
+_NOT_ASKED = (
+    *(DEFAULT_PROMPT, DEFAULT_NEGATIVE_PROMPT),
+    *(DEFAULT_IMAGE_PROMPT, DEFAULT_IMAGE_NEGATIVE_PROMPT),
+)
+"""Prompts that nobody typed."""
+
+
 def read_style(prompt: str, negative: str) -> Style:
     """The style of a prompt. The default prompts, written for other engines, ask for nothing; a
     word in both prompts is removed; "no rings" in the prompt counts as negative."""
-    wanted, unwanted = _split(_words("" if prompt == DEFAULT_PROMPT else prompt))
-    refused, _ = _split(_words("" if negative == DEFAULT_NEGATIVE_PROMPT else negative))
+    wanted, unwanted = _split(_words("" if prompt in _NOT_ASKED else prompt))
+    refused, _ = _split(_words("" if negative in _NOT_ASKED else negative))
     banned = {canonical(word) for word in (*unwanted, *refused)}
     style = Style()
     for word in wanted:
@@ -170,7 +182,7 @@ def describe(style: Style, prompt: str = "") -> str:
         parts.append(f"words that took effect: {', '.join(style.took_effect)}")
     if style.removed:
         parts.append(f"removed: {', '.join(style.removed)}")
-    if not parts and prompt.strip() and prompt != DEFAULT_PROMPT:
+    if not parts and prompt.strip() and prompt not in _NOT_ASKED:
         return (
             "no word of the prompt changes the preview: it knows words such as neon, calm, waves, "
             f"blue (docs/preview.md); {mention(palette='neon')} is the sure way to colours"

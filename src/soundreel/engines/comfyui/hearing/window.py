@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soundreel.engines.comfyui.level import (
+from soundreel.engines.comfyui.hearing.level import (
     Samples,
     calibration,
     even_length,

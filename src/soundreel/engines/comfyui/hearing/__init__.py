@@ -1,0 +1,1 @@
+"""What a chunk of a sound hears on the server: its window, at the level of the whole clip."""
