@@ -135,7 +135,9 @@ class FakeSession:
     def _picture(self, loudness: float, chunk: Chunk) -> np.ndarray:
         """Bright where it is loud, fading; the last rows are a code of everything made so far."""
         shot = self.plan.shot(chunk)
-        told = f"{shot.seed} {chunk.prompt} {shot.negative_prompt} {shot.image and shot.image.name}"
+        told = (
+            f"{chunk.seed} {chunk.prompt} {shot.negative_prompt} {shot.image and shot.image.name}"
+        )
         fade = self.carry[-1] // 2
         level = max(min(255, round(float(loudness) * 255)), fade)
         self.carry = hashlib.sha256(self.carry + told.encode() + bytes([level])).digest() + bytes(

@@ -83,7 +83,8 @@ def generate(
     """Make the video. Run it again after a crash or a stop and it goes on where it was.
 
     control: receives progress events and can cancel from another thread.
-    kept: shots of an earlier video (see `remake`).
+    keep_job: leave its folder, with the state after every chunk (see `remake`).
+    kept: pieces of an earlier video (see `remake`).
     Raises a SoundreelError (see errors.py), or Cancelled.
     """
     settings, control = settings or load_settings(), control or RunControl()
@@ -98,7 +99,7 @@ def generate(
         if settings.c2pa is not None:
             check_signer(settings.c2pa, request.encoding)
         key = job_key(request, settings, kept)
-    with Job(settings.work_dir, key, control) as job:
+    with Job(settings.work_dir, key, control, keep_states=keep_job) as job:
         plan, choice = _fixed_plan(request, info, settings, job, control)
         ready, origin = choice.ready, source_type(choice.engine, plan.request)
         if kept is None:

@@ -129,7 +129,7 @@ def make_record(
             "sound_duration": str(plan.audio.sound_duration),
             **_drive(plan),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
-            **shot_spans(plan),
+            **_shot_spans(plan),
         },
         "engine": {"name": plan.request.engine, **identity},
         "seed": plan.request.seed,
@@ -169,11 +169,13 @@ def _shots(request: Request) -> list[dict[str, object]]:
             said["image"] = names[shot.image]
         if shot.options:
             said["options"] = _options_without_places(shot.options)
+        if shot.takes:
+            said["takes"] = {str(number): take.said for number, take in shot.takes.items()}
         shots.append(said)
     return shots
 
 
-def shot_spans(plan: Plan) -> dict[str, object]:
+def _shot_spans(plan: Plan) -> dict[str, object]:
     """First picture and number of pictures of each shot, from cut to cut, where they are listed;
     and how many it is mixed in with, where any is."""
     if not plan.request.shot_list:

@@ -3,42 +3,62 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
 from soundreel.engines.base import Ready, Session
 from soundreel.errors import EngineError, WorkError
-from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, RunControl
+from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, Notice, RunControl
 from soundreel.post.chain import Post
 from soundreel.post.picture import make_finish
-from soundreel.timeline.pieces import Piece, chunks_for, pieces_of, share_of
+from soundreel.timeline.pieces import Piece, pieces_of, share_of
 from soundreel.timeline.rates import outputs_of
 from soundreel.types import Chunk, Plan, Rgb
 from soundreel.video.writer import SegmentWriter
 from soundreel.work.files import create
-from soundreel.work.job import Job
+from soundreel.work.job import Fixed, Job
+
+
+class Pieces(Protocol):
+    """Pieces of a plan that are there already."""
+
+    @property
+    def made(self) -> Collection[int]:
+        """The chunks to render, by their index."""
+        ...
+
+    @property
+    def told(self) -> str:
+        """What is made again, in a sentence."""
+        ...
+
+    def holds(self, piece: Piece) -> bool:
+        """Whether the piece is there."""
+        ...
+
+    def copy(self, piece: Piece, path: Path) -> None:
+        """Write a piece that is there."""
+        ...
+
+    def states_before(self, index: int) -> tuple[bytes, bytes]:
+        """Session and post state that chunk `index` goes on from, where the chunk before it in its
+        shot is not rendered. Raises WorkError."""
+        ...
 
 
 class Kept(Protocol):
-    """Pieces of an earlier video that are used as they are."""
+    """An earlier video, of which pieces are used as they are."""
 
     @property
     def facts(self) -> Mapping[str, object]:
         """What the record says of it; it tells one job from another, too."""
         ...
 
-    def check(self, plan: Plan) -> None:
-        """Raises WorkError where the plan is not that of the earlier video."""
-        ...
-
-    def holds(self, plan: Plan, piece: Piece) -> bool:
-        """Whether the piece is there."""
-        ...
-
-    def copy(self, plan: Plan, piece: Piece, path: Path) -> None:
-        """Write a piece that it holds."""
+    def fit(self, plan: Plan, fixed: Fixed) -> Pieces:
+        """What it has of a plan. What is decided by what lies about is fixed for the job's life,
+        so that no chunk of a later run goes on from one that was not made. Raises WorkError."""
         ...
 
 
@@ -53,7 +73,7 @@ def render_chunks(
     """Render and seal every chunk that is not sealed yet; returns how many were already.
 
     before_seal: raises where a finished chunk must not be kept.
-    kept: pieces that are there already.
+    kept: an earlier video, of which pieces are used.
     """
     pieces, count, sealed = pieces_of(plan), len(plan.chunks), job.sealed
     if sealed > len(pieces):
@@ -66,10 +86,11 @@ def render_chunks(
         control.emit(ChunkSealed(index, count, resumed=True))
     if resumed == count:
         return resumed
-    if kept is not None:
-        kept.check(plan)
+    there = None if kept is None else kept.fit(plan, job.fixed)
+    if there is not None:
+        control.emit(Notice(there.told))
     with ready.open(plan.for_engine, control) as session:
-        making = _Making(plan, session, job, control, kept)
+        making = _Making(plan, session, job, control, there)
         if sealed:
             making.restore(job.state(sealed - 1))
         for chunk in plan.chunks[resumed:]:
@@ -91,15 +112,15 @@ class _Making:
         session: Session,
         job: Job,
         control: RunControl,
-        kept: Kept | None,
+        there: Pieces | None,
     ) -> None:
         self._plan, self._session, self._job, self._control = plan, session, job, control
-        self._kept, self._post, self._finish = kept, Post(plan, job.fixed), make_finish(plan)
+        self._there, self._post, self._finish = there, Post(plan, job.fixed), make_finish(plan)
         pieces = pieces_of(plan)
         self._pieces = _by_chunk(pieces)
-        new = [piece for piece in pieces if kept is None or not kept.holds(plan, piece)]
+        new = [piece for piece in pieces if there is None or not there.holds(piece)]
         self._new = {piece.index for piece in new}
-        self._wanted = chunks_for(plan, new)
+        self._made = range(len(plan.chunks)) if there is None else there.made
         self._mixed = [piece.frames for piece in new if piece.mixed]
 
     def restore(self, state: tuple[bytes, bytes]) -> None:
@@ -113,9 +134,11 @@ class _Making:
         for piece in pieces:
             if piece.index not in self._new or not piece.frames:
                 self._copy(piece)
-        if chunk.index not in self._wanted:
+        if chunk.index not in self._made:
             self._post.restore(b"")
             return
+        if self._there is not None and chunk.first_slot and chunk.index - 1 not in self._made:
+            self.restore(self._there.states_before(chunk.index))
         outputs = outputs_of(self._plan, chunk)
         made = enumerate(self._pictures(chunk), outputs.start)
         for piece in pieces:
@@ -134,8 +157,8 @@ class _Making:
         """A piece that is held, or has no picture."""
         path = self._job.piece(piece.index)
         create(path)
-        if self._kept is not None and piece.frames:
-            self._kept.copy(self._plan, piece, path)
+        if self._there is not None and piece.frames:
+            self._there.copy(piece, path)
 
     def _write(self, piece: Piece, made: Iterator[tuple[int, Rgb]]) -> None:
         plan, path = self._plan, self._job.piece(piece.index)

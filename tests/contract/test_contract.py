@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from contract.harness import Harness
+from fakes import frames_of
 from media_factory import clicks, write_audio
 from mixing import mixed, pictures_by_shot, spy_on_encoder
 from soundreel.api import generate, plan_request
@@ -28,6 +29,7 @@ from soundreel.events import (
     StageStarted,
     StepDone,
 )
+from soundreel.remake import remake
 from soundreel.types import Chunk, Frame, Plan, ShotRequest
 
 
@@ -244,6 +246,28 @@ def test_shots_that_cross_fade_are_mixed_by_their_time(
         assert fingerprint(written) == fingerprint(list(mixed(plan, drawn)))
     else:
         assert fingerprint([written[9]]) != fingerprint([drawn[0][9]])
+
+
+def test_a_chunk_is_made_again_from_the_state_before_it(
+    harness: Harness, engine: Engine, tone: Path, tmp_path: Path
+) -> None:
+    """The kept job of a finished video has it; only what follows is made."""
+    count = frames_over_chunks(engine, harness, tone, 2)
+    request = harness.request(tone, num_frames=count, output=tmp_path / "a.mp4")
+    video = generate(request, harness.settings, keep_job=True)
+    border = video.plan.chunks[1].start_frame
+    events: list[Event] = []
+    control = RunControl(events.append)
+    made = remake(video.path, None, {"seed": 99}, harness.settings, chunk=2, control=control)
+    drawn = [event.done - 1 for event in events if isinstance(event, FrameDone)]
+    assert drawn == list(range(border, count))
+    assert {event.chunk for event in events if isinstance(event, StepDone)} <= {1}
+    before, after = frames_of(video.path), frames_of(made.path)
+    assert fingerprint(after[:border]) == fingerprint(before[:border])
+    assert fingerprint(after[border:]) != fingerprint(before[border:])
+    if harness.deterministic:
+        whole = replace(made.plan.request, output=tmp_path / "whole.mp4")
+        assert fingerprint(frames_of(generate(whole, harness.settings).path)) == fingerprint(after)
 
 
 def test_a_prompt_in_time_changes_the_pictures_from_its_chunk_on(

@@ -14,7 +14,7 @@ from soundreel.directing.shot_list import read_shot_list
 from soundreel.directing.written import shot_list_text
 from soundreel.errors import InputError
 from soundreel.timeline.plan import make_plan
-from soundreel.types import AudioClip, ChunkGeometry, Request, ShotRequest
+from soundreel.types import AudioClip, ChunkGeometry, Request, ShotRequest, Take
 
 GOOD = """\
 # a comment that stays
@@ -74,6 +74,10 @@ def test_a_list_is_read_on_the_clock_of_the_sound(folder: Path) -> None:
         ('[[shot]]\nprompt = "x"\n', 1, "no start"),
         ('[[shot]]\nstart = 0\n[shots]\na = 1\n', 3, "unknown key 'shots'"),
         ('[[shot]]\nstart = = 0\n', 2, "not valid TOML"),
+        ('[[shot]]\nstart = 0\ntransition = "wipe"\n', 3, "crossfade:0.5"),
+        ('[[shot]]\nstart = 0\ntransition = "crossfade:1:75"\n', 3, "not a time"),
+        ('[[shot]]\nstart = 0\ntakes = { 0 = { seed = 7 } }\n', 3, "the number of a part"),
+        ('[[shot]]\nstart = 0\ntakes = { 2 = { image = "a" } }\n', 3, "the number of a part"),
         ('[[shot]]\nstart = 0\n[shot.options]\nsteps = 1979-05-27\n', 3, "a text"),
     ],
 )  # fmt: skip
@@ -102,10 +106,17 @@ def test_a_missing_list_and_a_folder_are_refused(folder: Path) -> None:
 def test_what_is_written_is_read_again_as_the_same_shots(folder: Path) -> None:
     prompt = '"quoted" \\ \x7f sea\n2nd'
     own: dict[str, object] = {"steps": 8, "fit": "crop"}
-    second = Fraction(13, 4)
+    second, takes = Fraction(13, 4), {2: Take(seed=7), 3: Take(prompt=prompt, seed=8)}
     shots = (
         ShotRequest(start=Fraction(1), end=second, prompt=prompt, seed=3),
-        ShotRequest(start=second, image=folder / "boat.png", seed=9, options=own),
+        ShotRequest(
+            start=second,
+            image=folder / "boat.png",
+            seed=9,
+            options=own,
+            takes=takes,
+            transition="crossfade:0.5",
+        ),
     )
     request = Request(audio=Path("a.wav"), prompt="plain", shots=shots)
     clip = AudioClip(Path("a.wav"), Fraction(1), Fraction(5), Fraction(5), 16000, 1)

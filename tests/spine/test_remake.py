@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,10 +18,10 @@ from fakes import frames_of, sidecar_of
 from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, InputError, WorkError
-from soundreel.events import ChunkSealed, Event, FrameDone, Notice, RunControl
+from soundreel.events import ChunkSealed, ChunkStarted, Event, FrameDone, Notice, RunControl
 from soundreel.finished.replay import replay_request
 from soundreel.remake import remake
-from soundreel.types import Encoding, Request, Result, ShotRequest
+from soundreel.types import Chunk, Encoding, Frame, Request, Result, ShotRequest
 
 STARTS = (0, 24, 48)
 """Pictures; the last one ends with 80."""
@@ -169,6 +171,150 @@ def test_the_crossfades_beside_it_are_made_again_and_the_rest_is_copied(
     monkeypatch.setattr(fakes, "START", b"changed\0")
     later = remake(video.path, shot, {"seed": 5}, settings, output=tmp_path / "later.mp4")
     assert packets_of(later.path, others, 32) == packets_of(video.path, others, 32)
+
+
+@pytest.fixture(params=[("none", "cut"), ("flow", "cut"), ("flow", "crossfade:0.5")])
+def chunked(
+    request: pytest.FixtureRequest, tone: Path, tmp_path: Path, settings: Settings
+) -> Result:
+    """Its job is kept. Chunks of at most 20 pictures: 2 and 2 for the first two shots, then 2."""
+    interpolate, transition = request.param
+    shots = tuple(ShotRequest(start=Fraction(start, 16)) for start in STARTS)
+    asked = Request(
+        audio=tone, engine="fake", width=64, height=48, seed=3, shots=shots, transition=transition,
+        interpolate=interpolate, output=tmp_path / "a.mp4",
+    )  # fmt: skip
+    return generate(asked, settings, keep_job=True)
+
+
+def drawn(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The chunks that the engine is asked for."""
+    asked: list[int] = []
+    render = fakes.FakeSession.render
+
+    def spy(self: fakes.FakeSession, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
+        asked.append(chunk.index)
+        return render(self, chunk, control)
+
+    monkeypatch.setattr(fakes.FakeSession, "render", spy)
+    return asked
+
+
+def test_a_chunk_is_made_again_from_the_kept_state_and_those_after_it_in_its_shot(
+    chunked: Result, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, rate = chunked.plan, int(chunked.plan.output_fps)
+    first = next(chunk for chunk in plan.chunks if chunk.shot == 1 and chunk.first_slot)
+    asked, said = drawn(monkeypatch), list[Event]()
+    control = RunControl(said.append)
+    number = first.index + 1
+    made = remake(chunked.path, None, {"seed": 77}, settings, chunk=number, control=control)
+    assert made.path == tmp_path / f"a_chunk{number}.mp4"
+    new = [chunk.index for chunk in plan.chunks if chunk.shot == 1 and chunk.index >= first.index]
+    fades = plan.shots[2].fade_in > 0
+    beside = [chunk.index for chunk in plan.chunks if chunk.shot == 2][:1] if fades else []
+    assert asked == new + beside, "nothing before it is drawn"
+    text = next(e.message for e in said if isinstance(e, Notice) and "again" in e.message)
+    assert text.startswith(f"part {number} is made again")
+    assert ("goes on" in text or "go on" in text) == (len(new) > 1)
+    begin, end = first.start_frame, plan.shots[1].end_frame
+    begin -= rate > 16  # the picture on the way to a chunk's first one lies in its piece
+    kept = [range(begin), range(end, 80)]
+    assert packets_of(made.path, kept, rate) == packets_of(chunked.path, kept, rate)
+    changed = [range(first.start_frame, end)]
+    assert packets_of(made.path, changed, rate) != packets_of(chunked.path, changed, rate)
+    again = replay_request(made.path, None, None)
+    whole = generate(replace(again, output=tmp_path / "whole.mp4"), settings)
+    everything = [range(80)]
+    assert packets_of(whole.path, everything, rate) == packets_of(made.path, everything, rate)
+
+
+def test_without_its_state_the_shot_is_made_from_its_start_to_the_same_pictures(
+    chunked: Result, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rate, [shot] = int(chunked.plan.output_fps), chunked.plan.shots[1:2]
+    chunks = [chunk.index for chunk in chunked.plan.chunks if chunk.shot == shot.index]
+    changes = {"seed": 77, "prompt": "other"}
+    kept = remake(chunked.path, None, changes, settings, chunk=chunks[1] + 1)
+    shutil.rmtree(settings.work_dir)
+    asked, said = drawn(monkeypatch), list[Event]()
+    made = remake(
+        chunked.path, None, changes, settings, chunk=chunks[1] + 1,
+        output=tmp_path / "b.mp4", control=RunControl(said.append),
+    )  # fmt: skip
+    assert set(chunks) <= set(asked)
+    text = next(e.message for e in said if isinstance(e, Notice) and "again" in e.message)
+    assert f"the state after part {chunks[1]} is not at hand: shot 2 of 3 is made again" in text
+    everything = [range(80)]
+    assert packets_of(made.path, everything, rate) == packets_of(kept.path, everything, rate)
+    take = sidecar_of(made.path)["request"]["shots"][1]["takes"]  # type: ignore[index]
+    assert take == {"2": changes}
+
+
+def test_a_long_take_without_cuts_is_made_again_from_a_chunk_on(
+    tone: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = Request(
+        audio=tone, engine="fake", width=64, height=48, seed=3, output=tmp_path / "a.mp4"
+    )
+    video = generate(plain, settings, keep_job=True)
+    asked, begin = drawn(monkeypatch), video.plan.chunks[2].start_frame
+    made = remake(video.path, None, {}, settings, chunk=3)
+    assert asked == [chunk.index for chunk in video.plan.chunks[2:]]
+    old, new = [range(begin)], [range(begin, 80)]
+    assert packets_of(made.path, old, 16) == packets_of(video.path, old, 16)
+    assert packets_of(made.path, new, 16) != packets_of(video.path, new, 16)
+    again = remake(made.path, None, {}, settings, chunk=2, output=tmp_path / "b.mp4")
+    takes = again.plan.request.shot_list[0].takes
+    assert sorted(takes) == [2, 3], "what was made again stays as it is"
+
+
+def test_a_stopped_remake_of_a_chunk_keeps_to_what_it_began_with(
+    chunked: Result, settings: Settings, tmp_path: Path
+) -> None:
+    """Also where the kept state is gone meanwhile."""
+    chunks = [chunk.index for chunk in chunked.plan.chunks if chunk.shot == 2]
+    whole = remake(chunked.path, None, {"seed": 5}, settings, chunk=chunks[1] + 1)
+    broken, control = tmp_path / "broken.mp4", RunControl()
+
+    def stop(event: Event) -> None:
+        if isinstance(event, ChunkStarted) and event.index == chunks[1]:
+            control.cancel()
+
+    control.on_event = stop
+
+    def again(control: RunControl) -> Result:
+        return remake(
+            chunked.path, None, {"seed": 5}, settings, chunk=chunks[1] + 1, output=broken,
+            control=control,
+        )  # fmt: skip
+
+    with pytest.raises(Cancelled):
+        again(control)
+    kept = min(settings.work_dir.glob("*/"), key=lambda folder: folder.stat().st_ctime)
+    hidden = kept.rename(tmp_path / "hidden")
+    with pytest.raises(WorkError, match="is gone"):
+        again(RunControl())
+    hidden.rename(kept)
+    again(RunControl())
+    assert digest(broken) == digest(whole.path)
+
+
+@pytest.mark.parametrize(
+    ("chunk", "changes", "words"),
+    [
+        (0, {}, "has [0-9]+ parts"),
+        (99, {}, "has [0-9]+ parts"),
+        (2, {"image": "a.png"}, "a part shows what its shot shows"),
+        (2, {"prompt": "[0-3] calm"}, "prompts in time"),
+        (None, {}, "either a shot or a part"),
+    ],
+)
+def test_a_chunk_that_cannot_be_is_refused(
+    video: Result, settings: Settings, chunk: int | None, changes: dict[str, object], words: str
+) -> None:
+    with pytest.raises(InputError, match=words):
+        remake(video.path, None, changes, settings, chunk=chunk)
 
 
 @pytest.mark.parametrize("shot", [0, 4, -1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from soundreel.timeline.plan import (
     fit_sound,
     make_plan,
 )
-from soundreel.types import AudioClip, ChunkGeometry, Interpolation, Plan, Request, Shot
+from soundreel.types import AudioClip, ChunkGeometry, Interpolation, Plan, Request, Shot, Take
 
 SOUND = Path("song.wav")
 WAN = ChunkGeometry(Fraction(16), 80, grid=4, dropped_frames=3, lead_in_frames=3)
@@ -263,3 +264,15 @@ def test_another_rate_needs_interpolation_and_the_method_must_exist() -> None:
     with pytest.raises(InputError, match="cannot do that"):
         choose_interpolation(film, Fraction(16), frozenset(), local)
     assert choose_interpolation(film, Fraction(16), by_engine, local).by_engine
+
+
+def test_a_take_is_of_one_chunk_alone() -> None:
+    shot = Shot(0, 0, 161, prompt="sea", seed=5)
+    plain = cut_shot(shot, WAN)
+    taken = cut_shot(replace(shot, takes={2: Take(seed=99), 3: Take(prompt="fire")}), WAN)
+    assert [(chunk.seed, chunk.prompt) for chunk in taken] == [
+        (5, "sea"), (99, "sea"), (7, "fire"),
+    ]  # fmt: skip
+    assert [chunk.num_frames for chunk in taken] == [chunk.num_frames for chunk in plain]
+    with pytest.raises(InputError, match="has no part 4, but 3"):
+        cut_shot(replace(shot, takes={4: Take(seed=1)}), WAN)

@@ -45,6 +45,11 @@ def read_direction(request: Request, control: RunControl) -> Request:
     own = [shot.prompt for shot in request.shot_list if shot.prompt is not None]
     for text in (request.prompt, *_listed(request.prompts), *own):
         read_prompt(text, "")
+    for take in (take for shot in request.shot_list for take in shot.takes.values()):
+        if take.prompt is not None and read_prompt(take.prompt, "").spans:
+            raise InputError.about(
+                {"shots.takes": take.prompt}, "prompts in time are those of a shot, not of a part"
+            )
     return request
 
 
@@ -222,6 +227,7 @@ def _shot(
         seed=_either(asked.seed, request.seed),
         changes=changes,
         options=asked.options,
+        takes=asked.takes,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from soundreel.errors import InputError
@@ -56,8 +56,14 @@ def _lines(request: Request, shot: ShotRequest, path: Path) -> Iterator[str]:
         spans = [[format_clock(start), format_clock(end)] for start, end in shot.silent]
         yield f"silent = {_toml(spans)}"
     if shot.options:
-        pairs = ", ".join(f"{name} = {_toml(value)}" for name, value in shot.options.items())
-        yield f"options = {{ {pairs} }}"
+        yield f"options = {_table(shot.options)}"
+    if shot.takes:
+        takes = (f"{number} = {_table(take.said)}" for number, take in shot.takes.items())
+        yield f"takes = {{ {', '.join(takes)} }}"
+
+
+def _table(values: Mapping[str, object]) -> str:
+    return f"{{ {', '.join(f'{name} = {_toml(value)}' for name, value in values.items())} }}"
 
 
 def _from(path: Path, image: Path) -> str:

@@ -1,66 +1,20 @@
-"""Pieces of a finished video, copied into another one that differs in one shot.
-
-Every piece is a closed group of pictures: its packets stand alone.
-"""
+"""The pictures of a finished video as pieces again: every piece is a closed group of pictures, and
+its packets stand alone."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 from av.container import InputContainer, OutputContainer
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from soundreel.errors import WorkError, mention
+from soundreel.errors import WorkError
 from soundreel.media.container import decodable, open_media, url
-from soundreel.record import file_hash, shot_spans
-from soundreel.timeline.pieces import Piece, makers
-from soundreel.types import Plan
-from soundreel.video.encoders import encoder_for
 from soundreel.video.mux import picture_stream
 from soundreel.video.storage import writing
-
-
-@dataclass(frozen=True)
-class KeptPieces:
-    """What a finished video holds of all shots but number `remade` (from 0). said: what was
-    changed. See `render.Kept`."""
-
-    video: Path
-    remade: int
-    record: Mapping[str, Any]
-    said: Mapping[str, object]
-
-    @property
-    def facts(self) -> Mapping[str, object]:
-        """What was made again, now and before."""
-        before = self.record.get("remade", [])
-        return {"remade": [*before, {**self.said, "of": file_hash(self.video)}]}
-
-    def check(self, plan: Plan) -> None:
-        """Raises WorkError where the plan is not that of the video."""
-        then = self.record["plan"]
-        same = then["fps"] == str(plan.output_fps) and then["frames"] == plan.output_frames
-        spans = shot_spans(plan)
-        if not same or any(then.get(name) != spans.get(name) for name in ("shots", "crossfades")):
-            raise WorkError(
-                f"{self.video.name} was cut otherwise than this version cuts it",
-                hint="make it again as a whole: " + mention(**{"from": self.video.name}),
-            )
-
-    def holds(self, plan: Plan, piece: Piece) -> bool:
-        """Whether nothing of the remade shot is in it."""
-        return all(plan.chunks[index].shot != self.remade for index in makers(plan, piece))
-
-    def copy(self, plan: Plan, piece: Piece, path: Path) -> None:
-        """Raises WorkError where the video was changed by another program."""
-        delay = encoder_for(plan.request.encoding).decode_delay
-        copy_pictures(self.video, piece.frames, plan.output_fps, path, delay)
 
 
 def copy_pictures(video: Path, frames: range, fps: Fraction, piece: Path, delay: int) -> None:

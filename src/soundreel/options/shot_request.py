@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -14,6 +15,28 @@ from soundreel.options.texts import read_spans
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Take:
+    """What a single chunk says otherwise than its shot; None says nothing. Chunks after it keep
+    what they say, and go on from its motion.
+
+    Raises InputError naming the first value that cannot be read.
+    """
+
+    prompt: str | None = None
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "seed"):
+            if (value := getattr(self, name)) is not None:
+                object.__setattr__(self, name, _read(name, name, value))
+
+    @property
+    def said(self) -> Mapping[str, object]:
+        named = {"prompt": self.prompt, "seed": self.seed}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ShotRequest:
     """A span of the sound with pictures of its own. None takes what the request says.
 
@@ -22,6 +45,7 @@ class ShotRequest:
     transition: how the shot before it gives way to this one.
     silent: seconds in the sound file that are silence to the engine, since another speaks.
     options: options of the engine that replace the request's.
+    takes: by the number of a chunk in the shot, from 1: what it was made again with.
     place: where it is written, for messages.
     Raises InputError naming the first value that cannot be read.
     """
@@ -36,6 +60,7 @@ class ShotRequest:
     transition: str | None = None
     silent: tuple[tuple[Fraction, Fraction], ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
+    takes: Mapping[int, Take] = field(default_factory=dict)
     place: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -47,6 +72,7 @@ class ShotRequest:
                 object.__setattr__(self, name, _read(name, kind, value))
         object.__setattr__(self, "silent", _spans(self.silent))
         object.__setattr__(self, "options", read_engine_options(self.options))
+        object.__setattr__(self, "takes", _takes(self.takes))
 
 
 def read_shots(value: object) -> str | Path | tuple[ShotRequest, ...]:
@@ -83,6 +109,20 @@ def _spans(value: object) -> tuple[tuple[Fraction, Fraction], ...]:
         return read_spans(value)
     except ValueError as err:
         raise InputError(f"silent: {err}", fields={"silent": value}, rule=str(err)) from err
+
+
+def _takes(value: object) -> dict[int, Take]:
+    """By number; TOML and JSON have them as texts."""
+    rule = "write the number of a part in the shot, and its seed or prompt: { 3 = { seed = 7 } }"
+    if not isinstance(value, Mapping):
+        raise InputError.about({"takes": value}, rule)
+    takes = dict[int, Take]()
+    for key, item in value.items():
+        known = isinstance(item, Mapping) and set(item) <= set(Take.__dataclass_fields__)
+        if not re.fullmatch("[1-9][0-9]{0,8}", str(key)) or not (known or isinstance(item, Take)):
+            raise InputError.about({"takes": value}, rule)
+        takes[int(key)] = item if isinstance(item, Take) else Take(**item)
+    return dict(sorted(takes.items()))
 
 
 def _read(name: str, kind: str, value: object) -> object:

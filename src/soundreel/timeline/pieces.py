@@ -7,7 +7,7 @@ with the shot before it is a piece of its own.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -78,13 +78,14 @@ def makers(plan: Plan, piece: Piece) -> Iterator[int]:
             yield chunk.index
 
 
-def chunks_for(plan: Plan, pieces: Iterable[Piece]) -> set[int]:
-    """The chunks to make for these pieces: their makers, and in each shot all before them."""
+def chunks_for(plan: Plan, pieces: Iterable[Piece], begins: Callable[[int], bool]) -> set[int]:
+    """The chunks to make for these pieces: their makers, and in each shot all before them, back to
+    one that can begin without the one before it."""
     wanted: set[int] = set()
     for index in (maker for piece in pieces for maker in makers(plan, piece)):
         while index not in wanted:
             wanted.add(index)
-            if plan.chunks[index].first_slot == 0:
+            if plan.chunks[index].first_slot == 0 or begins(index):
                 break
             index -= 1
     return wanted

@@ -12,7 +12,16 @@ from soundreel.errors import InputError, mention
 from soundreel.timeline.grid import ceil_to, format_seconds, frame_time, frames_for
 from soundreel.timeline.rates import shown_seconds
 from soundreel.timeline.sizes import drawn_size
-from soundreel.types import AudioClip, Chunk, ChunkGeometry, Interpolation, Plan, Request, Shot
+from soundreel.types import (
+    AudioClip,
+    Chunk,
+    ChunkGeometry,
+    Interpolation,
+    Plan,
+    Request,
+    Shot,
+    Take,
+)
 
 AUTO, NONE, ANY_RATE = "auto", "none", "flow"
 """Words for `Request.interpolate`; the last makes pictures at any time, here."""
@@ -128,7 +137,8 @@ def whole_shot(request: Request, num_frames: int) -> Shot:
 def cut_shot(
     shot: Shot, geometry: ChunkGeometry, first_index: int = 0, *, lookahead: bool = False
 ) -> list[Chunk]:
-    """Cut a shot into chunks: every kept frame lies in exactly one of them."""
+    """Cut a shot into chunks: every kept frame lies in exactly one of them. Raises InputError where
+    it says something of a chunk that it has not."""
     chunks: list[Chunk] = []
     slot, frame = 0, shot.start_frame
     for generated, prompt in _passes(shot, geometry):
@@ -146,12 +156,25 @@ def cut_shot(
             seed=shot.seed + len(chunks),
             head_frames=head,
         )
-        chunks.append(chunk)
+        take = shot.takes.get(len(chunks) + 1)
+        chunks.append(chunk if take is None else _taken(chunk, take))
         slot += generated
         frame += kept
     if lookahead and chunks[-1].trimmed_frames > 0:
         chunks[-1] = replace(chunks[-1], lookahead_frames=1)
+    if (most := max(shot.takes, default=0)) > len(chunks):
+        raise InputError.about(
+            {"shots.takes": most},
+            f"shot {shot.index + 1} has no part {most}, but {len(chunks)}",
+            hint="leave it out, or choose another number",
+        )
     return chunks
+
+
+def _taken(chunk: Chunk, take: Take) -> Chunk:
+    seed = chunk.seed if take.seed is None else take.seed
+    prompt = chunk.prompt if take.prompt is None else take.prompt
+    return replace(chunk, prompt=prompt, seed=seed, own_seed=take.seed)
 
 
 def _passes(shot: Shot, geometry: ChunkGeometry) -> Iterator[tuple[int, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from soundreel.options.encoding import Encoding
-from soundreel.options.shot_request import ShotRequest
+from soundreel.options.shot_request import ShotRequest, Take
 from soundreel.options.sizes import Size
 from soundreel.types.image_request import (
     DEFAULT_IMAGE_NEGATIVE_PROMPT,
@@ -60,6 +60,7 @@ __all__ = [
     "ShotRequest",
     "Size",
     "Span",
+    "Take",
     "for_platform",
     "request_class",
     "with_values",

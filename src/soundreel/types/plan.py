@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from soundreel.options.shot_request import Take
 from soundreel.options.sizes import MIN_SIDE, Size
 from soundreel.types.request import Request
 
@@ -123,7 +124,8 @@ class Chunk:
     num_frames: kept pictures.
     lookahead_frames: 0 or 1 trimmed picture that `render` yields after the kept ones, for the
         interpolator.
-    prompt, seed: of this pass; the seed counts up from the shot's.
+    prompt, seed: of this pass; the seed counts up from the shot's, unless it is `own_seed`, which
+        this chunk alone was given.
     """
 
     index: int
@@ -137,6 +139,7 @@ class Chunk:
     prompt: str = ""
     seed: int = 0
     head_frames: int = 0
+    own_seed: int | None = None
 
     @property
     def end_frame(self) -> int:
@@ -159,6 +162,7 @@ class Shot:
     options: of the engine, where they differ from the request's.
     fade_in, fade_out: its first and last pictures that are mixed with the last and first ones of
         the shots beside it: by so many the spans overlap, and the cut is in their middle. Even.
+    takes: what single chunks say otherwise, by their number in the shot, from 1.
     """
 
     index: int
@@ -172,6 +176,7 @@ class Shot:
     options: Mapping[str, object] = field(default_factory=dict)
     fade_in: int = 0
     fade_out: int = 0
+    takes: Mapping[int, Take] = field(default_factory=dict)
 
     @property
     def end_frame(self) -> int:

@@ -6,7 +6,8 @@
         chunk-00007.state   written last: seals this piece and all before it
     <work_dir>/<key>.lock   there while a process works on the job
 
-A chunk ends with a piece, and its state is what the next chunk needs; older states are dropped.
+A chunk ends with a piece, and its state is what the next chunk needs; older states are dropped,
+unless the job keeps them.
 """
 
 from __future__ import annotations
@@ -50,6 +51,10 @@ _RULES: dict[str, Callable[[object], bool]] = {
         isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
     ),
     "engine": lambda value: isinstance(value, str) and value != "",
+    "first": lambda value: type(value) is int and value >= 0,
+    "made": lambda value: (
+        isinstance(value, list) and all(type(each) is int and each >= 0 for each in value)
+    ),
     "film_tile": lambda value: type(value) is int and 128 <= value <= 1 << 16,
     "output": lambda value: (
         isinstance(value, str) and Path(value).is_absolute() and "\0" not in value
@@ -61,12 +66,20 @@ _RULES: dict[str, Callable[[object], bool]] = {
 class Job:
     """Open with `with Job(work_dir, key) as job`; WorkError if another process holds it."""
 
-    def __init__(self, work_dir: Path, key: str, control: RunControl | None = None) -> None:
+    def __init__(
+        self,
+        work_dir: Path,
+        key: str,
+        control: RunControl | None = None,
+        *,
+        keep_states: bool = False,
+    ) -> None:
         self.key = key
         self.folder = work_dir / key
         self._lock = Lock(work_dir / f"{key}.lock")
         self._held: list[Lock] = []
         self._control = control or RunControl()
+        self._keep_states = keep_states
         self._pieces: tuple[PieceFacts, ...] = ()
 
     def __enter__(self) -> Job:
@@ -147,8 +160,12 @@ class Job:
         binding = self._facts().get("digest", _UNBOUND)
         write_atomic(self._state(index), *pack(binding, self._pieces, session, post))
         for other, path in self._states():
-            if other != index:
+            if other != index and not self._keep_states:
                 path.unlink(missing_ok=True)
+
+    def has_state(self, index: int) -> bool:
+        """Whether the state after piece `index` is here."""
+        return any(index == other for other, _ in self._states())
 
     def state(self, index: int) -> tuple[bytes, bytes]:
         """Session and post state after piece `index`. WorkError if the seal or one of the pieces

@@ -1,4 +1,4 @@
-"""`soundreel remake VIDEO --shot N`: one shot again, the others as they are."""
+"""`soundreel remake VIDEO --shot N`, or `--chunk N`: a part again, the others as they are."""
 
 from __future__ import annotations
 
@@ -19,8 +19,19 @@ from soundreel.cli.terminal.watching import say_result, watched
 
 
 def remake(
-    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video of several shots.")],
-    shot: Annotated[int, typer.Option("--shot", metavar="N", help="Which one, from 1.")],
+    video: Annotated[Path, typer.Argument(metavar="VIDEO", help="A video that soundreel made.")],
+    shot: Annotated[
+        int | None, typer.Option("--shot", metavar="N", help="Which shot, from 1.")
+    ] = None,
+    chunk: Annotated[
+        int | None,
+        typer.Option(
+            "--chunk",
+            metavar="N",
+            help="Which part, from 1, and those after it in its shot, which go on from its motion; "
+            "from the kept work folder of the video (--keep-job), else the whole shot.",
+        ),
+    ] = None,
     prompt: Annotated[
         str | None, typer.Option("--prompt", "-p", metavar="TEXT", help="What it shows.")
     ] = None,
@@ -39,7 +50,7 @@ def remake(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Else beside the video, _shotN."),
+        typer.Option("--output", "-o", metavar="FILE", help="Else beside the video, as _shotN."),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output.")
@@ -53,7 +64,7 @@ def remake(
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
 ) -> None:
-    """Make one shot of a finished video again; all other shots keep their bytes."""
+    """Make one shot of a finished video again, or a part of one; all the rest keeps its bytes."""
     from soundreel import remake as again
 
     changes = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "image": image}
@@ -64,6 +75,7 @@ def remake(
             shot,
             changes,
             make_settings(given, config),
+            chunk=chunk,
             audio=audio,
             output=output,
             control=control,

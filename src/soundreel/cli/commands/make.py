@@ -54,7 +54,9 @@ def generate(
     keep_job: Annotated[
         bool,
         typer.Option(
-            "--keep-job", help="Keep the work folder of the finished job.", rich_help_panel=RUN
+            "--keep-job",
+            help="Keep the work folder of the finished job: remake can go on from any part.",
+            rich_help_panel=RUN,
         ),
     ] = False,
     config: ConfigFile = None,

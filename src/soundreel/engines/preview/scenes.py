@@ -38,8 +38,8 @@ from soundreel.types import Chunk, Plan, Rgb, Shot
 
 
 class Scenes:
-    """The scene of each chunk: one for each shot and prompt. The sound is heard once, over the
-    whole clip, so that a shot is as loud beside the others as it sounds."""
+    """The scene of each chunk: one for each shot, prompt and seed. The sound is heard once, over
+    the whole clip, so that a shot is as loud beside the others as it sounds."""
 
     photograph: type[ImageScene] = ImageScene
     """How an image is shown that is no artwork."""
@@ -50,14 +50,17 @@ class Scenes:
         self._features = analyse(plan.audio, plan.fps, plan.num_frames, control)
         drive = make_drive(self._features, float(plan.fps))
         self._drive = faded(drive, _fade_seconds(drive, options))
-        self._last: tuple[tuple[int, str], Scene] | None = None
+        self._last: tuple[tuple[int, str, int], Scene] | None = None
 
     def of(self, chunk: Chunk) -> Scene:
         """The last one is kept: chunks come in order."""
-        key = (chunk.shot, chunk.prompt)
+        shot = self._plan.shot(chunk)
+        if chunk.own_seed is not None:
+            shot = replace(shot, seed=chunk.own_seed)
+        key = (chunk.shot, chunk.prompt, shot.seed)
         if self._last is None or self._last[0] != key:
             self._last = None  # its pictures make room first
-            self._last = (key, self._make(self._plan.shot(chunk), chunk.prompt))
+            self._last = (key, self._make(shot, chunk.prompt))
         return self._last[1]
 
     def _make(self, shot: Shot, prompt: str) -> Scene:
