@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from soundreel.events import ChunkSealed as ChunkSealed
     from soundreel.events import ChunkStarted as ChunkStarted
     from soundreel.events import Event as Event
+    from soundreel.events import FrameChecked as FrameChecked
     from soundreel.events import FrameDone as FrameDone
     from soundreel.events import FrameJoined as FrameJoined
     from soundreel.events import NodeProgress as NodeProgress
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
     from soundreel.framerate.run import interpolate as interpolate
     from soundreel.installation import __version__ as __version__
     from soundreel.progress.reporters import progress_bar as progress_bar
+    from soundreel.proof.check import Proof as Proof
+    from soundreel.proof.check import check as check
     from soundreel.types import Encoding as Encoding
     from soundreel.types import Estimate as Estimate
     from soundreel.types import ImageRequest as ImageRequest
@@ -59,14 +62,15 @@ _HOMES = {
         *("RemoteError", "SoundreelError", "WorkError"),
     ),
     "events": (
-        *("ChunkSealed", "ChunkStarted", "Event", "FrameDone", "FrameJoined"),
-        *("NodeProgress", "Notice"),
+        *("ChunkSealed", "ChunkStarted", "Event", "FrameChecked", "FrameDone"),
+        *("FrameJoined", "NodeProgress", "Notice"),
         *("RunControl", "SamplingProgress", "SoundRead", "StageFinished", "StageStarted"),
         *("StepDone", "StepPreview"),
     ),
     "finished.inspection": ("FileFacts", "probe"),
     "framerate.run": ("interpolate",),
     "progress.reporters": ("progress_bar",),
+    "proof.check": ("Proof", "check"),
     "types": (
         *("Encoding", "Estimate", "ImageRequest", "Interpolated", "Plan", "Request", "Result"),
         "for_platform",

@@ -15,7 +15,6 @@ from typing import Any
 
 from soundreel.audio.load import AudioInfo, probe
 from soundreel.audio.mix import MIX_NOTICE, choose_mix
-from soundreel.check import check_request, settled_cover
 from soundreel.config import Settings, load_settings
 from soundreel.directing.direct import direct, read_direction
 from soundreel.directing.drive import driving_sound
@@ -24,6 +23,7 @@ from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
 from soundreel.framerate.film import with_film
+from soundreel.inputs import check_request, settled_cover
 from soundreel.media import marks
 from soundreel.media.image import load_image
 from soundreel.output import (

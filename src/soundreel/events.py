@@ -103,6 +103,14 @@ class FrameJoined(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FrameChecked(Event):
+    """`done` of about `total` pictures of a finished file have been looked at."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepPreview(Event):
     """A small picture of the state of sampling: encoded image bytes (`image/jpeg`, `image/png`)."""
 

@@ -98,6 +98,7 @@ def test_commands_in_the_docs_are_ones_the_program_knows(page: Path) -> None:
         "remake",
         "interpolate",
         "probe",
+        "check",
         "doctor",
         "models",
         "models list",

@@ -22,8 +22,8 @@ LAYERS: list[set[str]] = [
     | {"engines.base", "engines.wan22", "engines.wan22_options", "engines.tensors"}
     | {"engines.wan22_i2v", "engines.wan22_i2v_options"},
     {f"engines.{name}" for name in ENGINES},
-    {"registry", "check", "record", "render", "output", "versions", "api", "remake"}
-    | {"finished", "framerate", "progress"},
+    {"registry", "inputs", "record", "render", "output", "versions", "api", "remake"}
+    | {"finished", "framerate", "progress", "proof"},
     {"cli"},
     {"__main__"},
 ]
@@ -79,6 +79,10 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "terminal": set(),
         "flags": {"terminal"},
         "commands": {"terminal", "flags"},
+    },
+    "proof": {
+        "senses": set(),
+        "rules": {"senses"},
     },
     "engines.preview": {
         "canvas": set(),

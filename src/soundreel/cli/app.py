@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from soundreel.cli.commands.again import remake
+from soundreel.cli.commands.check import check
 from soundreel.cli.commands.doctor import doctor, engines
 from soundreel.cli.commands.image import image_to_video
 from soundreel.cli.commands.interpolate import interpolate
@@ -92,7 +93,7 @@ _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _HELP_HINT = "see soundreel --help"
 _LONGEST_TRACE = 10_000
 
-for command in (generate, plan, image_to_video, remake, interpolate, probe, doctor, engines):
+for command in (generate, plan, image_to_video, remake, interpolate, probe, check, doctor, engines):
     app.command(cls=HelpfulCommand)(command)
 app.add_typer(models_app, name="models")
 app.add_typer(jobs_app, name="jobs")

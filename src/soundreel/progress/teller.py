@@ -10,6 +10,7 @@ from soundreel.events import (
     ChunkSealed,
     ChunkStarted,
     Event,
+    FrameChecked,
     FrameDone,
     FrameJoined,
     NodeProgress,
@@ -25,6 +26,7 @@ _STAGES = {
     "inputs": "looking at the files",
     "render": "making pictures",
     "finish": "joining picture and sound",
+    "check": "checking the video",
 }
 """The flow's own stages in a person's words; engines name theirs for people."""
 
@@ -102,7 +104,7 @@ class Teller:
             case FrameDone(done, total):
                 rate = self._pace.pictures(done)
                 return Told(self._what, "", done, total, rate, (total - done) / rate)
-            case FrameJoined(done, total):
+            case FrameJoined(done, total) | FrameChecked(done, total):
                 return Told(self._what, "", done, total)
             case _:
                 return None

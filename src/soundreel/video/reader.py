@@ -32,6 +32,10 @@ _EXACT = 0x2 | 0x2000 | 0x4000 | 0x40000
 Without these flags swscale comes out 1.3 levels too dark, up to 4 at worst."""
 
 
+_AREA = 0x20
+"""swscale's AREA: every pixel counts in a reduced picture."""
+
+
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a video file holds. width, height: as shown (a phone's rotation applied). fps: the
@@ -85,6 +89,17 @@ def read_frames(path: Path, start: int = 0) -> Iterator[Rgb]:
             yield _to_rgb(frame)
 
 
+def read_shown(path: Path, side: int) -> Iterator[tuple[Fraction, Rgb]]:
+    """(second on the file's own clock, picture reduced to at most `side` pixels a side), as
+    `read_frames` gives them. A picture without a time of its own has that of the one before."""
+    time = Fraction(0)
+    with open_media(path, InputError, HINT) as container:
+        for frame in container.decode(picture_track(container, path)):
+            if frame.pts is not None and frame.time_base is not None:
+                time = frame.pts * frame.time_base
+            yield time, _to_rgb(frame, side)
+
+
 def read_tags(path: Path) -> dict[str, str]:
     """The file's tags, named in small letters: those of its container, the comments of a GIF, the
     XMP of a WebP. Raises InputError if it is not a media file."""
@@ -129,9 +144,14 @@ def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
     return count, end
 
 
-def _to_rgb(frame: VideoFrame) -> Rgb:
+def _to_rgb(frame: VideoFrame, side: int | None = None) -> Rgb:
+    shrink = 1.0 if side is None else min(1.0, side / max(frame.width, frame.height))
     converted = frame.reformat(
-        format="rgb24", src_colorspace=_untagged_matrix(frame), interpolation=_EXACT
+        width=max(2, round(frame.width * shrink)),
+        height=max(2, round(frame.height * shrink)),
+        format="rgb24",
+        src_colorspace=_untagged_matrix(frame),
+        interpolation=_EXACT if shrink == 1 else _AREA,
     )
     rgb = np.asarray(converted.to_ndarray(), dtype=np.uint8)
     turns = frame.rotation // 90 % 4

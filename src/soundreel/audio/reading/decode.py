@@ -91,6 +91,11 @@ class Decoder:
         self._resources.close()
 
     @property
+    def start(self) -> Fraction:
+        """Second of the file's own clock at which sample 0 is heard."""
+        return self._line.start
+
+    @property
     def declared_samples(self) -> int | None:
         """Length of the sound as the file's header states it; FFmpeg may have guessed it."""
         if self._stream.duration is not None and self._stream.time_base is not None:

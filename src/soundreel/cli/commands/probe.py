@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from soundreel.cli.commands.picture_file import require_png, write_png
 from soundreel.cli.flags.arguments import JsonFlag, QuietFlag
 from soundreel.cli.terminal.report import count, length
 from soundreel.cli.terminal.say import name, say, say_json
@@ -75,22 +76,14 @@ def probe(
 
 
 def _plot(facts: FileFacts, target: Path, shot_length: str) -> None:
-    from io import BytesIO
-
     from soundreel.audio.structure.plot import plot
     from soundreel.options.table import read_field
-    from soundreel.work.files import write_atomic
 
     bounds = cast("tuple[Fraction, Fraction]", read_field("shot_length", shot_length))
     if facts.sound is None:
         raise InputError(f"{facts.path.name} has no sound to draw", hint="give a sound file")
-    if target.suffix.lower() != ".png":
-        raise InputError(f"{target} is no PNG", hint="give a name that ends in .png")
-    if target.exists():
-        raise InputError(f"{target} exists already", hint="choose another name, or remove it")
-    picture = BytesIO()
-    plot(facts.sound.clip, bounds).save(picture, "PNG")
-    write_atomic(target, picture.getvalue())
+    require_png(target)
+    write_png(target, plot(facts.sound.clip, bounds))
 
 
 def _lines(facts: FileFacts) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from soundreel.errors import InputError, mention
-from soundreel.events import Event, FrameDone, FrameJoined, Notice, StepPreview
+from soundreel.events import Event, FrameChecked, FrameDone, FrameJoined, Notice, StepPreview
 from soundreel.safe.text import shown
 
 TITLE = "soundreel log"
@@ -73,7 +73,10 @@ class LogFile:
         self.tell(event)
 
     def _passed_over(self, event: Event) -> bool:
-        if not isinstance(event, (FrameDone, FrameJoined)) or event.done == event.total:
+        if (
+            not isinstance(event, (FrameChecked, FrameDone, FrameJoined))
+            or event.done == event.total
+        ):
             return False
         early = time.monotonic() - self._last_frame < _FRAME_SECONDS
         self._last_frame = self._last_frame if early else time.monotonic()
