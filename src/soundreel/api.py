@@ -38,6 +38,7 @@ from soundreel.output import (
 )
 from soundreel.post.describe import describe
 from soundreel.post.interpolate import LOCAL_METHODS
+from soundreel.post.pace import with_post_time
 from soundreel.record import (
     TAG,
     asked,
@@ -224,14 +225,15 @@ def plan(
     if request.engine == "auto":
         choice = choose(request, settings, control)
         made = plan_request(choice.request, info, choice.engine, control, lacking(choice.ready))
-        return made, _with_bytes(choice.ready.estimate(made.for_engine), made)
+        return made, _whole(choice.ready.estimate(made.for_engine), made, settings)
     engine = create(request.engine, settings, request.kind)
     made = plan_request(fit_options(request, control), info, engine, control)
-    return made, _with_bytes(engine.estimate(made.for_engine), made)
+    return made, _whole(engine.estimate(made.for_engine), made, settings)
 
 
-def _with_bytes(estimate: Estimate, plan: Plan) -> Estimate:
-    weight = expected_weight(plan)
+def _whole(estimate: Estimate, plan: Plan, settings: Settings) -> Estimate:
+    """Of an engine's estimate that of the job."""
+    estimate, weight = with_post_time(estimate, plan, settings.work_dir), expected_weight(plan)
     return replace(estimate, work_bytes=weight.pieces, video_bytes=weight.video)
 
 

@@ -115,7 +115,7 @@ class _Making:
         there: Pieces | None,
     ) -> None:
         self._plan, self._session, self._job, self._control = plan, session, job, control
-        self._there, self._post, self._finish = there, Post(plan, job.fixed), make_finish(plan)
+        self._there, self._post, self._finish = there, Post(plan, job), make_finish(plan)
         pieces = pieces_of(plan)
         self._pieces = _by_chunk(pieces)
         new = [piece for piece in pieces if there is None or not there.holds(piece)]

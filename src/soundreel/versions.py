@@ -41,7 +41,7 @@ def basic_versions(encoding: Encoding, interpolation: Interpolation) -> dict[str
 
 
 def _of_film(weights: Path) -> dict[str, str]:
-    from soundreel.post.film.between import choose_device
+    from soundreel.post.film.device import choose_device
 
     return {"film": film_identity(weights), "torch": f"{version('torch')} on {choose_device()}"}
 

@@ -20,6 +20,7 @@ from soundreel.framerate.join import finish, require_storable, verify
 from soundreel.framerate.pictures import count, cuts_at, pictures
 from soundreel.framerate.source import Source, look
 from soundreel.media import marks
+from soundreel.media.container import check_file
 from soundreel.options.given import AnyPath, Rate
 from soundreel.options.table import read_field
 from soundreel.output import Target, check_target, claim, placed, write_sidecar
@@ -69,15 +70,17 @@ def interpolate(
     asked = Interpolation(_method(method))
     rate = None if fps is None else read_field("fps", fps)
     assert rate is None or isinstance(rate, Fraction)
+    named = None if output is None else _path("output", output)
     with control.stage("inputs", seconds):
-        source = look(path, control)
-        rate = _rate_of(source, rate)
-        target = _path("output", output) if output is not None else _beside(path, rate)
-        encoding = _encoding_of(target, encoding)
-        require_size(encoding, source.size)
-        require_encoder(encoding, *source.size)
+        check_file(path, InputError, reader.HINT)
+        encoding = _encoding_of(named or _beside(path, Fraction(1)), encoding)
         require_storable(path, encoding)
         asked = with_film(asked, settings, control, {})
+        source = look(path, control)
+        rate = _rate_of(source, rate)
+        target = named or _beside(path, rate)
+        require_size(encoding, source.size)
+        require_encoder(encoding, *source.size)
     job_of = _Asked(path, rate, asked, target.absolute(), encoding)
     with Job(settings.work_dir, job_of.key, control) as job:
         placed_at = claim(target.absolute(), job)
@@ -244,7 +247,7 @@ def _render(
         control.emit(ChunkSealed(index, len(ranges), resumed=True))
     if resumed == len(ranges):
         return resumed
-    between = make_between(asked.how, job.fixed)
+    between = make_between(asked.how, job)
     made = pictures(source, asked.fps, between, control, ranges[resumed].start)
     for index, span in enumerate(ranges[resumed:], resumed):
         control.emit(ChunkStarted(index, len(ranges), len(span)))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from soundreel.post.crossfade import Crossfade
 from soundreel.types import Plan, Rgb
-from soundreel.work.job import Fixed
+from soundreel.work.job import Job
 
 _LENGTH = struct.Struct(">Q")
 
@@ -45,24 +45,22 @@ class PassThrough:
         pass
 
 
-def make_post_filter(plan: Plan, fixed: Fixed) -> PostFilter:
+def make_post_filter(plan: Plan, job: Job) -> PostFilter:
     """The filter that a plan asks for; nothing is left to do where the engine interpolates.
-    fixed: keeps what is decided on the way for the life of the job."""
+    job: keeps what is decided on the way."""
     interpolation = plan.interpolation
     if interpolation.method == "none" or interpolation.by_engine:
         return PassThrough()
     from soundreel.post.interpolate import Interpolator, make_between
 
-    return Interpolator(
-        interpolation.factor, plan.output_frames, make_between(interpolation, fixed)
-    )
+    return Interpolator(interpolation.factor, plan.output_frames, make_between(interpolation, job))
 
 
 class Post:
     """All that is done to a plan's pictures, with one state; see `PostFilter` and `Crossfade`."""
 
-    def __init__(self, plan: Plan, fixed: Fixed) -> None:
-        self.rate = make_post_filter(plan, fixed)
+    def __init__(self, plan: Plan, job: Job) -> None:
+        self.rate = make_post_filter(plan, job)
         self.crossfade = Crossfade()
         self._fades = any(shot.fade_in for shot in plan.shots)
 

@@ -13,7 +13,7 @@ from soundreel.post.flow import between
 from soundreel.post.lossless import packed, unpacked
 from soundreel.timeline.rates import outputs_after, outputs_at, outputs_up_to
 from soundreel.types import Frame, Interpolation, Rgb
-from soundreel.work.job import Fixed
+from soundreel.work.job import Job
 
 Between = Callable[[Rgb, Rgb, Sequence[Fraction]], list[Rgb]]
 """(first, second, times): a picture for each time between the two, 0 to 1."""
@@ -86,13 +86,13 @@ def require_packages() -> None:
         )
 
 
-def make_between(interpolation: Interpolation, fixed: Fixed) -> Between:
+def make_between(interpolation: Interpolation, job: Job) -> Between:
     """The method that a plan chose. Raises InputError where its weights cannot be used."""
     if interpolation.weights is None:
         return between
     from soundreel.post.film.between import FilmBetween
 
-    return FilmBetween(interpolation.weights, fixed)
+    return FilmBetween(interpolation.weights, job.fixed, job.folder.parent)
 
 
 def _frame(state: bytes) -> Frame:

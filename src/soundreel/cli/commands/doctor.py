@@ -23,7 +23,7 @@ from soundreel.cli.flags.arguments import (
 from soundreel.cli.terminal.say import name, say, say_json
 from soundreel.cli.terminal.spelling import spell
 from soundreel.config import Settings, default_config_path
-from soundreel.errors import EngineUnavailable, SoundreelError
+from soundreel.errors import EngineUnavailable, SoundreelError, mention
 from soundreel.safe.text import shown
 from soundreel.types import Check
 from soundreel.work.room import bytes_text
@@ -127,7 +127,20 @@ def _machine(settings: Settings, config: Path | None) -> dict[str, str]:
         "config file": f"{file}{'' if file.exists() else ' (not there, none is needed)'}",
         "unfinished jobs": _place(settings.work_dir),
         "videos": _place(settings.output_dir),
+        "FILM": spell(_film(settings)),
     }
+
+
+def _film(settings: Settings) -> str:
+    """What makes the pictures between with any engine."""
+    from soundreel.engines.wan.files.selection import find_film
+    from soundreel.post.interpolate import require_packages
+
+    try:
+        require_packages()
+        return f"{find_film(settings.models_dir).name}, for {mention(interpolate='film')}"
+    except EngineUnavailable as err:
+        return f"{err.message}; {err.hint}"
 
 
 def _place(folder: Path) -> str:

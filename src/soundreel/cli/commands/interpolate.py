@@ -20,6 +20,7 @@ from soundreel.cli.flags.arguments import (
     make_settings,
 )
 from soundreel.cli.terminal.watching import say_interpolated, watched
+from soundreel.options.table import FILE, PICTURE, RUN
 
 
 def interpolate(
@@ -31,6 +32,7 @@ def interpolate(
             metavar="RATE",
             help="Pictures a second.",
             show_default="twice as many as it has",
+            rich_help_panel=PICTURE,
         ),
     ] = None,
     method: Annotated[
@@ -39,6 +41,7 @@ def interpolate(
             "--interpolate",
             metavar="flow|film",
             help="How the pictures between are made; film needs `models pull film`.",
+            rich_help_panel=PICTURE,
         ),
     ] = "flow",
     output: Annotated[
@@ -48,6 +51,7 @@ def interpolate(
             "-o",
             metavar="FILE",
             help="An .mp4 or .mov; else beside the video, _32fps.",
+            rich_help_panel=FILE,
         ),
     ] = None,
     crf: Crf = None,
@@ -55,10 +59,14 @@ def interpolate(
     encoder: Encoder = None,
     preset: Preset = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an existing output.")
+        bool,
+        typer.Option("--overwrite", help="Replace an existing output.", rich_help_panel=FILE),
     ] = False,
     work_dir: Annotated[
-        Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
+        Path | None,
+        typer.Option(
+            "--work-dir", metavar="DIR", help="Folder for unfinished jobs.", rich_help_panel=RUN
+        ),
     ] = None,
     timeout: Timeout = None,
     models_dir: ModelsDir = None,

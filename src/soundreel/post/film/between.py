@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from time import monotonic
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from soundreel.errors import InputError, OutOfMemory, mention
+from soundreel.post.film.device import choose_device, device_name
+from soundreel.post.film.kept import keep_pace
 from soundreel.post.film.network import SMALLEST, Film
 from soundreel.types import Rgb
 from soundreel.work.job import Fixed
@@ -30,6 +33,9 @@ OVERLAP = 64
 TILE = "film_tile"
 """The job's fact that says the side of its tiles."""
 
+_TOLD = 8
+"""Pictures after which the pace is kept."""
+
 Network = Callable[[Tensor, Tensor, float], Tensor]
 
 
@@ -38,15 +44,24 @@ class FilmBetween:
 
     weights: `film_net_fp32.pt` (TorchScript) or `film_net_fp16.safetensors`. fixed: keeps the side
     of the tiles, which is found with the first pair by what memory is free and changes pictures, so
-    that all of a job, a resumed one too, are made alike. Raises InputError where the file is
-    neither, OutOfMemory where not even small tiles fit, or the job's no longer do.
+    that all of a job, a resumed one too, are made alike. work_dir: where its pace is kept.
+    Raises InputError where the file is neither, OutOfMemory where not even small tiles fit, or the
+    job's no longer do.
     """
 
-    def __init__(self, weights: Path, fixed: Fixed = lambda _, make: make()) -> None:
+    def __init__(
+        self,
+        weights: Path,
+        fixed: Fixed = lambda _, make: make(),
+        work_dir: Path | None = None,
+    ) -> None:
         self._device = choose_device()
         self._network = load_network(weights, self._device)
         self._fixed = fixed
+        self._work_dir = work_dir
         self._tile = 0
+        self._made = 0
+        self._took = 0.0
 
     @torch.no_grad()
     def __call__(self, first: Rgb, second: Rgb, times: Sequence[Fraction]) -> list[Rgb]:
@@ -54,7 +69,16 @@ class FilmBetween:
             return []
         pictures = _tensor(first, self._device), _tensor(second, self._device)
         self._tile = self._tile or self._fixed(TILE, lambda: self._largest_tile(*pictures))
-        return [_picture(self._at(*pictures, float(time))) for time in times]
+        begin = monotonic()
+        made = [_picture(self._at(*pictures, float(time))) for time in times]
+        self._measure(len(made), monotonic() - begin, first.shape[0] * first.shape[1] / 1e6)
+        return made
+
+    def _measure(self, made: int, took: float, megapixels: float) -> None:
+        """Keeps the pace now and then: a job that is killed teaches something, too."""
+        before, self._made, self._took = self._made, self._made + made, self._took + took
+        if self._work_dir is not None and self._made // _TOLD > before // _TOLD:
+            keep_pace(self._work_dir, device_name(), self._took / self._made / megapixels)
 
     def _at(self, first: Tensor, second: Tensor, time: float) -> Tensor:
         try:
@@ -183,9 +207,3 @@ def _picture(made: Tensor) -> Rgb:
     whole = (made[0].clamp(0, 1) * 255).round().to(torch.uint8)
     rgb: Rgb = whole.permute(1, 2, 0).cpu().numpy()
     return rgb
-
-
-def choose_device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
