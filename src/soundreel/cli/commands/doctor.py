@@ -95,14 +95,27 @@ def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
         return
     for engine in names:
         about = SUMMARIES.get(engine, "from another package")
+        about += "; of images too" if engine in registry.engine_names("image") else ""
         say(name(engine) if quiet else f"{name(engine):10} {about}")
 
 
 def _diagnose(name: str, settings: Settings) -> list[Check]:
+    """What it needs for videos of sounds, and in one line whether it makes those of images."""
     try:
-        return list(registry.diagnose(name, settings))
+        found = list(registry.diagnose(name, settings))
+        return [*found, *_of_images(name, settings)]
     except SoundreelError as err:
         return [Check(name, ok=False, found=err.message, hint=err.hint)]
+
+
+def _of_images(name: str, settings: Settings) -> list[Check]:
+    if name not in registry.engine_names("image"):
+        return []
+    checks = registry.diagnose(name, settings, "image")
+    missing = [check for check in checks if not check.serves]
+    found = "; ".join(check.found for check in missing) or "ready"
+    hint = "; ".join(dict.fromkeys(check.hint for check in missing))
+    return [Check("image-to-video", not missing, found, hint, optional=True)]
 
 
 def _checks_json(checks: list[Check]) -> dict[str, object]:
