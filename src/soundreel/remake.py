@@ -41,6 +41,7 @@ def remake(
     output: Path | None = None,
     control: RunControl | None = None,
     overwrite: bool = False,
+    keep_job: bool = False,
 ) -> Result:
     """Make a shot of a finished video again, or from a chunk on to the end of its shot; either
     counts from 1, and one of them is given. Into `output`, or beside the video.
@@ -48,7 +49,8 @@ def remake(
     changes: values of a ShotRequest (prompt, negative_prompt, image, seed), of a chunk prompt and
     seed; with none of them another seed is drawn. audio: where the sound lies now, if it moved.
     A shot needs no work folder: it is made from its start. So it is for a chunk, unless the job
-    that made the video was kept and has the state before it. Raises as `api.generate`.
+    that made the video was kept and has the state before it. keep_job: keep the new one, with its
+    states and those that go on to hold. Raises as `api.generate`.
     """
     settings, control = settings or load_settings(), control or RunControl()
     record = read_source(video)
@@ -71,7 +73,9 @@ def remake(
     changed = replace(request, shots=tuple(shots), output=output)
     with _job_of(record, settings, control) as states:
         kept = replace(again, states=states)
-        return api.generate(changed, settings, control=control, overwrite=overwrite, kept=kept)
+        return api.generate(
+            changed, settings, control=control, overwrite=overwrite, keep_job=keep_job, kept=kept
+        )
 
 
 def _from_chunk(

@@ -19,6 +19,7 @@ from soundreel.types import Chunk, Plan, Rgb
 from soundreel.video.writer import SegmentWriter
 from soundreel.work.files import create
 from soundreel.work.job import Fixed, Job
+from soundreel.work.seal import NO_STATE
 
 
 class Pieces(Protocol):
@@ -42,9 +43,9 @@ class Pieces(Protocol):
         """Write a piece that is there."""
         ...
 
-    def states_before(self, index: int) -> tuple[bytes, bytes]:
-        """Session and post state that chunk `index` goes on from, where the chunk before it in its
-        shot is not rendered. Raises WorkError."""
+    def state_after(self, index: int) -> tuple[bytes, bytes] | None:
+        """Session and post state after a chunk that is not rendered, where they are at hand; they
+        are where a chunk that is rendered goes on from it."""
         ...
 
 
@@ -92,7 +93,7 @@ def render_chunks(
     with ready.open(plan.for_engine, control) as session:
         making = _Making(plan, session, job, control, there)
         if sealed:
-            making.restore(job.state(sealed - 1))
+            making.resume(job.state(sealed - 1))
         for chunk in plan.chunks[resumed:]:
             control.raise_if_cancelled()
             control.emit(ChunkStarted(chunk.index, count, chunk.num_frames))
@@ -123,10 +124,12 @@ class _Making:
         self._made = range(len(plan.chunks)) if there is None else there.made
         self._mixed = [piece.frames for piece in new if piece.mixed]
 
-    def restore(self, state: tuple[bytes, bytes]) -> None:
-        session, post = state
-        self._session.restore(session)
-        self._post.restore(post)
+    def resume(self, sealed: tuple[bytes, bytes]) -> None:
+        """After a copied chunk there is nothing to go on from."""
+        session, post = sealed
+        if session != NO_STATE:
+            self._session.restore(session)
+            self._post.restore(post)
 
     def make(self, chunk: Chunk) -> None:
         """The chunk's pieces: rendered or copied."""
@@ -137,8 +140,8 @@ class _Making:
         if chunk.index not in self._made:
             self._post.restore(b"")
             return
-        if self._there is not None and chunk.first_slot and chunk.index - 1 not in self._made:
-            self.restore(self._there.states_before(chunk.index))
+        if chunk.first_slot and chunk.index - 1 not in self._made:
+            self.resume(self._kept_state(chunk.index - 1, needed=True))
         outputs = outputs_of(self._plan, chunk)
         made = enumerate(self._pictures(chunk), outputs.start)
         for piece in pieces:
@@ -150,8 +153,22 @@ class _Making:
                 self._post.crossfade.hold(number, picture)
 
     def seal(self, chunk: Chunk) -> None:
-        last = self._pieces[chunk.index][-1].index
-        self._job.seal(last, self._session.snapshot(), self._post.snapshot())
+        last, made = self._pieces[chunk.index][-1].index, chunk.index in self._made
+        if made:
+            states = self._session.snapshot(), self._post.snapshot()
+        else:
+            states = self._kept_state(chunk.index) if self._job.keep_states else (NO_STATE, b"")
+        self._job.seal(last, *states)
+
+    def _kept_state(self, index: int, *, needed: bool = False) -> tuple[bytes, bytes]:
+        """After a chunk that is not made here. WorkError where it is needed and gone."""
+        state = None if self._there is None else self._there.state_after(index)
+        if state is None and needed:
+            raise WorkError(
+                f"the state after part {index + 1} is gone, from which this job was to go on",
+                hint="remove it (soundreel jobs remove), and run the command again",
+            )
+        return state or (NO_STATE, b"")
 
     def _copy(self, piece: Piece) -> None:
         """A piece that is held, or has no picture."""

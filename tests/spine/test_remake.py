@@ -269,6 +269,31 @@ def test_a_long_take_without_cuts_is_made_again_from_a_chunk_on(
     assert sorted(takes) == [2, 3], "what was made again stays as it is"
 
 
+def test_what_a_kept_remake_knows_lets_the_next_one_go_on(
+    chunked: Result, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the states of what it made, and those of what it copied."""
+    chunks = [chunk for chunk in chunked.plan.chunks if chunk.shot == 2]
+    fades, last = chunked.plan.shots[2].fade_in > 0, chunks[-1].index
+    once = remake(
+        chunked.path, None, {"seed": 5}, settings, chunk=last + 1, keep_job=True,
+        output=tmp_path / "once.mp4",
+    )  # fmt: skip
+    asked = drawn(monkeypatch)
+    twice = remake(once.path, None, {"seed": 6}, settings, chunk=last, keep_job=True)
+    assert asked == ([last - 2] if fades else []) + [last - 1, last]
+    asked.clear()
+    second = [chunk.index for chunk in chunked.plan.chunks if chunk.shot == 1]
+    made = remake(twice.path, 2, {"seed": 7}, settings, output=tmp_path / "made.mp4")
+    beside = [second[0] - 1] if fades else []
+    after = [second[-1] + 1] if fades else []
+    assert asked == beside + second + after, "of the shots beside it what is mixed with it"
+    again = replay_request(made.path, None, None)
+    whole = generate(replace(again, output=tmp_path / "whole.mp4"), settings)
+    rate, everything = int(made.plan.output_fps), [range(80)]
+    assert packets_of(whole.path, everything, rate) == packets_of(made.path, everything, rate)
+
+
 def test_a_stopped_remake_of_a_chunk_keeps_to_what_it_began_with(
     chunked: Result, settings: Settings, tmp_path: Path
 ) -> None:

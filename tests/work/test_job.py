@@ -15,6 +15,7 @@ import pytest
 from soundreel.errors import WorkError
 from soundreel.events import Event, Notice, RunControl
 from soundreel.work.job import Job
+from soundreel.work.seal import NO_STATE
 
 KEY = "ab" * 10
 DIGEST = hashlib.sha256(b"a plan").hexdigest()
@@ -184,3 +185,17 @@ def test_a_folder_of_another_user_is_refused(
     monkeypatch.setattr(Path, "lstat", lstat)
     with pytest.raises(WorkError, match="another user"), Job(tmp_path, KEY):
         pass
+
+
+def test_a_job_may_keep_every_state(tmp_path: Path) -> None:
+    """Of a chunk whose piece was copied there is none."""
+    for keep in (True, False):
+        with Job(tmp_path, "a" * 20, keep_states=keep) as job:
+            for index, state in enumerate((b"first", NO_STATE, b"third")):
+                job.piece(index).write_bytes(b"piece")
+                job.seal(index, state, b"post")
+            there = [job.saved_state(index) for index in range(4)]
+            assert there == [(b"first", b"post") if keep else None, None, (b"third", b"post"), None]
+            assert job.sealed == 3
+            job.remove()
+        assert not (tmp_path / ("a" * 20)).exists()

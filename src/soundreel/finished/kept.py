@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -38,37 +39,29 @@ class FinishedVideo:
 
     def fit(self, plan: Plan, fixed: Fixed) -> KeptPieces:
         """Raises WorkError where the plan is not that of the video."""
-        self._check(plan)
-        first = fixed("first", lambda: self._first(plan))
-        kept = KeptPieces(self, plan, range(first, _chunks_of(plan, self.shot).stop))
+        then, now = Cut.of_record(self.record, self.video), Cut.of_plan(plan)
+        aligned = then == now
+        if replace(then, chunks=()) != replace(now, chunks=()) or (self.chunk and not aligned):
+            raise _cut_otherwise(self.video)
+        own = [chunk.index for chunk in plan.chunks if chunk.shot == self.shot]
+        asked, end = self.chunk or own[0], own[-1] + 1
+        kept = KeptPieces(self, plan, range(asked, end), aligned)
+        first = fixed("first", lambda: asked if kept.begins(asked) else own[0])
+        kept = replace(kept, new=range(first, end))
         new = (piece for piece in pieces_of(plan) if not kept.holds(piece))
         made = fixed("made", lambda: sorted(chunks_for(plan, new, kept.begins)))
-        return KeptPieces(self, plan, kept.new, frozenset(made))
-
-    def _check(self, plan: Plan) -> None:
-        then, now = Cut.of_record(self.record, self.video), Cut.of_plan(plan)
-        if self.chunk is None:  # another prompt may cut the shot into other chunks
-            then, now = (replace(cut, chunks=()) for cut in (then, now))
-        if then != now:
-            raise _cut_otherwise(self.video)
-
-    def _first(self, plan: Plan) -> int:
-        """The chunk from which on the shot is new: the one asked for where it can go on from a
-        state, else the shot's first."""
-        begin = _chunks_of(plan, self.shot).start
-        if self.chunk is None or self.chunk == begin or self.states is None:
-            return begin
-        return self.chunk if self.states.has_state(_end_of(plan, self.chunk - 1)) else begin
+        return replace(kept, made=frozenset(made))
 
 
 @dataclass(frozen=True)
 class KeptPieces:
     """What a finished video holds of a plan. See `render.Pieces`. new: the chunks of the remade
-    shot that are not copied. made: those that are rendered."""
+    shot that are not copied. aligned: all are cut as they were. made: those that are rendered."""
 
     source: FinishedVideo
     plan: Plan
     new: range
+    aligned: bool
     made: Collection[int] = ()
 
     def holds(self, piece: Piece) -> bool:
@@ -81,22 +74,20 @@ class KeptPieces:
         copy_pictures(self.source.video, piece.frames, self.plan.output_fps, path, delay)
 
     def begins(self, index: int) -> bool:
-        """Whether the states before a chunk are at hand. They are those of the first new one, and
-        in shots before it: so far all is as it was."""
-        states = self.source.states
-        if states is None or (index > self.new.start):
-            return False
-        return states.has_state(_end_of(self.plan, index - 1))
+        """Whether a chunk can be made without the one before it."""
+        return self.plan.chunks[index].first_slot == 0 or self.state_after(index - 1) is not None
 
-    def states_before(self, index: int) -> tuple[bytes, bytes]:
-        """Session and post state. Raises WorkError."""
-        states = self.source.states
-        if states is None or not self.begins(index):
-            raise WorkError(
-                f"the state after part {index} of {self.source.video.name} is gone",
-                hint="remove this unfinished job (soundreel jobs), and run the command again",
-            )
-        return states.state(_end_of(self.plan, index - 1))
+    def state_after(self, index: int) -> tuple[bytes, bytes] | None:
+        """From the job that made the video, if it was kept: of chunks that are as they were."""
+        there = index < self.new.start or (self.aligned and index not in self.new)
+        if self.source.states is None or not there:
+            return None
+        return self.source.states.saved_state(self._ends[index])
+
+    @cached_property
+    def _ends(self) -> Mapping[int, int]:
+        """The piece that each chunk ends with."""
+        return {piece.chunk: piece.index for piece in pieces_of(self.plan) if not piece.mixed}
 
     @property
     def told(self) -> str:
@@ -164,16 +155,6 @@ def _cut_otherwise(video: Path) -> WorkError:
         f"{video.name} was cut otherwise than this version cuts it",
         hint="make it again as a whole: " + mention(**{"from": video.name}),
     )
-
-
-def _chunks_of(plan: Plan, shot: int) -> range:
-    own = [chunk.index for chunk in plan.chunks if chunk.shot == shot]
-    return range(own[0], own[-1] + 1)
-
-
-def _end_of(plan: Plan, chunk: int) -> int:
-    """The piece that a chunk ends with."""
-    return next(p.index for p in pieces_of(plan) if p.chunk == chunk and not p.mixed)
 
 
 def _parts(chunks: Sequence[int]) -> str:

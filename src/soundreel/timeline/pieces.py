@@ -79,13 +79,13 @@ def makers(plan: Plan, piece: Piece) -> Iterator[int]:
 
 
 def chunks_for(plan: Plan, pieces: Iterable[Piece], begins: Callable[[int], bool]) -> set[int]:
-    """The chunks to make for these pieces: their makers, and in each shot all before them, back to
-    one that can begin without the one before it."""
+    """The chunks to make for these pieces: their makers, and all before them back to one that
+    begins without the one before it."""
     wanted: set[int] = set()
     for index in (maker for piece in pieces for maker in makers(plan, piece)):
         while index not in wanted:
             wanted.add(index)
-            if plan.chunks[index].first_slot == 0 or begins(index):
+            if begins(index):
                 break
             index -= 1
     return wanted

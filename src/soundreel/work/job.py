@@ -26,7 +26,7 @@ from soundreel.errors import WorkError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.work.files import create, disk_errors, read_regular, write_atomic
 from soundreel.work.lock import Lock
-from soundreel.work.seal import PieceFacts, Seal, pack, piece_facts, unpack
+from soundreel.work.seal import NO_STATE, PieceFacts, Seal, pack, piece_facts, unpack
 
 MARK = "soundreel job"
 """What tells our job.json from any other program's."""
@@ -79,7 +79,7 @@ class Job:
         self._lock = Lock(work_dir / f"{key}.lock")
         self._held: list[Lock] = []
         self._control = control or RunControl()
-        self._keep_states = keep_states
+        self.keep_states = keep_states
         self._pieces: tuple[PieceFacts, ...] = ()
 
     def __enter__(self) -> Job:
@@ -160,12 +160,16 @@ class Job:
         binding = self._facts().get("digest", _UNBOUND)
         write_atomic(self._state(index), *pack(binding, self._pieces, session, post))
         for other, path in self._states():
-            if other != index and not self._keep_states:
+            if other != index and not self.keep_states:
                 path.unlink(missing_ok=True)
 
-    def has_state(self, index: int) -> bool:
-        """Whether the state after piece `index` is here."""
-        return any(index == other for other, _ in self._states())
+    def saved_state(self, index: int) -> tuple[bytes, bytes] | None:
+        """Session and post state after piece `index`, None where they are not here; pieces are not
+        looked at. WorkError if they are not what was sealed."""
+        if all(index != other for other, _ in self._states()):
+            return None
+        seal = self._read_seal(index)
+        return None if seal.session == NO_STATE else (seal.session, seal.post)
 
     def state(self, index: int) -> tuple[bytes, bytes]:
         """Session and post state after piece `index`. WorkError if the seal or one of the pieces

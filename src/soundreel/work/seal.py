@@ -27,6 +27,10 @@ _MAGIC_1 = b"SRSTATE1"
 _HEADER_1 = struct.Struct(">8sQ32s")  # magic, size of the last piece, SHA-256 of what follows
 
 
+NO_STATE = b"\0no state, since the piece was copied"
+"""The session's state after a chunk that was not made: nothing can go on from it."""
+
+
 @dataclass(frozen=True, slots=True)
 class PieceFacts:
     """What a piece was when it was sealed."""

@@ -55,6 +55,10 @@ def remake(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace an existing output.")
     ] = False,
+    keep_job: Annotated[
+        bool,
+        typer.Option("--keep-job", help="Keep the work folder, to go on from any part again."),
+    ] = False,
     work_dir: Annotated[
         Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
     ] = None,
@@ -80,5 +84,6 @@ def remake(
             output=output,
             control=control,
             overwrite=overwrite,
+            keep_job=keep_job,
         )
     say_result(result, quiet=quiet, as_json=as_json)
