@@ -18,8 +18,8 @@ from bench.gpu_meter import Meter
 from bench.gpu_parity import parity, stream
 from soundreel.engines.wan.memory.cards import known_card
 from soundreel.engines.wan.memory.device import choose_device, free_bytes
-from soundreel.engines.wan.memory.fit import Precision, StageNeeds, stage_needs
-from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
+from soundreel.engines.wan.memory.fit import stage_needs
+from soundreel.engines.wan.memory.needs import OffloadLevel, Precision, StageNeeds, Workload
 from soundreel.engines.wan.memory.offload import Residence, free_memory
 from soundreel.engines.wan.model.compiled import compile_blocks, missing_compiler
 from soundreel.engines.wan.model.conditioning import WanS2VConditioning

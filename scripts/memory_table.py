@@ -17,8 +17,14 @@ from soundreel.engines.wan.files.catalog import PUBLISHED
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.memory.cards import Card, card_named
 from soundreel.engines.wan.memory.estimate import stage_seconds
-from soundreel.engines.wan.memory.fit import RESERVE, Fit, Precision, fit, gib, remedies
-from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, OffloadLevel, Weights, Workload
+from soundreel.engines.wan.memory.fit import RESERVE, Fit, fit, gib, remedies
+from soundreel.engines.wan.memory.needs import (
+    OFFLOAD_LEVELS,
+    OffloadLevel,
+    Precision,
+    Weights,
+    Workload,
+)
 from soundreel.engines.wan.memory.weighed import weights_in
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,8 +19,11 @@ from functools import partial
 from operator import mul
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 from soundreel.engines.wan.encoders.sound import ONE_PASS_SECONDS
+from soundreel.engines.wan.image.counted import expert_weights, image_step_count
+from soundreel.engines.wan.image.needs import ImageWorkload
 from soundreel.engines.wan.memory import counted, needs
 from soundreel.engines.wan.memory.counting import Counted, Place
 from soundreel.engines.wan.memory.needs import Sizes, Weights, Workload
@@ -43,6 +46,8 @@ POINTS = 1500
 LOW = 0.8
 """Of the peak: a place that is never higher may follow no sum, as in the last, shorter piece."""
 
+W = TypeVar("W", bound=Workload)
+
 Form = tuple[int, ...]
 Formula = dict[str, list[Form]]
 Sample = tuple[Sizes, Counted]
@@ -64,7 +69,8 @@ def table() -> dict[str, object]:
         "weights": weights(),
         "text": {each: constant(counted.text_count(each)) for each in FORMATS},
         "sound": {str(s): constant(counted.sound_count(s)) for s in range(1, ONE_PASS_SECONDS + 1)},
-        "step": {each: steps(each) for each in FORMATS},
+        "step": {each: steps(workloads, counted.step_count, each) for each in FORMATS},
+        "image step": {each: steps(image_works, image_step_count, each) for each in FORMATS},
         "decode": {str(n): vae_formula(partial(counted.decode_count, n)) for n in (1, 2, 3, 4)},
         "encode": {str(n): vae_formula(partial(counted.encode_count, n)) for n in (1, 2, 3, 4)},
     }
@@ -79,6 +85,7 @@ def weights() -> dict[str, object]:
         "text_encoder": {each: row(counted.text_weights(each)) for each in WEIGHED},
         "vae": row(counted.vae_weights()),
         "audio_encoder": row(counted.audio_weights()),
+        "image transformer": {each: row(expert_weights(each)) for each in WEIGHED},
     }
 
 
@@ -93,17 +100,18 @@ def constant(found: Counted) -> Formula:
 # --- what is counted --------------------------------------------------------------------------
 
 
-def steps(number_format: str) -> dict[str, Formula]:
-    """By the number of pieces."""
-    return {pieces: step_formula(number_format, pieces) for pieces in ("1", "2", "3")}
-
-
-def step_formula(number_format: str, pieces: str) -> Formula:
-    """Of several pieces the smaller works are counted, which takes less time."""
-    every = [load for load in workloads(POINTS) if _sizes(load)[1] == pieces]
-    small = sorted(every, key=lambda load: _sizes(load)[0][3] // PIECE)[:RUNS]
-    samples = [(_sizes(load)[0], counted.step_count(load, number_format)) for load in small]
-    return formula(samples, [_sizes(load)[0] for load in every])
+def steps(
+    works: Callable[[int], Iterator[W]], run: Callable[[W, str], Counted], number_format: str
+) -> dict[str, Formula]:
+    """By the number of pieces. Of several pieces the smaller works are counted, which takes less
+    time."""
+    found = {}
+    for pieces in ("1", "2", "3"):
+        every = [load for load in works(POINTS) if _sizes(load)[1] == pieces]
+        small = sorted(every, key=lambda load: _sizes(load)[0][3] // PIECE)[:RUNS]
+        samples = [(_sizes(load)[0], run(load, number_format)) for load in small]
+        found[pieces] = formula(samples, [_sizes(load)[0] for load in every])
+    return found
 
 
 def workloads(number: int, seed: int = 0) -> Iterator[Workload]:
@@ -114,6 +122,12 @@ def workloads(number: int, seed: int = 0) -> Iterator[Workload]:
         width, height = (16 * random.randint(4, most) for _ in "wh")
         frames, reference, motion = 4 * random.randint(2, 40), random.random(), random.random()
         yield Workload(width, height, frames, reference=reference < 0.5, motion=motion < 0.5)
+
+
+def image_works(number: int) -> Iterator[ImageWorkload]:
+    """So too, of image to video."""
+    for load in workloads(number):
+        yield ImageWorkload(load.width, load.height, load.frames)
 
 
 def _sizes(load: Workload) -> tuple[Sizes, str]:

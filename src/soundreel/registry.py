@@ -52,6 +52,10 @@ _BUILT_IN: Mapping[Kind, Mapping[str, tuple[str, str]]] = {
         ),
     },
     "image": {
+        "wan": (
+            "soundreel.engines.wan.image.engine:WanImageEngine",
+            "soundreel.engines.wan.image.options:WanImageOptions",
+        ),
         "comfyui": (
             "soundreel.engines.comfyui.image_engine:ComfyUIImageEngine",
             "soundreel.engines.comfyui.options:ComfyUIImageOptions",

@@ -7,6 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 import fakes
 from soundreel.config import Settings
 from soundreel.engines.base import Engine
@@ -65,8 +67,22 @@ def _preview(settings: Settings) -> Iterator[ImageHarness]:
     yield ImageHarness("preview", PreviewImageEngine, settings, ends=False, samples=False)
 
 
+@contextmanager
+def _wan(settings: Settings) -> Iterator[ImageHarness]:
+    """A tiny random model: its pictures are noise, in which no beginning can be seen."""
+    pytest.importorskip("torch")
+    from soundreel.engines.wan.image.engine import WanImageEngine
+    from wan import tiny as wan_tiny
+    from wan.image import tiny
+
+    ready = settings.model_copy(update={"models_dir": (tiny.model_folder(),)})
+    with wan_tiny.one_thread():
+        yield ImageHarness("wan", WanImageEngine, ready, options=tiny.OPTIONS, begins=False)
+
+
 IMAGE_ENGINES: Mapping[str, Callable[[Settings], AbstractContextManager[ImageHarness]]] = {
     "fake": _fake,
     "comfyui": _comfyui,
     "preview": _preview,
+    "wan": _wan,
 }

@@ -203,7 +203,9 @@ def test_the_search_for_circles_finds_one() -> None:
 
 def test_the_wan_engine_and_its_files_name_no_torch() -> None:
     home = SOURCE / "engines" / "wan"
-    alone = [home / f"{name}.py" for name in ("engine", "options", "cost", "memory/needs")]
+    light = ("engine", "options", "cost", "memory/needs")
+    image = ("image/engine", "image/options", "image/cost", "image/files", "image/needs")
+    alone = [home / f"{name}.py" for name in (*light, *image)]
     for path in (*alone, *(home / "files").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -211,7 +213,9 @@ def test_the_wan_engine_and_its_files_name_no_torch() -> None:
             assert not [name for name in names if name.split(".")[0] == TORCH], path
 
 
-@pytest.mark.parametrize("module", ["engine", "cost", "files.selection", "files.download"])
+@pytest.mark.parametrize(
+    "module", ["engine", "cost", "files.selection", "files.download", "image.engine", "image.cost"]
+)
 def test_the_wan_engine_is_asked_without_torch(module: str) -> None:
     code = f"import sys, soundreel.engines.wan.{module}; sys.exit({TORCH!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

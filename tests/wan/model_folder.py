@@ -26,7 +26,7 @@ def make_model_folder(folder: Path, seed: int = 0) -> Path:
         torch.manual_seed(seed)
         for name in _PARTS:
             make_part(folder, name)
-    _write_tokenizer(folder / "tokenizer")
+    write_tokenizer(folder / "tokenizer")
     write_few_step_lora(folder / "loras")
     return folder
 
@@ -130,7 +130,7 @@ def fill_at_random(model: nn.Module) -> None:
             parameter.copy_(value + 1 if scale else value)
 
 
-def _write_tokenizer(folder: Path) -> None:
+def write_tokenizer(folder: Path) -> None:
     """One token for each printable ASCII character, the end token behind."""
     from tokenizers import Tokenizer, models, processors
 

@@ -28,8 +28,8 @@ SIZES: dict[str, Any] = {
 }
 
 
-def expert(seed: int) -> WanI2VTransformer3DModel:
-    model = WanI2VTransformer3DModel(**SIZES).eval().requires_grad_(False)
+def expert(seed: int, **sizes: int) -> WanI2VTransformer3DModel:
+    model = WanI2VTransformer3DModel(**{**SIZES, **sizes}).eval().requires_grad_(False)
     return _filled(model, seed)
 
 

@@ -17,14 +17,14 @@ from soundreel.engines.wan import job as job_module
 from soundreel.engines.wan.encoders.tiles import WHOLE
 from soundreel.engines.wan.memory.cards import CARDS, GIB, card_named
 from soundreel.engines.wan.memory.estimate import Passes, Target, predict, target_named
-from soundreel.engines.wan.memory.fit import Fit, Precision, StageNeeds
+from soundreel.engines.wan.memory.fit import Fit
 from soundreel.engines.wan.memory.main_memory import (
     LEAST,
     check_main_memory,
     main_memory,
     memory_check,
 )
-from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS
+from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, Precision, StageNeeds
 from soundreel.engines.wan.memory.rates import KEPT, Rate, keep_rate, rates_of, read_rates
 from soundreel.errors import EngineUnavailable
 from soundreel.events import Event, Notice, RunControl

@@ -34,17 +34,9 @@ from soundreel.engines.wan.memory.estimate import (
     target_here,
     target_named,
 )
-from soundreel.engines.wan.memory.fit import (
-    RESERVE,
-    Precision,
-    StageNeeds,
-    fit,
-    remedies,
-    require,
-    stage_needs,
-)
+from soundreel.engines.wan.memory.fit import RESERVE, fit, remedies, require, stage_needs
 from soundreel.engines.wan.memory.main_memory import main_memory
-from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
+from soundreel.engines.wan.memory.needs import OffloadLevel, Precision, StageNeeds, Workload
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import parse_options
 from soundreel.errors import EngineUnavailable, InputError

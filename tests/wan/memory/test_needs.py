@@ -16,8 +16,14 @@ pytest.importorskip("torch")
 from soundreel.engines.wan.encoders.tiles import LEAST, SMALLEST
 from soundreel.engines.wan.memory import counted, needs
 from soundreel.engines.wan.memory.counting import Counted, count
-from soundreel.engines.wan.memory.fit import Precision, stage_needs
-from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, Count, OffloadLevel, Workload
+from soundreel.engines.wan.memory.fit import stage_needs
+from soundreel.engines.wan.memory.needs import (
+    OFFLOAD_LEVELS,
+    Count,
+    OffloadLevel,
+    Precision,
+    Workload,
+)
 
 ROOT = Path(__file__).parents[3]
 FORMATS = ("fp8_scaled", "bf16", "fp16")

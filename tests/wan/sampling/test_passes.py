@@ -22,7 +22,8 @@ from soundreel.engines.wan.encoders.tiles import WHOLE
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.load.models import load_transformer
 from soundreel.engines.wan.memory.estimate import Passes
-from soundreel.engines.wan.memory.fit import Fit, StageNeeds
+from soundreel.engines.wan.memory.fit import Fit
+from soundreel.engines.wan.memory.needs import StageNeeds
 from soundreel.engines.wan.memory.rates import read_rates
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import parse_options

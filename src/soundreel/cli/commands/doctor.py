@@ -25,7 +25,7 @@ from soundreel.cli.terminal.spelling import spell
 from soundreel.config import Settings, default_config_path
 from soundreel.errors import EngineUnavailable, SoundreelError, mention
 from soundreel.safe.text import shown
-from soundreel.types import Check
+from soundreel.types import Check, Kind
 from soundreel.work.room import bytes_text
 
 _MARKS = {
@@ -56,7 +56,7 @@ def doctor(
 ) -> None:
     """Show what can run here, what is missing, and how to get it."""
     settings = make_settings({"url": url, "models_dir": models_dir}, config)
-    found = {engine: _diagnose(engine, settings) for engine in registry.engine_names()}
+    found = _found(settings)
     machine = _machine(settings, config)
     if report is not None:
         from soundreel.cli.commands.bugreport import write_report
@@ -95,27 +95,24 @@ def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
         return
     for engine in names:
         about = SUMMARIES.get(engine, "from another package")
-        about += "; of images too" if engine in registry.engine_names("image") else ""
         say(name(engine) if quiet else f"{name(engine):10} {about}")
 
 
-def _diagnose(name: str, settings: Settings) -> list[Check]:
-    """What it needs for videos of sounds, and in one line whether it makes those of images."""
+def _found(settings: Settings) -> dict[str, list[Check]]:
+    """Of each engine; of images once more where that needs other things."""
+    found = {engine: _diagnose(engine, settings) for engine in registry.engine_names()}
+    for engine in registry.engine_names("image"):
+        checks = _diagnose(engine, settings, "image")
+        if checks != found.get(engine):
+            found[f"{engine}, image to video"] = checks
+    return found
+
+
+def _diagnose(name: str, settings: Settings, kind: Kind = "sound") -> list[Check]:
     try:
-        found = list(registry.diagnose(name, settings))
-        return [*found, *_of_images(name, settings)]
+        return list(registry.diagnose(name, settings, kind))
     except SoundreelError as err:
         return [Check(name, ok=False, found=err.message, hint=err.hint)]
-
-
-def _of_images(name: str, settings: Settings) -> list[Check]:
-    if name not in registry.engine_names("image"):
-        return []
-    checks = registry.diagnose(name, settings, "image")
-    missing = [check for check in checks if not check.serves]
-    found = "; ".join(check.found for check in missing) or "ready"
-    hint = "; ".join(dict.fromkeys(check.hint for check in missing))
-    return [Check("image-to-video", not missing, found, hint, optional=True)]
 
 
 def _checks_json(checks: list[Check]) -> dict[str, object]:

@@ -53,7 +53,7 @@ def show(
         looked_in = [{"origin": place.origin, "folder": str(place.folder)} for place in where]
         say_json({**_json(found, chosen), "looked_in": looked_in})
         return
-    slots = (*_slot_lines(chosen), *_film_lines(found))
+    slots = (*_slot_lines(chosen), *_image_lines(found), *_film_lines(found))
     for line in (*slots, *_other_lines(found, chosen), *_faulty_lines(found)):
         say(line)
     say("looked in:" if where else "looked nowhere: no models folder is known")
@@ -68,7 +68,8 @@ def pull(
         typer.Argument(
             metavar="[SET]",
             help="fp8 (default, about 25 GB), bf16 (about 46 GB), GGUF: gguf-q2_k to gguf-q8_0, "
-            "e.g. gguf-q4_k_m (about 20 GB); or film (69 MB).",
+            "e.g. gguf-q4_k_m (about 20 GB); for image-to-video i2v (about 38 GB), or "
+            "i2v-gguf-q4_k_m and so on; or film (69 MB).",
         ),
     ] = None,
     to: Annotated[
@@ -149,6 +150,23 @@ def _slot_lines(chosen: WeightSet) -> list[str]:
     return lines
 
 
+def _image_lines(found: Sequence[Found]) -> list[str]:
+    lines = []
+    for slot, item in _experts(found).items():
+        if item is None:
+            lines.append(f"none    {slot:14} only for image-to-video: soundreel models pull i2v")
+        else:
+            lines.append(f"ok      {slot:14} {_about(item)}")
+    return lines
+
+
+def _experts(found: Sequence[Found]) -> dict[str, Found | None]:
+    from soundreel.engines.wan.image.files import usable
+    from soundreel.engines.wan22_i2v import EXPERTS
+
+    return {f"{expert}_noise": usable(expert, found) for expert in EXPERTS}
+
+
 def _film_lines(found: Sequence[Found]) -> list[str]:
     from soundreel.engines.wan.files.selection import usable_film
 
@@ -162,7 +180,8 @@ def _other_lines(found: Sequence[Found], chosen: WeightSet) -> list[str]:
     from soundreel.engines.wan.files.catalog import SLOTS
     from soundreel.engines.wan.files.selection import usable_film
 
-    used = {getattr(chosen, slot.name) for slot in SLOTS if slot.required} | {usable_film(found)}
+    used = {getattr(chosen, slot.name) for slot in SLOTS if slot.required}
+    used |= {usable_film(found), *_experts(found).values()}
     others = [item for item in found if item not in used and item.kind.name != "UNKNOWN"]
     return ["also found:", *(f"  {_about(item)}" for item in others)] if others else []
 
@@ -188,6 +207,7 @@ def _json(found: Sequence[Found], chosen: WeightSet) -> dict[str, object]:
     from soundreel.engines.wan.files.catalog import SLOTS
 
     slots = {slot.name: getattr(chosen, slot.name) for slot in SLOTS if slot.required}
+    slots |= _experts(found)
     return {
         "slots": {name: None if item is None else str(item.path) for name, item in slots.items()},
         "missing": [slot.name for slot in chosen.missing],

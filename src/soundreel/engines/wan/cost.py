@@ -11,13 +11,12 @@ from soundreel.engines.wan.memory.estimate import (
     Passes,
     Target,
     greatest,
+    no_target,
     predict,
-    target_here,
-    target_named,
+    target_of,
 )
-from soundreel.engines.wan.memory.fit import Precision, fit
-from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, OffloadLevel
-from soundreel.engines.wan.memory.rates import read_rates
+from soundreel.engines.wan.memory.fit import fit
+from soundreel.engines.wan.memory.needs import OFFLOAD_LEVELS, OffloadLevel, Precision
 from soundreel.engines.wan.memory.weighed import weights_of
 from soundreel.engines.wan.options import WanOptions
 from soundreel.engines.wan22 import FEW_STEP_LORA
@@ -34,10 +33,9 @@ def estimate(
 
     Raises InputError for a card that is not known.
     """
-    target = _target(gpu, rates)
+    target = target_of(gpu, rates)
     if target is None:
-        hint = f"there is none here that torch can use; name one: {mention(gpu='RTX 4090')}"
-        return Estimate(source="unknown", details=(("card", hint),))
+        return no_target()
     if files is not None and files.is_small:
         return Estimate(source="unknown: not the 14B model")
     if files is None:
@@ -103,18 +101,6 @@ def _passes(options: WanOptions) -> Passes:
         return passes
     least = options.least_passes
     return replace(passes, least=least, speedup=caching.speedup, source=caching.source)
-
-
-def _target(gpu: str | None, rates: Path) -> Target | None:
-    """What is planned for; None where there is no GPU. Raises InputError for `gpu`."""
-    if gpu is not None:
-        return target_named(gpu)
-    from soundreel.engines.wan.memory.device import choose_device, driver_name, free_bytes
-
-    free = free_bytes()
-    if free is None:
-        return None
-    return target_here(driver_name(choose_device()), free, read_rates(rates))
 
 
 def ways_of(options: WanOptions) -> dict[str, str]:

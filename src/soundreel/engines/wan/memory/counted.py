@@ -6,7 +6,7 @@ device. Nothing here needs a card, weights or more than a few megabytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
@@ -46,21 +46,23 @@ WAV2VEC2_LARGE = {
 
 def transformer_weights(row: str) -> Weights:
     """The 14B transformer. row: "fp8_scaled" or "16 bits", as `needs.row_of` has them."""
-    return _weights(empty_model(_transformer), row == "fp8_scaled", kept_in_float32)
+    return weights_as_loaded(empty_model(_transformer), row == "fp8_scaled", kept_in_float32)
 
 
 def text_weights(row: str) -> Weights:
     """UMT5-XXL's encoder, so too."""
-    return _weights(empty_model(_text_encoder), row == "fp8_scaled", lambda _: False)
+    return weights_as_loaded(empty_model(_text_encoder), row == "fp8_scaled", lambda _: False)
 
 
 def vae_weights() -> Weights:
     """The decoder in 16 bits, the encoder in 32."""
-    return _weights(empty_model(_vae), False, lambda name: name.startswith(("encoder", "quant")))
+    return weights_as_loaded(
+        empty_model(_vae), False, lambda name: name.startswith(("encoder", "quant"))
+    )
 
 
 def audio_weights() -> Weights:
-    return _weights(empty_model(_wav2vec2), False, lambda _: True)
+    return weights_as_loaded(empty_model(_wav2vec2), False, lambda _: True)
 
 
 def step_count(workload: Workload, number_format: str) -> Counted:
@@ -69,6 +71,15 @@ def step_count(workload: Workload, number_format: str) -> Counted:
     Blocks come one after the other and are of two sorts, so one of each is run.
     """
     model, prepare = pass_of(workload, row_of(number_format))
+    injected = len(AUDIO_INJECT_LAYERS)
+    return count_pass(prepare, list(model.blocks), (injected, LAYERS - injected))
+
+
+def count_pass(
+    prepare: Callable[[], Callable[[], object]], blocks: Sequence[nn.Module], of_each: Sequence[int]
+) -> Counted:
+    """What `prepare` makes, and a run of what it gives, in which each of the `blocks` stands for
+    `of_each` of its sort."""
     made: list[Callable[[], object]] = []
 
     def prepared_once() -> Callable[[], object]:
@@ -76,10 +87,10 @@ def step_count(workload: Workload, number_format: str) -> Counted:
         return made[0]
 
     prepared = count(prepared_once)
-    forward = count(made[0], list(model.blocks))
-    singing, plain = forward.parts
-    injected = len(AUDIO_INJECT_LAYERS)
-    flops = forward.flops + (injected - 1) * singing + (LAYERS - injected - 1) * plain
+    forward = count(made[0], blocks)
+    flops = forward.flops + sum(
+        (number - 1) * part for number, part in zip(of_each, forward.parts, strict=True)
+    )
     held = prepared.held_bytes
     places: dict[Place, int] = {("prepare", place): n for place, n in prepared.places.items()}
     places |= {("forward", place): size + held for place, size in forward.places.items()}
@@ -150,11 +161,7 @@ def pass_of(
 ) -> tuple[WanS2VTransformer3DModel, Callable[[], Callable[[], object]]]:
     """Two blocks of the 14B without data, and what prepares a pass; that gives its forward."""
     model = empty_model(_two_blocks)
-    for name, parameter in model.named_parameters():
-        parameter.data = parameter.data.to(
-            torch.float32 if kept_in_float32(name) else torch.bfloat16
-        )
-    _quantise(model, row)
+    as_loaded(model, row)
     frames, height, width = workload.latents
     with torch.device("meta"):
         latents = torch.empty(1, 16, frames, height, width)
@@ -169,6 +176,14 @@ def pass_of(
         return lambda: model(latents, timestep, made)
 
     return model, prepare
+
+
+def as_loaded(model: nn.Module, row: str) -> None:
+    """A transformer's numbers as they are in a job, from a file of that row of the table."""
+    for name, parameter in model.named_parameters():
+        dtype = torch.float32 if kept_in_float32(name) else torch.bfloat16
+        parameter.data = parameter.data.to(dtype)
+    _quantise(model, row)
 
 
 def _quantise(model: nn.Module, row: str) -> None:
@@ -197,7 +212,7 @@ def _held(module: nn.Linear, row: str) -> Quantised:
         return Quantised(NvFp4(), shape, parts)
 
 
-def _weights(model: nn.Module, quantised: bool, float32: Callable[[str], bool]) -> Weights:
+def weights_as_loaded(model: nn.Module, quantised: bool, float32: Callable[[str], bool]) -> Weights:
     sizes = {name: _bytes(model, name, quantised, float32) for name, _ in model.named_parameters()}
     total = sum(sizes.values())
     blocks = {id(block) for block in streamed_blocks(model)}

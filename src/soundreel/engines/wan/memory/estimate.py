@@ -11,23 +11,15 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from soundreel.engines.wan.memory import needs
 from soundreel.engines.wan.memory.cards import PCIE_4, Card, card_named, known_card, memory_named
-from soundreel.engines.wan.memory.fit import (
-    RESERVE,
-    Fit,
-    Precision,
-    StageNeeds,
-    fit,
-    gib,
-    remedies,
-    stage_needs,
-)
+from soundreel.engines.wan.memory.fit import RESERVE, Fit, fit, gib, remedies, stage_needs
 from soundreel.engines.wan.memory.main_memory import main_memory, total_memory
-from soundreel.engines.wan.memory.needs import OffloadLevel, Workload
-from soundreel.engines.wan.memory.rates import Rate, rates_of
+from soundreel.engines.wan.memory.needs import OffloadLevel, Precision, StageNeeds, Workload
+from soundreel.engines.wan.memory.rates import Rate, rates_of, read_rates
 from soundreel.errors import mention
 from soundreel.types import Estimate, Plan
 
@@ -57,6 +49,25 @@ def target_named(text: str) -> Target:
         return Target(f"any with {gib(free)}", free)
     card = card_named(text)
     return Target(card.name, card.memory_bytes, card)
+
+
+def target_of(gpu: str | None, rates: Path) -> Target | None:
+    """What is planned for: the card named, else this machine's, with its `rates`; None where there
+    is none. Raises InputError for `gpu`."""
+    if gpu is not None:
+        return target_named(gpu)
+    from soundreel.engines.wan.memory.device import choose_device, driver_name, free_bytes
+
+    free = free_bytes()
+    if free is None:
+        return None
+    return target_here(driver_name(choose_device()), free, read_rates(rates))
+
+
+def no_target() -> Estimate:
+    """Where there is no card to plan for."""
+    hint = f"there is none here that torch can use; name one: {mention(gpu='RTX 4090')}"
+    return Estimate(source="unknown", details=(("card", hint),))
 
 
 def target_here(driver_name: str, free: int, measured: Sequence[Rate] = ()) -> Target:
@@ -107,6 +118,21 @@ def predict(
     """The plan on a card. level: None is auto. ways: of `rates.Rate`, but the level. carried: the
     decoder goes on from chunk to chunk. Without the card's rates there are no times."""
     workloads = count_workloads(plan, passes=passes.a_step, carried=carried)
+    return predict_work(
+        workloads, target, precision=precision, level=level, passes=passes, ways=ways
+    )
+
+
+def predict_work(
+    workloads: Counter[Workload],
+    target: Target,
+    *,
+    precision: Precision,
+    level: OffloadLevel | None,
+    passes: Passes,
+    ways: Mapping[str, str],
+) -> Estimate:
+    """So too, of what each chunk of a plan is, and how many are so."""
     largest = _largest(workloads)
     way = fit(largest, precision, target.free, level)
     card = target.card
@@ -216,7 +242,7 @@ def _stage_seconds(stage: StageNeeds, speed: Speed) -> float:
     return max(stage.flops / (speed.half if stage.half else speed.single), stage.bus / speed.bus)
 
 
-_PER_CHUNK = ("sampling", "decode", "motion")
+_PER_CHUNK = ("pictures", "sampling", "decode", "motion")
 
 
 def _seconds(

@@ -21,7 +21,7 @@ each on its own. Weights and activations are exact counts; RESERVE is an assumpt
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -38,57 +38,16 @@ from soundreel.engines.wan.memory.needs import (
     OFFLOAD_LEVELS,
     Count,
     OffloadLevel,
-    Weights,
+    Precision,
+    StageNeeds,
     Workload,
 )
-from soundreel.engines.wan22 import MOTION_LATENTS, SIZE_MULTIPLE
+from soundreel.engines.wan22 import SIZE_MULTIPLE
 from soundreel.errors import EngineUnavailable, mention
 from soundreel.timeline.grid import FRAMES_PER_LATENT, floor_to
 
 RESERVE = 2**30
 """Bytes left to the driver's context, library workspaces and the allocator's rounding. Assumed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Precision:
-    """Number formats of the two big models, as `files.formats` names them.
-
-    lora_bytes: of the transformer's LoRAs, in 16 bits as they lie on the device.
-    transformer_file, text_file: of files at hand, by their headers; None is what is published in
-    "fp8_scaled" or 16 bits.
-    """
-
-    transformer: str = "fp8_scaled"
-    text_encoder: str = "fp8_scaled"
-    lora_bytes: int = 0
-    transformer_file: Weights | None = None
-    text_file: Weights | None = None
-
-    @property
-    def transformer_weights(self) -> Weights:
-        """Without LoRAs."""
-        return self.transformer_file or needs.transformer_weights(self.transformer)
-
-    @property
-    def text_weights(self) -> Weights:
-        return self.text_file or needs.text_weights(self.text_encoder)
-
-
-@dataclass(frozen=True, slots=True)
-class StageNeeds:
-    """weights, activations: bytes on the device; flops: operations of one run of the stage;
-    half: whether they run in bfloat16 (else in float32); bus: bytes copied to the device."""
-
-    name: str
-    weights: int
-    activations: int
-    flops: int
-    half: bool
-    bus: int = 0
-
-    @property
-    def peak(self) -> int:
-        return self.weights + self.activations
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,45 +98,7 @@ def stage_needs(
     workload: Workload, precision: Precision, level: OffloadLevel, tiling: Tiling = WHOLE
 ) -> tuple[StageNeeds, ...]:
     """Every stage of a job, for one chunk of the greatest length."""
-    return tuple(_stage_needs(workload, precision, level, tiling))
-
-
-def _stage_needs(
-    workload: Workload, precision: Precision, level: OffloadLevel, tiling: Tiling
-) -> Iterator[StageNeeds]:
-    stays = level == "none"
-    transformer = precision.transformer_weights.with_loras(precision.lora_bytes)
-    text, vae, audio = (
-        precision.text_weights,
-        needs.vae_weights().all,
-        needs.audio_weights().all,
-    )
-    beside_vae = vae if stays else 0
-    counted = needs.text_count(precision.text_encoder)
-    yield StageNeeds(
-        "text", text.resident(level), counted.peak_bytes, counted.flops, True, text.all
-    )
-    if workload.reference:
-        counted = needs.encode_count(workload, 1, tiling.encode)
-        yield StageNeeds("reference", vae, counted.peak_bytes, counted.flops, False, vae)
-    counted = needs.sound_count(workload.sound_s)
-    yield StageNeeds("sound", audio + beside_vae, counted.peak_bytes, counted.flops, False, audio)
-    counted = needs.step_count(workload, precision.transformer)
-    carried = needs.decoder_state_bytes(workload, tiling.decode)
-    stay, move = (carried, 0) if stays else (0, 2 * carried)
-    sampling = transformer.resident(level) + beside_vae + stay
-    bus = transformer.all - transformer.rest if level == "block" else 0
-    yield StageNeeds("sampling", sampling, counted.peak_bytes, counted.flops, True, bus)
-    beside = transformer.all if stays else 0
-    latents = workload.latents[0]
-    if not workload.carried:
-        latents += MOTION_LATENTS if workload.motion else 1
-    counted = needs.decode_count(workload, latents, tiling.decode)
-    yield StageNeeds("decode", vae + beside, counted.peak_bytes, counted.flops, True, move)
-    if workload.motion:
-        counted = needs.encode_count(workload, MOTION_LATENTS, tiling.encode)
-        beside += stay
-        yield StageNeeds("motion", vae + beside, counted.peak_bytes, counted.flops, False)
+    return tuple(workload.stages(precision, level, tiling))
 
 
 def _largest_tiles(workload: Workload, whole: Fit, free: int) -> Tiling:
@@ -186,7 +107,7 @@ def _largest_tiles(workload: Workload, whole: Fit, free: int) -> Tiling:
     sizes = tile_sizes(height, width)
     weights = next(stage.weights for stage in whole.stages if stage.name == "decode")
     room = free - RESERVE - weights
-    encoded = partial(needs.encode_count, workload, MOTION_LATENTS if workload.motion else 1)
+    encoded = partial(needs.encode_count, workload, workload.encoded)
     decoded = partial(needs.decode_count, workload, workload.latents[0])
     return Tiling(_first_within(room, sizes, encoded), _first_within(room, sizes, decoded))
 

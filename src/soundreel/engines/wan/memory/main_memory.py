@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from soundreel.engines.wan.memory import needs
-from soundreel.engines.wan.memory.fit import Precision, gib
-from soundreel.engines.wan.memory.needs import OffloadLevel, Weights
+from soundreel.engines.wan.memory.fit import gib
+from soundreel.engines.wan.memory.needs import OffloadLevel, Precision, Weights
 from soundreel.errors import EngineUnavailable
 from soundreel.events import Notice, RunControl
 from soundreel.types import Check
@@ -59,14 +59,18 @@ def main_memory(precision: Precision, level: OffloadLevel, state: int = 0) -> Ma
 
     state: bytes that the decoder carries over from chunk to chunk; at level none on the device.
     """
-    models = (
-        (precision.transformer_weights, precision.transformer),
-        (precision.text_weights, precision.text_encoder),
-    )
-    always = needs.vae_weights().all + needs.audio_weights().all  # float32 copies of their files
-    each = [_of(weights, number_format, level) for weights, number_format in models]
+    transformers = _of(precision.transformer_weights, precision.transformer, level)
+    loras = precision.lora_bytes
+    if precision.in_turn is not None:
+        other = _of(precision.in_turn, precision.transformer, level)
+        own = transformers.own + other.own - other.locked  # one is streamed at a time
+        transformers = MainMemory(own, transformers.locked, transformers.mapped + other.mapped)
+        loras *= 2
+    each = [transformers, _of(precision.text_weights, precision.text_encoder, level)]
+    always = needs.vae_weights().all  # float32 copies of their files
+    always += needs.audio_weights().all if precision.audio else 0
     greatest = max(each, key=lambda memory: (memory.own, memory.mapped))
-    own = PROGRAM + always + greatest.own + precision.lora_bytes + (0 if level == "none" else state)
+    own = PROGRAM + always + greatest.own + loras + (0 if level == "none" else state)
     return MainMemory(own, greatest.locked, max(memory.mapped for memory in each))
 
 

@@ -9,16 +9,16 @@ of the code where it may be.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass
 from functools import cache
 from importlib.resources import files
 from math import prod
 from operator import floordiv
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from soundreel.engines.wan.encoders.tiles import TileSize, tiles_of
-from soundreel.engines.wan22 import MOTION_SCALES
+from soundreel.engines.wan.encoders.tiles import TileSize, Tiling, tiles_of
+from soundreel.engines.wan22 import MOTION_LATENTS, MOTION_SCALES
 from soundreel.timeline.grid import latents_for
 
 OffloadLevel = Literal["none", "model", "block"]
@@ -41,27 +41,6 @@ DECODER_STATE = 151_328
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """What is made: pictures of width x height, `frames` of them in a pass; which conditions there
-    are; passes of a sampling step, which are more than one with guidance; whether the decoder is
-    carried from chunk to chunk; seconds of sound encoded at once."""
-
-    width: int
-    height: int
-    frames: int
-    reference: bool = True
-    motion: bool = True
-    passes: int = 2
-    carried: bool = False
-    sound_s: int = 60
-
-    @property
-    def latents(self) -> tuple[int, int, int]:
-        """(T, h, w)."""
-        return latents_for(self.frames), self.height // _SPACE, self.width // _SPACE
-
-
-@dataclass(frozen=True, slots=True)
 class Weights:
     """Bytes of a model as it is loaded. all: everything; rest: without the blocks that can be
     streamed; block: the largest of these (0: none)."""
@@ -81,6 +60,121 @@ class Weights:
 
 
 @dataclass(frozen=True, slots=True)
+class Precision:
+    """Number formats of the two big models, as `files.formats` names them.
+
+    lora_bytes: of the transformer's LoRAs, in 16 bits as they lie on the device.
+    transformer_file, text_file: of files at hand, by their headers; None is what is published in
+    "fp8_scaled" or 16 bits.
+    in_turn: of a second transformer, which is on the device when the first is not, and no larger.
+    audio: whether wav2vec2 is used.
+    """
+
+    transformer: str = "fp8_scaled"
+    text_encoder: str = "fp8_scaled"
+    lora_bytes: int = 0
+    transformer_file: Weights | None = None
+    text_file: Weights | None = None
+    in_turn: Weights | None = None
+    audio: bool = True
+
+    @property
+    def transformer_weights(self) -> Weights:
+        """Without LoRAs."""
+        return self.transformer_file or transformer_weights(self.transformer)
+
+    @property
+    def text_weights(self) -> Weights:
+        return self.text_file or text_weights(self.text_encoder)
+
+
+@dataclass(frozen=True, slots=True)
+class StageNeeds:
+    """weights, activations: bytes on the device; flops: operations of one run of the stage;
+    half: whether they run in bfloat16 (else in float32); bus: bytes copied to the device."""
+
+    name: str
+    weights: int
+    activations: int
+    flops: int
+    half: bool
+    bus: int = 0
+
+    @property
+    def peak(self) -> int:
+        return self.weights + self.activations
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """What is made: pictures of width x height, `frames` of them in a pass; which conditions there
+    are; passes of a sampling step, which are more than one with guidance; whether the decoder is
+    carried from chunk to chunk; seconds of sound encoded at once."""
+
+    width: int
+    height: int
+    frames: int
+    reference: bool = True
+    motion: bool = True
+    passes: int = 2
+    carried: bool = False
+    sound_s: int = 60
+
+    pass_table: ClassVar[str] = "step"
+    """Which formulas a pass of its transformer has."""
+
+    @property
+    def latents(self) -> tuple[int, int, int]:
+        """(T, h, w)."""
+        return latents_for(self.frames), self.height // _SPACE, self.width // _SPACE
+
+    @property
+    def encoded(self) -> int:
+        """Latent frames that are made of pictures at once, at most."""
+        return MOTION_LATENTS if self.motion else 1
+
+    def stages(
+        self, precision: Precision, level: OffloadLevel, tiling: Tiling
+    ) -> Iterator[StageNeeds]:
+        """Every stage of a job, for one chunk of this sort."""
+        stays = level == "none"
+        transformer = precision.transformer_weights.with_loras(precision.lora_bytes)
+        text, vae, audio = (
+            precision.text_weights,
+            vae_weights().all,
+            audio_weights().all,
+        )
+        beside_vae = vae if stays else 0
+        counted = text_count(precision.text_encoder)
+        yield StageNeeds(
+            "text", text.resident(level), counted.peak_bytes, counted.flops, True, text.all
+        )
+        if self.reference:
+            counted = encode_count(self, 1, tiling.encode)
+            yield StageNeeds("reference", vae, counted.peak_bytes, counted.flops, False, vae)
+        counted = sound_count(self.sound_s)
+        yield StageNeeds(
+            "sound", audio + beside_vae, counted.peak_bytes, counted.flops, False, audio
+        )
+        counted = step_count(self, precision.transformer)
+        carried = decoder_state_bytes(self, tiling.decode)
+        stay, move = (carried, 0) if stays else (0, 2 * carried)
+        sampling = transformer.resident(level) + beside_vae + stay
+        bus = transformer.all - transformer.rest if level == "block" else 0
+        yield StageNeeds("sampling", sampling, counted.peak_bytes, counted.flops, True, bus)
+        beside = transformer.all if stays else 0
+        latents = self.latents[0]
+        if not self.carried:
+            latents += MOTION_LATENTS if self.motion else 1
+        counted = decode_count(self, latents, tiling.decode)
+        yield StageNeeds("decode", vae + beside, counted.peak_bytes, counted.flops, True, move)
+        if self.motion:
+            counted = encode_count(self, MOTION_LATENTS, tiling.encode)
+            beside += stay
+            yield StageNeeds("motion", vae + beside, counted.peak_bytes, counted.flops, False)
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """peak_bytes: most that lives at once of what a run makes itself; held_bytes: what of it lives
     on in the result; flops: a multiplication and an addition are two."""
@@ -95,12 +189,17 @@ class Count:
 
 def transformer_weights(number_format: str) -> Weights:
     """The 14B transformer, in "fp8_scaled" or 16 bits; `weighed` says it of any file."""
-    return Weights(**_table()["weights"]["transformer"][row_of(number_format)])
+    return published_weights("transformer", number_format)
 
 
 def text_weights(number_format: str) -> Weights:
     """UMT5-XXL's encoder, so too."""
-    return Weights(**_table()["weights"]["text_encoder"][row_of(number_format)])
+    return published_weights("text_encoder", number_format)
+
+
+def published_weights(model: str, number_format: str) -> Weights:
+    """Of a big model, by its name in the table."""
+    return Weights(**_table()["weights"][model][row_of(number_format)])
 
 
 def vae_weights() -> Weights:
@@ -129,7 +228,7 @@ def row_of(number_format: str) -> str:
 def step_count(workload: Workload, number_format: str) -> Count:
     """One pass of the transformer, with what its conditions hold beside it."""
     sizes, pieces = step_sizes(workload, **_table()["piece"])
-    counted = _count(_table()["step"][row_of(number_format)][pieces], sizes)
+    counted = _count(_table()[workload.pass_table][row_of(number_format)][pieces], sizes)
     others = (workload.passes - 1) * counted.held_bytes
     return Count(counted.peak_bytes + others, counted.held_bytes + others, counted.flops)
 
