@@ -31,6 +31,7 @@ from parity.recorded_run import NEGATIVE, PROMPT, RecordedRun
 from parity.reference import Reference
 from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.encoders import inputs as inputs_module
 from soundreel.engines.wan.encoders.sound import Sound
 from soundreel.engines.wan.encoders.text import TextEncoder
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -151,7 +152,7 @@ def _counter(counts: list[int], index: int) -> Callable[..., None]:
 
 @contextmanager
 def _sound_of(run: RecordedRun) -> Iterator[None]:
-    with patch.object(session_module, "SoundFeatures", run.features):
+    with patch.object(inputs_module, "SoundFeatures", run.features):
         yield
 
 

@@ -17,13 +17,13 @@ from soundreel.audio.load import AudioInfo, probe
 from soundreel.audio.mix import MIX_NOTICE, choose_mix
 from soundreel.config import Settings, load_settings
 from soundreel.directing.direct import direct, read_direction
-from soundreel.directing.drive import driving_sound
+from soundreel.directing.drive import driving_sound, voices
 from soundreel.engines.base import Deciding, Engine, lacking
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
 from soundreel.framerate.film import with_film
-from soundreel.inputs import check_request, settled_cover
+from soundreel.inputs import check_faces, check_request, settled_cover
 from soundreel.media import marks
 from soundreel.media.image import load_image
 from soundreel.output import (
@@ -181,6 +181,7 @@ def plan_request(
     engine's interpolations is not to be had."""
     request = replace(request, encoding=settled(request.encoding))
     request = settled_cover(request, getattr(engine, "shows_cover", False), control)
+    check_faces(request, getattr(engine, "shows_faces", False), control)
     geometry = engine.geometry(request)
     by_engine = engine.interpolations - set(lacks)
     interpolation = choose_interpolation(request, geometry.fps, by_engine, LOCAL_METHODS)
@@ -198,7 +199,7 @@ def plan_request(
     request, shots = direct(request, clip, count, geometry.fps, control)
     drive = driving_sound(request, clip, control)
     made = make_plan(request, geometry, clip, count, interpolation, shots)
-    made = replace(made, drive=drive)
+    made = replace(made, drive=drive, voices=voices(request, clip, drive, control))
     require_rate(request.encoding, made.output_fps)
     require_size(request.encoding, request.output_size)
     require_poster(made)

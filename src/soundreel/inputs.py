@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
-from soundreel.media.cover import load_cover
-from soundreel.types import Request
+from soundreel.media.cover import load_cover, reference_image
+from soundreel.media.image import load_image
+from soundreel.media.regions import coverage
+from soundreel.types import Face, Request, Rgb
+
+SHARED = 0.001
+"""Of the picture: less of an overlap is the edges' own."""
 
 
 def settled_cover(request: Request, shows_cover: bool, control: RunControl) -> Request:
@@ -40,6 +48,48 @@ def _has_cover(request: Request, control: RunControl) -> bool:
     except InputError as err:
         control.emit(Notice(f"the cover inside the sound is not used: {err.message}"))
         return False
+
+
+def check_faces(request: Request, shows_faces: bool, control: RunControl) -> None:
+    """Raises InputError where several faces of one picture cannot be driven: by the engine, for
+    want of a picture, or since a face has no place of its own in it."""
+    for shot in request.shot_list:
+        if not shot.faces:
+            continue
+        names = [face.name for face in shot.faces]
+        if not shows_faces:
+            raise InputError.about(
+                {"engine": request.engine},
+                f"it drives one face at a time, and {' and '.join(names)} are in one picture",
+                hint=f"cut between them, each with a picture: {mention(cast=f'{names[0]}=FILE')}; "
+                f"or take {mention(engine='wan')}",
+            )
+        picture = load_image(shot.image) if shot.image else reference_image(request)
+        if picture is None:
+            raise InputError.about(
+                {"cast": names},
+                "there is no picture that they are in",
+                f"give one that shows all of them: {mention('image')}",
+            )
+        _check_places(shot.faces, picture, control)
+
+
+def _check_places(faces: Sequence[Face], picture: Rgb, control: RunControl) -> None:
+    height, width = picture.shape[:2]
+    covered = [coverage(face.region, width, height) for face in faces]
+    total = np.sum(covered, axis=0)
+    for face, own in zip(faces, covered, strict=True):
+        alone = np.clip(2 * own - total, 0, None).sum()
+        if not own.any() or alone < own.sum() / 2:
+            raise InputError.about(
+                {"cast": f"{face.name}=@{face.region}"},
+                "less than half of that place is not another's too" if own.any() else "it is empty",
+                "give each face a place of its own",
+            )
+    shared = np.clip(total - 1, 0, None).mean()
+    if shared > SHARED:
+        names = " and ".join(face.name for face in faces)
+        control.emit(Notice(f"{names} share {shared:.1%} of the picture: each moves it in part"))
 
 
 def check_request(request: Request) -> None:

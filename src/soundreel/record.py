@@ -19,9 +19,10 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 
 from soundreel.errors import InputError, WorkError
+from soundreel.options.faces import read_faces, with_masks
 from soundreel.options.texts import read_path
 from soundreel.safe.text import json_text
-from soundreel.types import Encoding, Plan, Request, request_class
+from soundreel.types import AudioClip, Encoding, Face, Plan, Request, request_class
 
 TAG = "soundreel"
 """Key of the record in the tags of the file."""
@@ -140,12 +141,18 @@ def make_record(
 
 
 def _drive(plan: Plan) -> dict[str, object]:
-    """Of another driving sound: where it begins, and what of it is silent."""
-    drive = plan.drive
-    if drive is None:
-        return {}
-    silent = [[str(begin), str(end)] for begin, end in drive.silent]
-    return {"drive": {"start": str(drive.start), "silent": silent}}
+    """Of other driving sounds: where they begin, and what of them is silent."""
+    said: dict[str, object] = {}
+    if plan.drive is not None:
+        said["drive"] = _driven(plan.drive)
+    if plan.voices:
+        said["voices"] = {name: _driven(clip) for name, clip in plan.voices.items()}
+    return said
+
+
+def _driven(clip: AudioClip) -> dict[str, object]:
+    silent = [[str(begin), str(end)] for begin, end in clip.silent]
+    return {"start": str(clip.start), "silent": silent}
 
 
 def _request(request: Request) -> dict[str, object]:
@@ -162,17 +169,27 @@ def _request(request: Request) -> dict[str, object]:
 def _shots(request: Request) -> list[dict[str, object]]:
     """The list without what is not said; images by their names among the inputs."""
     names = {path: name for name, path in request.shot_images.items()}
+    masks = {path: name for name, path in request.masks.items()}
     shots = []
     for shot in request.shot_list:
         said = {key: value for key, value in to_json(shot).items() if value not in (None, {}, [])}
         if shot.image is not None:
             said["image"] = names[shot.image]
+        if shot.faces:
+            said["faces"] = [_face(face, masks) for face in shot.faces]
         if shot.options:
             said["options"] = _options_without_places(shot.options)
         if shot.takes:
             said["takes"] = {str(number): take.said for number, take in shot.takes.items()}
         shots.append(said)
     return shots
+
+
+def _face(face: Face, masks: Mapping[Path, str]) -> dict[str, object]:
+    mask = face.region.mask
+    region = {"box": to_json(face.region.box)} if mask is None else {"mask": masks[mask]}
+    said = {"name": face.name, "region": region, "speaks": to_json(face.speaks)}
+    return {key: value for key, value in said.items() if value}
 
 
 def _shot_spans(plan: Plan) -> dict[str, object]:
@@ -261,7 +278,7 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         options |= {name: files[name] for name in inputs if name in options}
         values.setdefault("cover", False)  # which earlier versions did not look at
         if "shots" in values:
-            values["shots"] = [_with_image(shot, files) for shot in values["shots"]]
+            values["shots"] = [_with_pictures(shot, files) for shot in values["shots"]]
         made = request_class(values.pop("kind", Request.kind))
         values |= {"drive": _drive_among(files), **_own_files(made, files)}
         return made(options=options, **values)
@@ -278,7 +295,7 @@ def with_absolute_paths(request: Request) -> Request:
     files = {name: path.absolute() for name, path in request.files.items()}
     options = {name: files.get(name, value) for name, value in request.options.items()}
     shots = tuple(
-        shot if shot.image is None else replace(shot, image=shot.image.absolute())
+        replace(shot, image=_absolute(shot.image), faces=with_masks(shot.faces, _absolute))
         for shot in request.shot_list
     )
     return replace(
@@ -289,6 +306,10 @@ def with_absolute_paths(request: Request) -> Request:
         options=options,
         shots=shots or request.shots,
     )
+
+
+def _absolute(path: Path | None) -> Path | None:
+    return None if path is None else path.absolute()
 
 
 def _own_files(kind: type[Request], files: Mapping[str, Path]) -> dict[str, Any]:
@@ -330,8 +351,15 @@ def request_as_asked(noted: Mapping[str, Any]) -> Request:
         ) from err
 
 
-def _with_image(shot: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
-    return {**shot, "image": files[shot["image"]]} if "image" in shot else dict(shot)
+def _with_pictures(shot: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    read = dict(shot)
+    if "image" in shot:
+        read["image"] = files[shot["image"]]
+    if "faces" in shot:
+        read["faces"] = with_masks(
+            read_faces(shot["faces"]), lambda mask: None if mask is None else files[str(mask)]
+        )
+    return read
 
 
 def _unusable(reason: str) -> str:

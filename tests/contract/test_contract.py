@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from contract.harness import Harness
 from fakes import frames_of
@@ -19,7 +20,7 @@ from mixing import mixed, pictures_by_shot, spy_on_encoder
 from soundreel.api import generate, plan_request
 from soundreel.audio.load import probe
 from soundreel.engines.base import Engine, Session
-from soundreel.errors import Cancelled
+from soundreel.errors import Cancelled, InputError
 from soundreel.events import (
     Event,
     FrameDone,
@@ -303,6 +304,32 @@ def test_another_sound_drives_the_pictures(
     if harness.hears:
         toned = render_all(engine, plan_for(harness, engine, tone, num_frames=12))
         assert fingerprint(pictures) != fingerprint(toned)
+
+
+def test_faces_in_one_picture_are_each_driven_or_refused_in_words(
+    harness: Harness, engine: Engine, tone: Path, tmp_path: Path
+) -> None:
+    """An engine that says `shows_faces` hands each face the sound of its speaker; of any other the
+    error says what to do instead."""
+    image = tmp_path / "both.png"
+    Image.new("RGB", (64, 64), (90, 60, 40)).save(image)
+    struck = write_audio(tmp_path / "clicks.wav", clicks(5, [0.3, 0.9], rate=16000), rate=16000)
+    faces = [{"name": "anna", "region": "left"}, {"name": "ben", "region": "right"}]
+    shots = [{"start": 0, "faces": faces}]
+    changes: dict[str, object] = {"image": image, "shots": shots, "num_frames": 9}
+
+    def made(ben: Path) -> list[str]:
+        changes["drive"] = {"anna": tone, "ben": ben}
+        plan = plan_for(harness, engine, tone, **changes)
+        assert set(plan.voices) == {"anna", "ben"}
+        return fingerprint(render_all(engine, plan.for_engine))
+
+    if getattr(engine, "shows_faces", False):
+        assert made(struck) != made(tone)
+        return
+    with pytest.raises(InputError, match="one face at a time") as caught:
+        made(struck)
+    assert "anna=FILE" in caught.value.hint
 
 
 def test_identity_names_no_place_and_no_time(harness: Harness, engine: Engine, tone: Path) -> None:

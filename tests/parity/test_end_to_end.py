@@ -17,6 +17,7 @@ from parity.recorded_run import NEGATIVE, PROMPT, RecordedRun
 from parity.reference import END_TO_END_TOLERANCE, Reference, ReferenceFile, max_abs
 from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.components import Components
+from soundreel.engines.wan.encoders import inputs as inputs_module
 from soundreel.engines.wan.encoders.sound import Sound
 from soundreel.engines.wan.encoders.text import TextEncoder
 from soundreel.engines.wan.encoders.vae import DecoderState, WanVae
@@ -75,7 +76,7 @@ def run_session(
     prepare = transformer.prepare
 
     def watched_prepare(text: Tensor, features: Tensor, **rest: Any) -> Any:
-        seen.prepared.append({"text": text, "audio": features, **rest})
+        seen.prepared.append({"text": text, "audio": features[0], **rest})
         return prepare(text, features, **rest)
 
     def watched_denoise(*arguments: Any) -> Iterator[Step]:
@@ -92,7 +93,7 @@ def run_session(
     transformer.register_forward_hook(lambda _m, _i, out: seen.predictions.append(out.sample))
     monkeypatch.setattr(transformer, "prepare", watched_prepare)
     monkeypatch.setattr(session_module, "denoise", watched_denoise)
-    monkeypatch.setattr(session_module, "SoundFeatures", run.features)
+    monkeypatch.setattr(inputs_module, "SoundFeatures", run.features)
     tokens = {PROMPT: run.tokens("prompt_ids"), NEGATIVE: run.tokens("neg_ids")}
     parts = Components(
         text=lambda: TextEncoder(models.text_model(reference), tokens.__getitem__),

@@ -22,6 +22,7 @@ from soundreel.api import generate, plan_request
 from soundreel.audio.load import probe
 from soundreel.config import Settings
 from soundreel.engines.wan import session as session_module
+from soundreel.engines.wan.encoders import inputs as inputs_module
 from soundreel.engines.wan.encoders import sound as sound_module
 from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan.engine import WanEngine
@@ -139,7 +140,7 @@ def test_sound_guided_apart_is_the_formula_of_its_passes(
     walk = sampler.denoise
 
     def watched(self: Any, *given: Any, **named: Any) -> Any:
-        prepared.append({"text": given[0], "audio": given[1]})
+        prepared.append({"text": given[0], "audio": given[1][0]})
         return prepare(self, *given, **named)
 
     def seen(self: Any, *given: Any) -> Any:
@@ -252,7 +253,7 @@ def test_sound_starts_as_much_earlier_as_pictures_are_dropped(
         pictures.append((first, count))
         return give(self, first, count)
 
-    monkeypatch.setattr(session_module, "clip_sound", watched_sound)
+    monkeypatch.setattr(inputs_module, "clip_sound", watched_sound)
     monkeypatch.setattr(sound_module.SoundFeatures, "pictures", watched_pictures)
     request = request_for(tone, options, image=image, start=Fraction(1), num_frames=13)
     plan = plan_for(engine, request)
@@ -278,7 +279,7 @@ def test_lead_in_before_the_file_is_silence(
         seen.append(sound.read(0, sound.num_samples))
         return features(encoder, sound, *more)
 
-    monkeypatch.setattr(session_module, "SoundFeatures", watched)
+    monkeypatch.setattr(inputs_module, "SoundFeatures", watched)
     with engine.find(plan.request).open(plan, RunControl()):
         assert len(seen[0]) == 8000
         assert not seen[0][:3000].any()

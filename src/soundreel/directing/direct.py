@@ -228,6 +228,7 @@ def _shot(
         changes=changes,
         options=asked.options,
         takes=asked.takes,
+        faces=asked.faces,
     )
 
 

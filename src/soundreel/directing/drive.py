@@ -11,6 +11,7 @@ from soundreel.audio.gate import quiet_spans
 from soundreel.audio.load import probe
 from soundreel.audio.mix import choose_mix
 from soundreel.audio.silence import merged
+from soundreel.directing.faces import silent_to, track_of
 from soundreel.directing.shot_list import named
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
@@ -28,7 +29,9 @@ def driving_sound(request: Request, heard: AudioClip, control: RunControl) -> Au
     the other. Where it ends early there is silence. Raises InputError.
     """
     others = _silent_in_shots(request)
-    if request.drive is None and request.gate is None and not others:
+    shots = request.shot_list
+    own_tracks = request.tracks and shots and all(shot.faces for shot in shots)
+    if own_tracks or (request.drive is None and request.gate is None and not others):
         return None
     clip = replace(heard, loudness=None)
     if request.tracks:
@@ -40,6 +43,26 @@ def driving_sound(request: Request, heard: AudioClip, control: RunControl) -> Au
     if request.gate is not None:
         silent += _gated(clip, request.gate, control)
     return replace(clip, silent=merged(silent))
+
+
+def voices(
+    request: Request, heard: AudioClip, drive: AudioClip | None, control: RunControl
+) -> dict[str, AudioClip]:
+    """The clip of each speaker whose face is one of several, by name: the own track, or what they
+    say of the driving sound. Raises InputError."""
+    names = dict.fromkeys(face.name for shot in request.shot_list for face in shot.faces)
+    found = dict[str, AudioClip]()
+    for name in names:
+        clip = drive or replace(heard, loudness=None)
+        silent = list(clip.silent)
+        if request.tracks:
+            _require_own_clock(request)
+            clip = _other(request, track_of(name, request.tracks), heard, control)
+            silent = [] if request.gate is None else [*_gated(clip, request.gate, control)]
+        later = clip.start - heard.start
+        silent += [(begin + later, end + later) for begin, end in silent_to(request, name, heard)]
+        found[name] = replace(clip, silent=merged(silent))
+    return found
 
 
 def _silent_in_shots(request: Request) -> list[Span]:
@@ -66,12 +89,9 @@ def _gated(clip: AudioClip, gate: float, control: RunControl) -> tuple[Span, ...
 
 def _by_shots(request: Request, heard: AudioClip, control: RunControl) -> AudioClip:
     """Each shot's own track, from where the shot begins. Raises InputError."""
-    if request.drive_offset:
-        raise InputError.about(
-            {"drive_offset": request.drive_offset}, "speakers' tracks lie on the sound's own clock"
-        )
+    _require_own_clock(request)
     for index, shot in enumerate(request.shot_list or (ShotRequest(start=heard.start),)):
-        if shot.speaker not in request.tracks:
+        if _speaker(shot) not in request.tracks:
             who = "names no speaker" if shot.speaker is None else f"shows {shot.speaker!r}"
             raise InputError(
                 f"{named(shot, index)} {who}: there are tracks of {', '.join(request.tracks)}",
@@ -80,9 +100,21 @@ def _by_shots(request: Request, heard: AudioClip, control: RunControl) -> AudioC
                 rule="every shot has its speaker's track",
             )
     clips = {name: _other(request, path, heard, control) for name, path in request.tracks.items()}
-    parts = tuple((shot.start, clips[str(shot.speaker)]) for shot in request.shot_list)
+    parts = tuple((shot.start, clips[str(_speaker(shot))]) for shot in request.shot_list)
     rate = max(clip.rate for clip in clips.values())
     return replace(parts[0][1], rate=rate, channels=1, layout="mono", mix=(), parts=parts)
+
+
+def _speaker(shot: ShotRequest) -> str | None:
+    """By whose track the shot as a whole is driven."""
+    return shot.faces[0].name if shot.faces else shot.speaker
+
+
+def _require_own_clock(request: Request) -> None:
+    if request.drive_offset:
+        raise InputError.about(
+            {"drive_offset": request.drive_offset}, "speakers' tracks lie on the sound's own clock"
+        )
 
 
 def _other(request: Request, path: Path, heard: AudioClip, control: RunControl) -> AudioClip:

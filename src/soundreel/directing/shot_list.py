@@ -25,6 +25,7 @@ from typing import Any
 from soundreel.directing.text_file import read_text
 from soundreel.errors import InputError
 from soundreel.media.image import load_image
+from soundreel.options.faces import with_masks
 from soundreel.options.shot_request import ShotRequest
 from soundreel.timeline.grid import format_clock
 
@@ -150,16 +151,21 @@ def _shot(table: Mapping[str, Any], number: int, lines: _Lines) -> ShotRequest:
         raise InputError(
             f"{lines.place(number, key)}: {err.message}", err.hint, fields=err.fields, rule=err.rule
         ) from err
-    return _with_image(shot, number, lines)
+    return _with_pictures(shot, number, lines)
 
 
-def _with_image(shot: ShotRequest, number: int, lines: _Lines) -> ShotRequest:
-    """Its image is named from where the list lies."""
-    if shot.image is None:
-        return shot
-    image = lines.path.parent / shot.image.expanduser()
-    try:
-        load_image(image)
-    except InputError as err:
-        raise InputError(f"{lines.place(number, 'image')}: {err.message}", err.hint) from err
-    return replace(shot, image=image)
+def _with_pictures(shot: ShotRequest, number: int, lines: _Lines) -> ShotRequest:
+    """Its pictures are named from where the list lies."""
+
+    def found(path: Path | None, key: str) -> Path | None:
+        if path is None:
+            return None
+        picture = lines.path.parent / path.expanduser()
+        try:
+            load_image(picture)
+        except InputError as err:
+            raise InputError(f"{lines.place(number, key)}: {err.message}", err.hint) from err
+        return picture
+
+    faces = with_masks(shot.faces, lambda mask: found(mask, "faces"))
+    return replace(shot, image=found(shot.image, "image"), faces=faces)

@@ -1,4 +1,5 @@
-"""Shots that show who speaks: one visible face at a time, driven by its own voice alone."""
+"""Shots that show who speaks: one visible face at a time, driven by its own voice alone; or one
+shot of all faces (`faces`)."""
 
 from __future__ import annotations
 
@@ -8,13 +9,14 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
+from soundreel.directing.faces import regions_of, require_tracks, shot_of_faces
 from soundreel.directing.tracks import turns_of_tracks
 from soundreel.directing.turn_files import Turn, read_turns
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.options.shot_request import ShotRequest
 from soundreel.timeline.grid import format_clock
-from soundreel.types import Request, Span
+from soundreel.types import Region, Request, Span
 
 _MOST_TOLD = 20
 
@@ -34,11 +36,30 @@ def with_turns(request: Request, control: RunControl) -> Request:
             fields={"turns": request.turns},
             rule="one of them cuts the video",
         )
-    turns = _turns(request, control)
-    shots = shots_of_turns(turns, request.cast, request.shot_length[0], control)
+    regions = regions_of(request.cast)
+    shots = (_one_shot(request, regions),) if regions else _cut(request, control)
+    return replace(request, turns=None, cast={}, shots=shots)
+
+
+def _one_shot(request: Request, regions: Mapping[str, Region]) -> ShotRequest:
+    """All faces in one picture."""
+    turns: Sequence[Turn] = ()
+    if isinstance(request.turns, Path):
+        turns = read_turns(request.turns)
+        _require_cast(turns, regions)
+    if request.tracks or not turns:
+        require_tracks(request.tracks, list(regions))
+        turns = ()  # in whose own track nobody else is heard
+    return shot_of_faces(turns, regions)
+
+
+def _cut(request: Request, control: RunControl) -> tuple[ShotRequest, ...]:
+    """One face at a time."""
+    pictures = {name: each for name, each in request.cast.items() if isinstance(each, Path)}
+    shots = shots_of_turns(_turns(request, control), pictures, request.shot_length[0], control)
     if request.tracks:  # where nobody else is heard
         shots = tuple(replace(shot, silent=()) for shot in shots)
-    return replace(request, turns=None, cast={}, shots=shots)
+    return shots
 
 
 def _turns(request: Request, control: RunControl) -> tuple[Turn, ...]:
@@ -78,7 +99,7 @@ def shots_of_turns(
     )
 
 
-def _require_cast(turns: Sequence[Turn], cast: Mapping[str, Path]) -> None:
+def _require_cast(turns: Sequence[Turn], cast: Mapping[str, Path | Region]) -> None:
     for turn in turns:
         if turn.speaker not in cast:
             known = f"there is one of {', '.join(cast)}" if cast else "no picture is given"

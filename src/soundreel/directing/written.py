@@ -12,6 +12,7 @@ from soundreel.timeline.grid import format_clock, format_seconds
 from soundreel.types import (
     DEFAULT_NEGATIVE_PROMPT,
     DEFAULT_PROMPT,
+    Face,
     Plan,
     Request,
     ShotRequest,
@@ -55,6 +56,8 @@ def _lines(request: Request, shot: ShotRequest, path: Path) -> Iterator[str]:
     if shot.silent:
         spans = [[format_clock(start), format_clock(end)] for start, end in shot.silent]
         yield f"silent = {_toml(spans)}"
+    if shot.faces:
+        yield f"faces = [{', '.join(_face(face, path) for face in shot.faces)}]"
     if shot.options:
         yield f"options = {_table(shot.options)}"
     if shot.takes:
@@ -64,6 +67,16 @@ def _lines(request: Request, shot: ShotRequest, path: Path) -> Iterator[str]:
 
 def _table(values: Mapping[str, object]) -> str:
     return f"{{ {', '.join(f'{name} = {_toml(value)}' for name, value in values.items())} }}"
+
+
+def _face(face: Face, path: Path) -> str:
+    mask = face.region.mask
+    region = str(face.region) if mask is None else _from(path, mask)
+    said: dict[str, object] = {"name": face.name, "region": region}
+    if face.speaks:
+        spans = [[format_clock(start), format_clock(end)] for start, end in face.speaks]
+        said["speaks"] = spans
+    return "{ " + ", ".join(f"{key} = {_toml(value)}" for key, value in said.items()) + " }"
 
 
 def _from(path: Path, image: Path) -> str:

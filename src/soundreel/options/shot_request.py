@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import cast
 
 from soundreel.errors import InputError
+from soundreel.options.faces import Face, read_faces
 from soundreel.options.table import read_engine_options, read_field
 from soundreel.options.texts import read_spans
 
@@ -44,6 +45,7 @@ class ShotRequest:
     speaker: who is seen, and whose track drives it where each speaker has one.
     transition: how the shot before it gives way to this one.
     silent: seconds in the sound file that are silence to the engine, since another speaks.
+    faces: where there are several in the picture, each driven by its own speaker.
     options: options of the engine that replace the request's.
     takes: by the number of a chunk in the shot, from 1: what it was made again with.
     place: where it is written, for messages.
@@ -59,6 +61,7 @@ class ShotRequest:
     speaker: str | None = None
     transition: str | None = None
     silent: tuple[tuple[Fraction, Fraction], ...] = ()
+    faces: tuple[Face, ...] = ()
     options: Mapping[str, object] = field(default_factory=dict)
     takes: Mapping[int, Take] = field(default_factory=dict)
     place: str = field(default="", compare=False)
@@ -71,6 +74,7 @@ class ShotRequest:
             if (value := getattr(self, name)) is not None or name == "start":
                 object.__setattr__(self, name, _read(name, kind, value))
         object.__setattr__(self, "silent", _spans(self.silent))
+        object.__setattr__(self, "faces", read_faces(self.faces))
         object.__setattr__(self, "options", read_engine_options(self.options))
         object.__setattr__(self, "takes", _takes(self.takes))
 

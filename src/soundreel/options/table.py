@@ -15,7 +15,7 @@ from typing import Annotated, Literal, get_args
 from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
 
 from soundreel.errors import InputError, mention
-from soundreel.options import sizes, texts
+from soundreel.options import faces, sizes, texts
 from soundreel.options.option import Option
 from soundreel.options.platforms import PLATFORM_FIELDS, PLATFORMS, read_platform
 from soundreel.options.sizes import MAX_SIDE, MIN_SIDE
@@ -99,7 +99,7 @@ _Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_l
 _Name = Annotated[Path, PlainValidator(texts.read_path)]
 _Bounds = Annotated[tuple[Fraction, Fraction], PlainValidator(texts.read_bounds)]
 _Paths = Annotated[tuple[Path, ...], PlainValidator(texts.read_paths)]
-_Cast = Annotated[dict[str, Path], PlainValidator(texts.read_cast)]
+_Cast = Annotated[dict[str, Path | faces.Region], PlainValidator(faces.read_cast)]
 _Drive = Annotated[Path | dict[str, Path], PlainValidator(texts.read_drive)]
 _Turns = Annotated[Path | str, PlainValidator(texts.read_turns)]
 _Prompts = Annotated[Path | tuple[str, ...], PlainValidator(texts.read_prompts)]
@@ -233,9 +233,10 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         "speaker. tracks hears it in their own ones.",
     ),
     Option(
-        "cast", names=("cast",), panel=PICTURE, metavar="NAME=FILE", kind=_Cast, many=True,
-        rule="write a speaker and a picture, as anna=anna.png",
-        help=f"A speaker's picture, for {mention('turns')}; once for each speaker.",
+        "cast", names=("cast",), panel=PICTURE, metavar="NAME=FILE|NAME=@PLACE", kind=_Cast,
+        many=True, rule="write a speaker and a picture, as anna=anna.png, or a place in one",
+        help=f"A speaker's picture, for {mention('turns')}, once for each speaker; or their place "
+        "in one of all: @left, @right, a box as @0.1,0.2,0.4,0.9, a mask as @anna.png.",
     ),
     Option(
         "images", names=("images",), panel=PICTURE, metavar="DIR|A,B,...", kind=_Paths,

@@ -199,31 +199,33 @@ def read_paths(value: object) -> tuple[Path, ...]:
     return tuple(read_path(name.strip() if isinstance(name, str) else name) for name in names)
 
 
-def read_cast(value: object) -> dict[str, Path]:
-    """Names and files: a table, or texts as "anna=anna.png"."""
-    rule = "write a speaker and a picture, as anna=anna.png"
+def read_named(value: object) -> dict[str, object]:
+    """Names and what they stand for: a table, or texts as "anna=anna.wav"."""
+    rule = "write a speaker and a file, as anna=anna.wav"
     if isinstance(value, Mapping):
         pairs = list(value.items())
     elif isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         pairs = [tuple(item.split("=", 1)) for item in value]
     else:
         raise ValueError(rule)
-    cast = dict[str, Path]()
+    named = dict[str, object]()
     for pair in pairs:
         name = read_text(pair[0]).strip()
         if len(pair) != 2 or not name:
             raise ValueError(rule)
-        if name in cast:
-            raise ValueError(f"{name} has two pictures")
-        cast[name] = read_path(pair[1])
-    return cast
+        if name in named:
+            raise ValueError(f"{name} is named twice")
+        named[name] = pair[1]
+    return named
 
 
 def read_drive(value: object) -> Path | dict[str, Path]:
-    """One file, or the track of each speaker as `read_cast` takes them."""
+    """One file, or the track of each speaker as `read_named` takes them."""
     if isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0] if "=" not in str(value[0]) or Path(str(value[0])).exists() else value
-    return read_path(value) if isinstance(value, (str, Path)) else read_cast(value)
+    if isinstance(value, (str, Path)):
+        return read_path(value)
+    return {name: read_path(track) for name, track in read_named(value).items()}
 
 
 def read_turns(value: object) -> Path | str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from soundreel.options.encoding import Encoding
+from soundreel.options.faces import Face, Region
 from soundreel.options.shot_request import ShotRequest, Take
 from soundreel.options.sizes import Size
 from soundreel.types.image_request import (
@@ -46,6 +47,7 @@ __all__ = [
     "ChunkGeometry",
     "Encoding",
     "Estimate",
+    "Face",
     "Frame",
     "ImageRequest",
     "Interpolated",
@@ -53,6 +55,7 @@ __all__ = [
     "Kind",
     "Loudness",
     "Plan",
+    "Region",
     "Request",
     "Result",
     "Rgb",

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from soundreel.options.faces import Face
 from soundreel.options.shot_request import Take
 from soundreel.options.sizes import MIN_SIDE, Size
 from soundreel.types.request import Request
@@ -163,6 +164,7 @@ class Shot:
     fade_in, fade_out: its first and last pictures that are mixed with the last and first ones of
         the shots beside it: by so many the spans overlap, and the cut is in their middle. Even.
     takes: what single chunks say otherwise, by their number in the shot, from 1.
+    faces: where there are several, each driven by its own one of the plan's `voices`.
     """
 
     index: int
@@ -177,6 +179,7 @@ class Shot:
     fade_in: int = 0
     fade_out: int = 0
     takes: Mapping[int, Take] = field(default_factory=dict)
+    faces: tuple[Face, ...] = ()
 
     @property
     def end_frame(self) -> int:
@@ -210,6 +213,7 @@ class Plan:
     num_frames counts generated (kept) pictures; output_frames those of the file.
     scaled_from: the size that the engine draws, where the file has another one.
     drive: the sound that steers the engine, where it is another than `audio`, which is heard.
+    voices: by name, the sound of each speaker whose face is one of several.
     """
 
     request: Request
@@ -221,6 +225,7 @@ class Plan:
     interpolation: Interpolation = Interpolation()
     scaled_from: Size | None = None
     drive: AudioClip | None = None
+    voices: Mapping[str, AudioClip] = field(default_factory=dict)
 
     @property
     def drawn_size(self) -> Size:
@@ -260,6 +265,11 @@ class Plan:
     def shows_picture(self, shot: Shot) -> bool:
         """Whether the shot has a reference image, be it the cover inside the sound."""
         return shot.image is not None or self.request.cover is True
+
+    @property
+    def most_faces(self) -> int:
+        """That a shot drives at once."""
+        return max((1, *(len(shot.faces) for shot in self.shots)))
 
     def following(self, chunk: Chunk) -> Chunk | None:
         """The next chunk of the same shot; None where `chunk` ends its shot."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from soundreel.errors import InputError
 from soundreel.options.encoding import Encoding
+from soundreel.options.faces import Region
 from soundreel.options.given import AnyPath, Given, Rate, Time, given, reading_dataclass
 from soundreel.options.platforms import PLATFORM_FIELDS, with_platform
 from soundreel.options.shot_request import ShotRequest, read_shots
@@ -71,7 +72,7 @@ class Request:
     shot_length: seconds of the shortest and the longest shot of "auto", the shortest of turns.
     turns: a file that says who speaks when (see `directing.turn_files`), or "tracks", which
         hears it in those of `drive`; the shots follow it, each with its speaker's picture in
-        `cast`.
+        `cast`. Where `cast` has places in one picture ("@left"), it is one shot of all of them.
     images, prompts: handed out over the shots that have none of their own, in turn; images may be a
         folder, prompts a file. by_section: shots of the same part of a song get the same ones.
     options: options of the engine, by name; None values are left out.
@@ -127,7 +128,9 @@ class Request:
     prompts: Given[AnyPath | Sequence[str], Path | tuple[str, ...]] = given(())
     by_section: bool = False
     turns: Given[AnyPath | None, Path | str | None] = given(None)
-    cast: Given[Mapping[str, AnyPath] | Sequence[str], Mapping[str, Path]] = given(())
+    cast: Given[Mapping[str, AnyPath | Region] | Sequence[str], Mapping[str, Path | Region]] = (
+        given(())
+    )
 
     def __post_init__(self, size: object) -> None:
         if size is not None:
@@ -198,10 +201,10 @@ class Request:
     @property
     def files(self) -> dict[str, Path]:
         """What it is made from, by name: `file_fields`, "drive" or "drive.anna", ..., the options
-        that are paths, and "images.1", ... for those of single shots."""
+        that are paths, "images.1", ... for those of single shots, "masks.1", ... for faces."""
         own = {name: getattr(self, name) for name in (*self.file_fields, "drive")}
         tracks = {f"drive.{name}": each for name, each in self.tracks.items()}
-        named = {**own, **tracks, **self.options, **self.shot_images}
+        named = {**own, **tracks, **self.options, **self.shot_images, **self.masks}
         return {name: value for name, value in named.items() if isinstance(value, Path)}
 
     @property
@@ -210,6 +213,13 @@ class Request:
         own = [shot.image for shot in self.shot_list if shot.image is not None]
         seen = dict.fromkeys([*own, *self.images])
         return {f"images.{number}": path for number, path in enumerate(seen, 1)}
+
+    @property
+    def masks(self) -> dict[str, Path]:
+        """The pictures that say where faces are, each once, so too."""
+        faces = [face for shot in self.shot_list for face in shot.faces]
+        seen = dict.fromkeys(face.region.mask for face in faces if face.region.mask is not None)
+        return {f"masks.{number}": path for number, path in enumerate(seen, 1)}
 
 
 def with_values(request: Request, values: Mapping[str, Any]) -> Request:

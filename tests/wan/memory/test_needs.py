@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -83,6 +84,26 @@ def test_so_it_is_at_sizes_and_conditions_that_the_table_was_not_made_from() -> 
     for load in loads.values():
         found = counted.step_count(load, "fp8_scaled")
         assert needs.step_count(load, "fp8_scaled") == _guided(found), STALE
+
+
+@pytest.mark.parametrize("number_format", ["fp8_scaled", "bf16"])
+@pytest.mark.parametrize(
+    ("width", "height", "frames", "speakers"),
+    [(64, 64, 8, 2), (256, 256, 16, 3), (480, 832, 40, 2), (832, 1216, 80, 2), (1920, 1088, 48, 4)],
+)
+def test_one_pass_of_a_step_hears_all_speakers(
+    width: int, height: int, frames: int, speakers: int, number_format: str
+) -> None:
+    """The others take what one takes. The peak of several is bounded, all else is exact."""
+    load = Workload(width, height, frames, passes=3, speakers=speakers)
+    all_, one = (
+        counted.step_count(replace(load, speakers=n), number_format) for n in (speakers, 1)
+    )
+    told = needs.step_count(load, number_format)
+    assert told.held_bytes == all_.held_bytes + 2 * one.held_bytes, STALE
+    assert told.flops == one.flops + (all_.flops - one.flops) // 3, STALE
+    peak = all_.peak_bytes + 2 * one.held_bytes
+    assert peak <= told.peak_bytes <= 1.2 * peak, STALE
 
 
 @pytest.mark.parametrize("passes", [1, 2, 3])

@@ -12,7 +12,7 @@ from soundreel.cli.terminal.spelling import spell
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
 from soundreel.timeline.grid import clock, format_seconds, frame_time
-from soundreel.types import AudioClip, Chunk, Estimate, Interpolated, Plan, Result
+from soundreel.types import AudioClip, Chunk, Estimate, Face, Interpolated, Plan, Result
 from soundreel.work.room import bytes_text
 
 _SHOWN_CHUNKS = 12
@@ -127,6 +127,7 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
     ]
     if plan.drive is not None:
         lines.append(_driven(plan.drive))
+    lines += [_voice(plan, face) for face in _faces_of(plan)]
     if plan.scaled_from is not None:
         lines.append(f"drawn at {plan.scaled_from}, scaled to {request.output_size}")
     if plan.interpolation.factor != 1:
@@ -170,6 +171,17 @@ def _driven(drive: AudioClip) -> str:
         name(drive.path.name)
     ]
     return f"driven by {' and '.join(files)} from {format_seconds(drive.start)} s{silent}"
+
+
+def _faces_of(plan: Plan) -> list[Face]:
+    """Those that share a picture, each once."""
+    return list({face.name: face for shot in plan.shots for face in shot.faces}.values())
+
+
+def _voice(plan: Plan, face: Face) -> str:
+    region = face.region
+    place = str(region) if region.mask is None else name(region.mask.name)
+    return f"{name(face.name)} ({place}): {_driven(plan.voices[face.name])}"
 
 
 def _lead_in(plan: Plan) -> list[str]:

@@ -48,6 +48,7 @@ PRODUCTS = {"int8": ("int8", "int8_convrot"), "fp8": ("fp8", "fp8_scaled")}
 class WanEngine:
     name = "wan"
     interpolations: frozenset[str] = frozenset()
+    shows_faces = True
     Options = WanOptions
 
     def __init__(self, settings: Settings) -> None:

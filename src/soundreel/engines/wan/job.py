@@ -261,6 +261,7 @@ def _greatest(plan: Plan, options: WanOptions) -> Workload:
         reference=request.has_picture,
         motion=len(plan.chunks) > len(plan.shots) or options.init_first_frame,
         passes=_passes_a_step(plan, options),
+        speakers=plan.most_faces,
         carried=options.carry_decoder and len(plan.chunks) > len(plan.shots),
     )
 

@@ -19,7 +19,7 @@ length.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -32,10 +32,12 @@ from soundreel.engines.wan.encoders.inputs import (
     Inputs,
     Reference,
     encode_references,
+    encode_sounds,
     encode_texts,
+    masks_of,
 )
 from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, to_rgb
-from soundreel.engines.wan.encoders.sound import Sound, SoundFeatures, clip_sound
+from soundreel.engines.wan.encoders.sound import Sound
 from soundreel.engines.wan.encoders.vae import SPACE, DecoderState
 from soundreel.engines.wan.memory.offload import free_memory, memory_errors, retry_lower
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -154,13 +156,15 @@ class WanSession:
 
     def _encode_inputs(self, control: RunControl) -> Iterator[Inputs]:
         with memory_errors():
+            masks = masks_of(self._plan, official=self._options.reference_timing)
             texts = self._encode_texts(control)
             free_memory()
             control.raise_if_cancelled()
             references = self._encode_references(control)
-            sound = self._encode_sound(control)
+            parts, sound = self._parts, self._sound
+            sounds = encode_sounds(parts.audio(), self._plan, parts.resident, control, sound)
             control.raise_if_cancelled()
-        yield Inputs(texts, sound, references)
+        yield Inputs(texts, sounds, references, masks)
 
     def _encode_texts(self, control: RunControl) -> dict[str, Tensor]:
         plan, encoder = self._plan, self._parts.text()
@@ -175,13 +179,6 @@ class WanSession:
         with self._parts.resident(self._vae.model):
             found = encode_references(self._vae, self._plan, control, official=official)
         return {path: replace(one, latents=one.latents.to(device)) for path, one in found.items()}
-
-    def _encode_sound(self, control: RunControl) -> SoundFeatures:
-        """The sound from the clip's first generated picture to the end of the requested segment."""
-        clip = self._plan.audio
-        start = self._plan.sound_start(self._plan.chunks[0])
-        sound = self._sound or clip_sound(clip, start, clip.sound_end - start, control)
-        return SoundFeatures(self._parts.audio(), sound, self._parts.resident, self._plan.fps)
 
     # --- once per chunk -------------------------------------------------------------------------
 
@@ -238,10 +235,13 @@ class WanSession:
         """The guided transformer, with all that the sampling steps share computed once."""
         inputs, shot = self._ready, self._plan.shot(chunk)
         reference, options = self._reference(chunk), self._options_of(chunk)
-        sound = inputs.sound.pictures(self._first_picture(chunk), chunk.generated_frames)
-        sound = sound.to(self._parts.device)
+        device, masks = self._parts.device, inputs.masks.get(shot.index)
+        sounds = inputs.sound(shot, self._first_picture(chunk), chunk.generated_frames)
+        sounds = [each.to(device) for each in sounds]
 
-        def conditioned(text: Tensor, features: Tensor) -> Predict:
+        def conditioned(
+            text: Tensor, features: Sequence[Tensor], masks: Tensor | None = None
+        ) -> Predict:
             conditioning = model.prepare(
                 text,
                 features,
@@ -250,11 +250,12 @@ class WanSession:
                 motion_latents=self._motion.latents,
                 pose_latents=pose,
                 motion_frames=self._motion_frames,
+                audio_masks=masks if masks is None else masks.to(device),
             )
             return lambda latents, timestep: model(latents, timestep, conditioning).sample
 
         model.set_audio_strength(options.audio_strength)
-        conditional = conditioned(inputs.texts[chunk.prompt], sound)
+        conditional = conditioned(inputs.texts[chunk.prompt], sounds, masks)
         if cache is not None:
             conditional = cache.leading(conditional)
         if not any(options.guided_steps):
@@ -262,7 +263,7 @@ class WanSession:
         prompts, weaker = {"prompt": chunk.prompt, "nothing": shot.negative_prompt}, []
         for guidance in options.guidance:
             text = inputs.texts[prompts[guidance.keeps]]
-            silent = conditioned(text, torch.zeros_like(sound))
+            silent = conditioned(text, [torch.zeros_like(sounds[0])])
             weaker.append((cache.following(silent) if cache else silent, guidance.scale))
         return guide(conditional, weaker, options.guided_steps)
 

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
+from soundreel.engines.wan.encoders.faces import face_masks
 from soundreel.engines.wan.encoders.pictures import reference_pixels
-from soundreel.engines.wan.encoders.sound import SoundFeatures
+from soundreel.engines.wan.encoders.sound import AudioEncoder, Sound, SoundFeatures, clip_sound
 from soundreel.engines.wan.encoders.text import TextEncoder
 from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan22 import TEXT_TOKENS
 from soundreel.events import Notice, RunControl
 from soundreel.media.cover import shot_picture
-from soundreel.types import Plan
+from soundreel.types import Plan, Shot
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,19 @@ class Inputs:
     """texts: (1, L, width) by prompt, the negative ones of guided shots included."""
 
     texts: Mapping[str, Tensor]
-    sound: SoundFeatures
+    sounds: Mapping[str | None, SoundFeatures]
+    """By the names of the plan's voices: None is the one sound of shots without several faces."""
+
     references: Mapping[Path | None, Reference]
     """By the shots' `image`: None is the cover inside the sound, where that is shown."""
+
+    masks: Mapping[int, Tensor]
+    """Of `faces.face_masks`, by the index of the shots that have several."""
+
+    def sound(self, shot: Shot, first: int, count: int) -> list[Tensor]:
+        """What drives `count` pictures, as `SoundFeatures.pictures`, of each speaker."""
+        names: list[str | None] = [face.name for face in shot.faces]
+        return [self.sounds[name].pictures(first, count) for name in names or [None]]
 
 
 def encode_texts(
@@ -63,6 +75,43 @@ def encode_references(
             continue
         pixels = reference_pixels(picture, request.width, request.height, official=official)
         found[image] = Reference(vae.encode(pixels, control.raise_if_cancelled), pixels)
+    return found
+
+
+def encode_sounds(
+    encoder: AudioEncoder,
+    plan: Plan,
+    resident: Callable[[nn.Module], AbstractContextManager[None]],
+    control: RunControl,
+    given: Sound | None = None,
+) -> dict[str | None, SoundFeatures]:
+    """Each from the clip's first generated picture to the end of the requested segment. given: in
+    place of the one sound of shots without several faces."""
+    names: list[str | None] = [*plan.voices]
+    if not all(shot.faces for shot in plan.shots):
+        names.append(None)
+    clips = [plan.audio if name is None else plan.voices[name] for name in names]
+    start = plan.sound_start(plan.chunks[0]) - plan.audio.start
+    sounds = {
+        name: clip_sound(clip, clip.start + start, clip.sound_duration - start, control)
+        for name, clip in zip(names, clips, strict=True)
+    }
+    if given is not None:
+        sounds[None] = given
+    return {
+        name: SoundFeatures(encoder, sound, resident, plan.fps) for name, sound in sounds.items()
+    }
+
+
+def masks_of(plan: Plan, *, official: bool) -> dict[int, Tensor]:
+    """Raises InputError where a face is cut off."""
+    request, found = plan.request, dict[int, Tensor]()
+    for shot in plan.shots:
+        picture = shot_picture(plan, shot) if len(shot.faces) > 1 else None
+        if picture is not None:
+            found[shot.index] = face_masks(
+                shot.faces, picture, request.width, request.height, official=official
+            )
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -42,10 +42,14 @@ _VARIANCE_FLOOR = 1e-7  # transformers' Wav2Vec2FeatureExtractor.zero_mean_unit_
 
 @dataclass(frozen=True)
 class Sound:
-    """A stretch of mono sound at 16 kHz; `read(first, count)` gives float32 samples of it."""
+    """A stretch of mono sound at 16 kHz; `read(first, count)` gives float32 samples of it.
+
+    whole: the same stretch before parts of it were made silent; None where it is whole.
+    """
 
     num_samples: int
     read: Callable[[int, int], NDArray[np.float32]]
+    whole: Sound | None = None
 
     def blocks(self, size: int = SAMPLE_RATE * ONE_PASS_SECONDS) -> Iterator[NDArray[np.float32]]:
         for first in range(0, self.num_samples, size):
@@ -56,6 +60,7 @@ def clip_sound(
     clip: AudioClip, start: Fraction, duration: Fraction, control: RunControl | None = None
 ) -> Sound:
     """The sound in [start, start + duration) of the clip's file: silence where it has none."""
+    whole = clip_sound(replace(clip, silent=()), start, duration, control) if clip.silent else None
     from soundreel.audio.segment import read_clip
 
     def read(first: int, count: int) -> NDArray[np.float32]:
@@ -64,7 +69,7 @@ def clip_sound(
         samples = read_clip(clip, begin, length, rate=SAMPLE_RATE, mono=True, control=control)
         return np.asarray(samples[0], np.float32)
 
-    return Sound(samples_between(start, start + duration, SAMPLE_RATE), read)
+    return Sound(samples_between(start, start + duration, SAMPLE_RATE), read, whole)
 
 
 class AudioEncoder:
@@ -103,7 +108,8 @@ class SoundFeatures:
 
     Up to a minute is encoded in one pass, as the official code does, and the encoder is let go.
     Longer sound is encoded in windows of 30 s when a chunk needs them, overlapping by 5 s so that
-    every row has 2.5 s of sound on both sides; the normalisation is that of the whole stretch.
+    every row has 2.5 s of sound on both sides; the normalisation is that of the whole stretch, as
+    loud as it was before parts of it were made silent: what is left of it would become louder.
     resident: see `Components.resident`. fps: rate of the pictures.
     """
 
@@ -122,7 +128,7 @@ class SoundFeatures:
         self.frames = encoder.count_frames(sound.num_samples)
         self.rows = int(self.frames / HIDDEN_RATE * FEATURE_RATE)  # the official expression
         self.windows = count_windows(self.frames, sound.num_samples)
-        self._mean, self._deviation = statistics(sound)
+        self._mean, self._deviation = statistics(sound.whole or sound)
         self._held: tuple[int, Tensor] | None = None
         if self.windows == 1 and self.rows:
             self._held = (0, self._encode(0))

@@ -166,13 +166,15 @@ def pass_of(
     with torch.device("meta"):
         latents = torch.empty(1, 16, frames, height, width)
         text = torch.empty(1, TEXT_TOKENS, 4096, dtype=torch.bfloat16)
-        sound = torch.empty(1, 25, 1024, slots_for(frames))
+        sounds = [torch.empty(1, 25, 1024, slots_for(frames)) for _ in range(workload.speakers)]
+        masks = torch.empty(workload.speakers, 1, height // 2, width // 2)
         reference = torch.empty(1, 16, 1, height, width) if workload.reference else None
         motion = torch.empty(1, 16, MOTION_LATENTS, height, width) if workload.motion else None
         timestep = torch.empty(())
 
     def prepare() -> Callable[[], object]:
-        made = model.prepare(text, sound, workload.latents, reference, motion)
+        where = masks if workload.speakers > 1 else None
+        made = model.prepare(text, sounds, workload.latents, reference, motion, audio_masks=where)
         return lambda: model(latents, timestep, made)
 
     return model, prepare

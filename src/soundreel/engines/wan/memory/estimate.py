@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -136,7 +136,8 @@ def predict_work(
     largest = _largest(workloads)
     way = fit(largest, precision, target.free, level)
     card = target.card
-    details = [("card", target.name), *passes.told(), *_stage_lines(way, card)]
+    details = [("card", target.name), *passes.told(), *_faces(largest, precision)]
+    details += _stage_lines(way, card)
     details += _verdict(largest, precision, way, target.free)
     state = needs.decoder_state_bytes(largest, way.tiling.decode)
     details.append(main_memory(precision, way.level, state).told(target.main_memory))
@@ -216,6 +217,7 @@ def count_workloads(plan: Plan, *, passes: int, carried: bool = False) -> Counte
             reference=request.has_picture,
             motion=chunk.first_slot > 0 or len(plan.chunks) > len(plan.shots),
             passes=passes,
+            speakers=plan.most_faces,
             carried=carried and len(plan.chunks) > 1,
             sound_s=seconds,
         )
@@ -254,7 +256,8 @@ def _seconds(
             if stage.name in _PER_CHUNK:
                 runs = chunks * (run.passes if stage.name == "sampling" else 1)
             else:
-                runs = int(index == 0) * (texts if stage.name == "text" else 1)
+                times = {"text": texts, "sound": workload.speakers}
+                runs = int(index == 0) * times.get(stage.name, 1)
             total += runs * _stage_seconds(stage, run.speed)
     return total
 
@@ -268,6 +271,19 @@ def _stage_lines(way: Fit, card: Card | None) -> Sequence[tuple[str, str]]:
             text += f", at least {stage_seconds(stage, card):.1f} s{each}"
         lines.append((stage.name, text))
     return lines
+
+
+def _faces(workload: Workload, precision: Precision) -> Sequence[tuple[str, str]]:
+    """What several of them take more than one."""
+    if workload.speakers == 1:
+        return ()
+    both, one = (
+        needs.step_count(load, precision.transformer).flops
+        for load in (workload, replace(workload, speakers=1))
+    )
+    return [
+        ("faces", f"{workload.speakers}, each with its sound: {both / one - 1:.1%} more a pass")
+    ]
 
 
 def _verdict(

@@ -18,6 +18,7 @@ from operator import floordiv
 from typing import Any, ClassVar, Literal
 
 from soundreel.engines.wan.encoders.tiles import TileSize, Tiling, tiles_of
+from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS
 from soundreel.engines.wan22 import MOTION_LATENTS, MOTION_SCALES
 from soundreel.timeline.grid import latents_for
 
@@ -31,6 +32,13 @@ LAYERS = 40
 
 Sizes = tuple[int, ...]
 """What a formula's sums are of; the first is 1."""
+
+DIM, SOUND_TOKENS = 5120, 5
+"""Of the 14B: its width, and the tokens of a latent frame's sound that are looked at."""
+
+SUMMED = 6
+"""Bytes of each number that sound is added to at once, where what one speaker adds waits for that
+of the next: the float32 sum, and the share beside it. Counted: 4 or 6."""
 
 _SPACE = 8  # pixels per latent
 _PATCH = 2  # latents per token, in height and in width
@@ -108,8 +116,9 @@ class StageNeeds:
 @dataclass(frozen=True, slots=True)
 class Workload:
     """What is made: pictures of width x height, `frames` of them in a pass; which conditions there
-    are; passes of a sampling step, which are more than one with guidance; whether the decoder is
-    carried from chunk to chunk; seconds of sound encoded at once."""
+    are; passes of a sampling step, which are more than one with guidance, and whose sounds the
+    first of them hears; whether the decoder is carried from chunk to chunk; seconds of sound
+    encoded at once."""
 
     width: int
     height: int
@@ -117,6 +126,7 @@ class Workload:
     reference: bool = True
     motion: bool = True
     passes: int = 2
+    speakers: int = 1
     carried: bool = False
     sound_s: int = 60
 
@@ -226,11 +236,33 @@ def row_of(number_format: str) -> str:
 
 
 def step_count(workload: Workload, number_format: str) -> Count:
-    """One pass of the transformer, with what its conditions hold beside it."""
+    """One pass of the transformer, with what the conditions of all passes of its step hold.
+
+    One pass hears all speakers, the others, without sound, take what one takes: operations are the
+    mean over the passes, the peak is that of the first.
+    """
     sizes, pieces = step_sizes(workload, **_table()["piece"])
     counted = _count(_table()[workload.pass_table][row_of(number_format)][pieces], sizes)
+    more = _more_speakers(workload.speakers - 1, sizes)
     others = (workload.passes - 1) * counted.held_bytes
-    return Count(counted.peak_bytes + others, counted.held_bytes + others, counted.flops)
+    return Count(
+        counted.peak_bytes + others + more.peak_bytes,
+        counted.held_bytes + others + more.held_bytes,
+        counted.flops + more.flops // workload.passes,
+    )
+
+
+def _more_speakers(number: int, sizes: Sizes) -> Count:
+    """What so many further ones add to the pass that hears them. Operations and what is held are
+    exact; the peak is no less than it will be, and at most a fifth more."""
+    if number == 0:
+        return Count(0, 0, 0)
+    _, frames, noisy, _, _, injected, _ = sizes
+    product = 2 * DIM**2  # of a token with a square layer
+    norm, cross = 2 * frames * product, 2 * (noisy + SOUND_TOKENS * frames) * product
+    flops = norm + cross + 4 * noisy * SOUND_TOKENS * DIM
+    held = number * 4 * (frames + MOTION_LATENTS) * (SOUND_TOKENS + 1) * DIM
+    return Count(held + SUMMED * injected * DIM, held, number * len(AUDIO_INJECT_LAYERS) * flops)
 
 
 def pieces_of_pass(workload: Workload) -> int:
