@@ -39,6 +39,7 @@ from soundreel.output import (
 from soundreel.post.describe import describe
 from soundreel.post.interpolate import LOCAL_METHODS
 from soundreel.post.pace import with_post_time
+from soundreel.proof.check import check as prove
 from soundreel.record import (
     TAG,
     asked,
@@ -79,12 +80,14 @@ def generate(
     control: RunControl | None = None,
     overwrite: bool = False,
     keep_job: bool = False,
+    check: bool = False,
     kept: Kept | None = None,
 ) -> Result:
     """Make the video. Run it again after a crash or a stop and it goes on where it was.
 
     control: receives progress events and can cancel from another thread.
     keep_job: leave its folder, with the state after every chunk (see `remake`).
+    check: judge the finished file (see `proof`); the verdict goes into the result and the sidecar.
     kept: pieces of an earlier video (see `remake`).
     Raises a SoundreelError (see errors.py), or Cancelled.
     """
@@ -125,10 +128,11 @@ def generate(
         else:
             resumed = len(plan.chunks)
         beside = write_thumbnail(target, thumbnail(plan, job)) if plan.request.thumbnail else None
-        sidecar = write_sidecar(target, record, _local_facts(plan, seconds))
+        verdict = _judged(target.path, plan, seconds, control) if check else None
+        sidecar = write_sidecar(target, record, _local_facts(plan, seconds, verdict))
         if not keep_job:
             job.remove()
-    return Result(target.path, sidecar, plan, seconds, resumed, beside)
+    return Result(target.path, sidecar, plan, seconds, resumed, beside, verdict)
 
 
 def resume(
@@ -321,9 +325,22 @@ def _join(
     require_same_inputs(plan.request, record["inputs"])  # the sound was read once more
 
 
-def _local_facts(plan: Plan, seconds: Mapping[str, float]) -> dict[str, object]:
-    """What only the sidecar says: where the inputs lay, and how long the stages took."""
+def _judged(
+    video: Path, plan: Plan, seconds: dict[str, float], control: RunControl
+) -> dict[str, object]:
+    """What the proof says of the finished file, against the sound that it was made from."""
+    source = plan.request.sound if plan.audio.has_sound else None
+    silent = container_of(plan.request.encoding).silent
+    with control.stage("check", seconds):
+        return prove(video, None if silent else source, control).document()
+
+
+def _local_facts(
+    plan: Plan, seconds: Mapping[str, float], verdict: Mapping[str, object] | None
+) -> dict[str, object]:
+    """What only the sidecar says: where the inputs lay, how long the stages took, the verdict."""
     return {
+        **({} if verdict is None else {"check": verdict}),
         "files": {name: str(path.absolute()) for name, path in plan.request.files.items()},
         "timings": {stage: round(took, 3) for stage, took in seconds.items()},
     }

@@ -99,6 +99,7 @@ def test_commands_in_the_docs_are_ones_the_program_knows(page: Path) -> None:
         "interpolate",
         "probe",
         "check",
+        "compare",
         "doctor",
         "models",
         "models list",

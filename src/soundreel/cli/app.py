@@ -16,6 +16,7 @@ import typer
 
 from soundreel.cli.commands.again import remake
 from soundreel.cli.commands.check import check
+from soundreel.cli.commands.compare import compare
 from soundreel.cli.commands.doctor import doctor, engines
 from soundreel.cli.commands.image import image_to_video
 from soundreel.cli.commands.interpolate import interpolate
@@ -93,7 +94,11 @@ _USAGE_ERROR: type[typer.BadParameter] = typer.BadParameter.__bases__[0]
 _HELP_HINT = "see soundreel --help"
 _LONGEST_TRACE = 10_000
 
-for command in (generate, plan, image_to_video, remake, interpolate, probe, check, doctor, engines):
+_COMMANDS = (
+    *(generate, plan, image_to_video, remake, interpolate),
+    *(probe, check, compare, doctor, engines),
+)
+for command in _COMMANDS:
     app.command(cls=HelpfulCommand)(command)
 app.add_typer(models_app, name="models")
 app.add_typer(jobs_app, name="jobs")

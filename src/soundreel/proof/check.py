@@ -91,12 +91,11 @@ def check(
     heard = None if facts.sound is None else listen(path, control)
     seen = Seen(float(facts.picture.duration))
     stretches_found, expected = list[Stretch](), 0.0
-    with control.stage("check"):
-        for part in watch(path, facts.picture.duration, facts.picture.num_frames, seen, control):
-            if heard is not None:
-                found_here = follow(part, heard, expected, control)
-                stretches_found.append(found_here)
-                expected = lag_at_end(found_here) or expected
+    for part in watch(path, facts.picture.duration, facts.picture.num_frames, seen, control):
+        if heard is not None:
+            found_here = follow(part, heard, expected, control)
+            stretches_found.append(found_here)
+            expected = lag_at_end(found_here) or expected
     evidence = Evidence(seen, heard, tuple(stretches_found))
     record: Mapping[str, Any] | None = facts.record
     found = list(times.lines(seen, heard, facts.picture, record))

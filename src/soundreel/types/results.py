@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from soundreel.types.plan import Plan
 
@@ -45,7 +46,8 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class Result:
     """A finished job: the video, its sidecar, and what it took (seconds of wall time by stage).
-    thumbnail: the picture beside it, where one was asked for."""
+    thumbnail: the picture beside it, where one was asked for. check: what the proof says of it (see
+    `proof.check`), as the sidecar has it, where that was asked for."""
 
     path: Path
     sidecar: Path
@@ -53,6 +55,7 @@ class Result:
     timings: Mapping[str, float]
     resumed_chunks: int = 0
     thumbnail: Path | None = None
+    check: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import textwrap
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from soundreel.cli.commands.picture_file import require_png, write_png
 from soundreel.cli.flags.arguments import JsonFlag, QuietFlag
 from soundreel.cli.terminal.say import name, say, say_json
+from soundreel.cli.terminal.verdicts import CHECK_FAILED, verdict_lines, verdict_summary
 from soundreel.cli.terminal.watching import watched
-
-if TYPE_CHECKING:
-    from soundreel.proof.check import Proof
-
-FAILED = 1
-"""Exit code where a line fails."""
-
-_WORDS = {"ok": "ok", "note": "note", "fail": "FAIL", "unknown": "?"}
 
 
 def check(
@@ -44,32 +36,21 @@ def check(
 
     if report is not None:
         require_png(report)
-    with watched(silent=quiet or as_json) as control:
+    with watched(silent=quiet or as_json) as control, control.stage("check"):
         proof = prove(video, against, control)
     if report is not None:
         write_png(report, draw(proof))
+    document = proof.document()
     if as_json:
-        say_json(proof.document())
+        say_json(document)
+    elif quiet:
+        _say_each(verdict_lines(document, ("fail",)))
     else:
-        say_proof(proof, failures_only=quiet)
+        _say_each([f"{name(video.name)}: {verdict_summary(document)}", *verdict_lines(document)])
     if proof.failed:
-        raise typer.Exit(FAILED)
+        raise typer.Exit(CHECK_FAILED)
 
 
-def say_proof(proof: Proof, *, failures_only: bool = False) -> None:
-    """The table: a verdict, the thing, what was found."""
-    if not failures_only:
-        say(f"{name(proof.video.name)}: {_summary(proof)}")
-    for line in proof.lines:
-        if failures_only and line.word != "fail":
-            continue
-        first = f"  {_WORDS[line.word]:4}  {line.name:10}  "
-        for text in textwrap.wrap(
-            name(line.found), 79, initial_indent=first, subsequent_indent=" " * len(first)
-        ):
-            say(text)
-
-
-def _summary(proof: Proof) -> str:
-    failed = sum(line.word == "fail" for line in proof.lines)
-    return f"{failed} of {len(proof.lines)} lines fail" if failed else "nothing is wrong"
+def _say_each(lines: list[str]) -> None:
+    for line in lines:
+        say(line)

@@ -34,6 +34,7 @@ from soundreel.cli.terminal.report import (
 )
 from soundreel.cli.terminal.say import name, say, say_error, say_failure, say_json
 from soundreel.cli.terminal.spelling import spell
+from soundreel.cli.terminal.verdicts import CHECK_FAILED
 from soundreel.cli.terminal.watching import watched
 from soundreel.errors import SoundreelError
 from soundreel.events import Notice, RunControl
@@ -59,6 +60,14 @@ def generate(
             rich_help_panel=RUN,
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Judge the finished file, as the command check does; exit code 1 where it fails.",
+            rich_help_panel=RUN,
+        ),
+    ] = False,
     config: ConfigFile = None,
     as_json: JsonFlag = False,
     quiet: QuietFlag = False,
@@ -79,28 +88,39 @@ def generate(
         requests = [make_request(sound, given, config, replay) for sound in named]
         make = partial(
             _watched,
-            partial(api.generate, settings=settings, overwrite=overwrite, keep_job=keep_job),
+            partial(
+                api.generate,
+                settings=settings,
+                overwrite=overwrite,
+                keep_job=keep_job,
+                check=check,
+            ),
             log,
             platform_notice(given, config, requests[0]),
             silent=quiet or as_json,
         )
         tell = _tell_quietly if quiet else _tell
         if len(requests) > 1:
-            _make_each(requests, make, None if as_json else tell)
-        elif as_json:
-            say_json(result_json(make(requests[0])))
+            results = _make_each(requests, make, None if as_json else tell)
         else:
-            tell(make(requests[0]))
+            results = [make(requests[0])]
+            if as_json:
+                say_json(result_json(results[0]))
+            else:
+                tell(results[0])
+    if any(result.check and result.check["verdict"] == "fail" for result in results):
+        raise typer.Exit(CHECK_FAILED)
 
 
 def _make_each(
     requests: list[Request],
     make: Callable[..., Result],
     tell: Callable[[Result], None] | None,
-) -> None:
+) -> list[Result]:
     """One job after the other; one that fails does not stop the rest, and shows in the exit code.
     tell: None collects one JSON document."""
     documents: list[dict[str, object]] = []
+    results: list[Result] = []
     failed: list[Request] = []
     for number, request in enumerate(requests, 1):
         try:
@@ -111,6 +131,7 @@ def _make_each(
             if tell is not None:
                 say_failure(err)
         else:
+            results.append(result)
             documents.append({"audio": str(request.audio), **result_json(result)})
             if tell is not None:
                 tell(result)
@@ -121,6 +142,7 @@ def _make_each(
         say_error(f"{len(failed)} of {len(requests)} sounds got no video: {names}")
     if failed:
         raise typer.Exit(SOME_FAILED)
+    return results
 
 
 def _watched(

@@ -38,7 +38,7 @@ _FLAG_ROWS: Mapping[Kind, tuple[Option, ...]] = {
 _NOT_SHARED = ("gpu",)
 """Settings that not every command takes."""
 _OWN = {
-    *("audio", "as_json", "config", "from", "help"),
+    *("audio", "as_json", "check", "config", "from", "help"),
     *("json", "keep_job", "log_file", "overwrite", "quiet", "replay"),
 }
 """Names that single commands take."""

@@ -9,6 +9,7 @@ from typing import Any
 from soundreel.cli.terminal.say import name
 from soundreel.cli.terminal.shot_table import shot_lines
 from soundreel.cli.terminal.spelling import spell
+from soundreel.cli.terminal.verdicts import verdict_lines, verdict_summary
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import to_json
 from soundreel.timeline.grid import clock, format_seconds, frame_time
@@ -30,6 +31,7 @@ def result_json(result: Result) -> dict[str, object]:
         "seconds": float(result.plan.audio.duration),
         "resumed_chunks": result.resumed_chunks,
         "timings": dict(result.timings),
+        **({} if result.check is None else {"check": dict(result.check)}),
     }
 
 
@@ -69,8 +71,15 @@ def result_summary(result: Result) -> str:
         f"  {count(plan.output_frames, 'frame')}, {format_seconds(plan.audio.duration)} s at "
         f"{format_seconds(plan.output_fps)} fps, {plan.request.output_size}, "
         f"engine {plan.request.engine}, seed {plan.request.seed}\n"
-        f"  {took}  {speed}"
+        f"  {took}  {speed}" + "".join(f"\n{line}" for line in _checked(result))
     )
+
+
+def _checked(result: Result) -> list[str]:
+    """What the check found, where one was made: what fails, or that nothing does."""
+    if result.check is None:
+        return []
+    return [f"  checked: {verdict_summary(result.check)}", *verdict_lines(result.check, ("fail",))]
 
 
 def interpolated_json(made: Interpolated) -> dict[str, object]:

@@ -13,6 +13,10 @@ from soundreel.proof.senses.heard import Heard
 CLIPPED, A_FEW = 2.0, 5
 """Cut-off peaks a second from which they are heard as distortion, and how many at least."""
 
+SQUASHED = 0.05
+"""Of the samples within 1 dB of full scale: 12 dB too much gives 7 % and more after AAC, 6 dB up to
+4 %, a clean mix at full scale 0.1 %."""
+
 HOT = 0.0
 """dBTP above which players' converters overshoot (EBU R 128 asks for -1)."""
 
@@ -27,13 +31,20 @@ def lines(heard: Heard, record: Mapping[str, Any] | None) -> Iterator[Line]:
 
 def clipping(heard: Heard) -> Line:
     places, length = np.unique(heard.clipped), max(float(heard.clip.duration), 1e-9)
-    figures = {"peaks": float(len(places)), "per_second": len(places) / length}
+    figures = {
+        "peaks": float(len(places)),
+        "per_second": len(places) / length,
+        "ceiling": heard.ceiling,
+    }
     if heard.true_peak is not None:
         figures["true_peak_dbtp"] = heard.true_peak
     if len(places) >= A_FEW and len(places) / length >= CLIPPED:
         return Line("clipping", "fail", f"{len(places)} peaks are cut off, "
                     f"{places_text(tuple(places.tolist()), 1)}", tuple(places[:100].tolist()),
                     figures)  # fmt: skip
+    if heard.ceiling >= SQUASHED:
+        return Line("clipping", "fail", f"{heard.ceiling * 100:.0f} % of the sound lies at full "
+                    "scale: it was made louder than it can be", (), figures)  # fmt: skip
     if len(places):
         return Line("clipping", "note", f"{len(places)} peak(s) at full scale "
                     f"{places_text(tuple(places.tolist()), 1)}", (), figures)  # fmt: skip

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from soundreel.audio.load import probe
 from soundreel.audio.segment import stream
 from soundreel.events import RunControl
-from soundreel.proof.rules.reaction import CERTAINTY, FEWEST, RATIO
+from soundreel.proof.rules.reaction import FEWEST
 from soundreel.proof.rules.verdict import Line, clock_text, milliseconds
 from soundreel.proof.senses.heard import Bands, Floats, Heard
 from soundreel.proof.senses.lag import Pair, measure
@@ -49,6 +49,9 @@ shorter than that is a fault."""
 
 STEP_S, LONGEST_S = 0.02, 60.0
 """Levels of bands that tell a clock far wrong are compared at this step, for so long."""
+
+SAME_RATIO = 5.0
+"""How clear their lag must be: the same sound gives 6 to 20, another one 3."""
 
 DRIFT_STEPS = 4
 """From so many changes in one direction on it is a clock that runs wrong."""
@@ -255,7 +258,7 @@ def _wrong_clock(heard: Heard, source: AudioClip, control: RunControl) -> float:
         times, ours.decibels(times, STEP_S), lambda lags: theirs.decibels(times - lags, STEP_S)
     )
     lag = measure(pair)
-    return lag.slope if lag.ratio >= RATIO and lag.certainty >= CERTAINTY else 0.0
+    return lag.slope if lag.ratio >= SAME_RATIO else 0.0
 
 
 def _changes(

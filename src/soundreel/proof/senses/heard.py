@@ -34,6 +34,9 @@ FLAT = 3
 """So many samples in a row at full scale are a peak cut off: a sine at 1 kHz and 0 dBFS has one or
 two at 44100 a second."""
 
+CEILING = 0.9
+"""1 dB below full scale. AAC turns a cut-off top into a ripple about here."""
+
 BAND_RATE, HOP = 16000, 64
 """Energies are kept every 4 ms."""
 
@@ -47,7 +50,8 @@ _FLOOR = 1e-5
 class Heard:
     """start: second of the file's clock at which the first sample is heard. integrated, true_peak:
     LUFS and dBTP, None where there is nothing to measure. clipped: seconds of peaks cut off, in the
-    sound's own time. level: root mean square every `LEVEL_S`."""
+    sound's own time. ceiling: share of the samples beyond `CEILING`. level: root mean square every
+    `LEVEL_S`."""
 
     clip: AudioClip
     start: Fraction
@@ -55,6 +59,7 @@ class Heard:
     integrated: float | None
     true_peak: float | None
     clipped: Floats
+    ceiling: float
     level: Floats
 
     def level_at(self, times: Floats) -> Floats:
@@ -98,6 +103,7 @@ def listen(path: Path, control: RunControl) -> Heard:
         None if loudness is None else loudness.integrated,
         None if loudness is None else loudness.true_peak,
         np.frombuffer(taken.clipped, np.float64),
+        taken.loud / max(1, taken.samples),
         np.frombuffer(taken.level, np.float64),
     )
 
@@ -107,6 +113,7 @@ class _Taken:
 
     def __init__(self, rate: int) -> None:
         self.clipped, self.level = array("d"), array("d")
+        self.loud = self.samples = 0
         self._rate, self._position = rate, 0
         self._span = int(rate * LEVEL_S)
         self._rest = np.zeros(0)
@@ -123,7 +130,10 @@ class _Taken:
 
     def _note_clipping(self, block: Samples) -> None:
         """A run across two blocks may be missed: there are thousands where there is one."""
-        for channel in np.abs(block) >= FULL:
+        size = np.abs(block)
+        self.samples += size.size
+        self.loud += int((size >= CEILING).sum())
+        for channel in size >= FULL:
             if not channel.any():
                 continue
             edges = np.flatnonzero(np.diff(np.concatenate([[0], channel, [0]]).astype(np.int8)))

@@ -46,6 +46,9 @@ BETTER_LINE, BETTER_JUMP, BETTER_LEAP = 1.05, 1.06, 1.3
 """A slant or a jump must explain so much more than a level line; a leap farther than `LEAP_S` is
 mostly from beat to beat of the same music, and must explain more."""
 
+BETTER_THAN_LINE = 1.03
+"""And a jump so much more than a slant: dropped pictures give 1.04 and more, drifts up to 1.027."""
+
 LEAP_S = 0.15
 
 
@@ -211,12 +214,14 @@ def _jump(
     than a slanted one: `heights`."""
     before = curves.cumsum(axis=1)
     after = before[:, -1:] - before
-    split = int((before[:, :-1].max(axis=0) + after[:, :-1].max(axis=0)).argmax())
-    one, two = int(before[:, split].argmax()), int(after[:, split].argmax())
-    gained = before[one, split] + after[two, split]
-    change = float(shifts[two] - shifts[one])
-    better = BETTER_JUMP if abs(change) <= LEAP_S else BETTER_LEAP
-    if gained < max(better * heights[0], heights[1]) or abs(change) < 0.6 * pair.step:
+    reach = round(LEAP_S / (shifts[1] - shifts[0]))
+    for farthest, better in ((reach, BETTER_JUMP), (len(shifts), BETTER_LEAP)):
+        gained, split, one, two = _best_pair(before[:, :-1], after[:, :-1], farthest)
+        change = float(shifts[two] - shifts[one])
+        enough = max(better * heights[0], BETTER_THAN_LINE * heights[1])
+        if gained >= enough and abs(change) >= 0.6 * pair.step:
+            break
+    else:
         return None
     everywhere = np.ones(len(pair.times))
     early, late = (
@@ -225,6 +230,16 @@ def _jump(
     place = int(np.cumsum(early - late).argmax())
     second = float(pair.times[min(place + 1, len(pair.times) - 1)])
     return _summit(before[:, split], shifts, one), second, change
+
+
+def _best_pair(before: Floats, after: Floats, farthest: int) -> tuple[float, int, int, int]:
+    """(height, split, shift before it, shift after it), the two at most `farthest` steps apart."""
+    padded = np.pad(after, ((farthest, farthest), (0, 0)), constant_values=-np.inf)
+    near = np.lib.stride_tricks.sliding_window_view(padded, 2 * farthest + 1, axis=0)
+    sums = before + near.max(axis=2)
+    one, split = np.unravel_index(int(sums.argmax()), sums.shape)
+    two = int(one) - farthest + int(near[one, split].argmax())
+    return float(sums.max()), int(split), int(one), two
 
 
 def _correlation(one: Floats, two: Floats) -> float:
