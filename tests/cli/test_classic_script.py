@@ -1,4 +1,4 @@
-"""The command that existed before soundreel: it looks at what it must and passes the rest on."""
+"""The commands that existed before soundreel: they look at what they must and pass the rest on."""
 
 from __future__ import annotations
 
@@ -9,18 +9,25 @@ from types import ModuleType
 import pytest
 
 from comfyui.fake.server import FakeComfyUI
-from soundreel.cli import app
+from soundreel.cli import app, classic
 from soundreel.engines.comfyui.client.wire.address import parse_server
-from soundreel.engines.wan.files import selection
-from soundreel.post import interpolate
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "generate_wan22_sound_video.py"
+SCRIPTS = Path(__file__).parents[2] / "scripts"
 NO_SERVER = "http://127.0.0.1:9"
 
 
 @pytest.fixture
 def script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("classic", SCRIPT)
+    return loaded("generate_wan22_sound_video.py")
+
+
+@pytest.fixture
+def image_script() -> ModuleType:
+    return loaded("generate_wan22_video.py")
+
+
+def loaded(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("classic_script", SCRIPTS / name)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -29,7 +36,7 @@ def script() -> ModuleType:
 
 
 @pytest.fixture
-def passed(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+def passed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """What arrives at `soundreel`."""
     calls: list[list[str]] = []
 
@@ -38,7 +45,7 @@ def passed(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> list[list[str
         return 0
 
     monkeypatch.setattr(app, "run", run)
-    monkeypatch.setattr(script, "_server_answers", lambda: False)
+    monkeypatch.setattr(classic, "_server_answers", lambda: False)
     return calls
 
 
@@ -100,8 +107,8 @@ def test_film_stays_where_its_weights_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(interpolate, "require_packages", lambda: None)
-    monkeypatch.setattr(selection, "find_film", asked.append)
+    monkeypatch.setattr(classic, "require_packages", lambda: None)
+    monkeypatch.setattr(classic, "find_film", asked.append)
     given = ["--interpolate", "film", "--models-dir", "weights", "a.wav"]
     assert script.main(given) == 0
     assert passed == [["generate", "--engine=auto", "--frames=77", *given]]
@@ -119,8 +126,8 @@ def test_a_server_that_was_not_named_must_have_film(
 ) -> None:
     monkeypatch.setenv("COMFYUI_PATH", "nowhere")
     with FakeComfyUI(film=film) as server:
-        monkeypatch.setattr(script, "_server_answers", lambda: True)
-        monkeypatch.setattr(script, "_servers", lambda: [parse_server(server.url)])
+        monkeypatch.setattr(classic, "_server_answers", lambda: True)
+        monkeypatch.setattr(classic, "_servers", lambda: [parse_server(server.url)])
         assert script.main(["--interpolate", "film", "a.wav"]) == 0
     method = "film" if film else "flow"
     expected = ["generate", "--engine=comfyui", "--frames=77", "--interpolate", method, "a.wav"]
@@ -134,3 +141,29 @@ def test_a_server_named_by_the_environment_is_wanted_too(
     monkeypatch.setenv("SOUNDREEL_URL", NO_SERVER)
     assert script.main(["a.wav"]) == 0
     assert passed[0][1] == "--engine=comfyui"
+
+
+@pytest.mark.parametrize(
+    ("given", "added"),
+    [
+        (["a.png"], ["--engine=auto", "--frames=25"]),
+        (["a.png", "--frames", "49"], ["--engine=auto"]),
+        (["a.png", "--duration=3"], ["--engine=auto"]),
+        (["a.png", "--audio", "a.wav"], ["--engine=auto"]),
+        (["a.png", "--last-frame", "b.png", "-e", "preview"], ["--frames=25"]),
+        (["--from", "a.mp4"], ["--engine=auto"]),
+        (["--url", NO_SERVER, "a.png"], ["--engine=comfyui", "--frames=25"]),
+    ],
+)
+def test_the_image_s_command_passes_on_what_was_given(
+    image_script: ModuleType, passed: list[list[str]], given: list[str], added: list[str]
+) -> None:
+    assert image_script.main(given) == 0
+    assert passed == [["image-to-video", *added, *given]]
+
+
+def test_the_image_s_help_is_that_of_its_command(
+    image_script: ModuleType, passed: list[list[str]]
+) -> None:
+    assert image_script.main(["-h"]) == 0
+    assert passed == [["image-to-video", "--help"]]

@@ -26,7 +26,7 @@ OF_OTHERS = {"--max-upload-size", "--lowvram", "--upgrade"}
 OF_GENERATE = {
     *("overwrite", "keep_job", "config", "to", "revision", "options", "encoding"),
     *("log_file", "report"),
-    "shot",
+    *("shot", "chunk", "takes", "faces", "size"),
 }
 """Parameters of functions, which the command line has as flags."""
 

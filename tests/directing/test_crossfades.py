@@ -256,6 +256,24 @@ def test_the_record_holds_it_and_repeats_it(tone: Path, tmp_path: Path, settings
     assert digest(output) == digest(made.path)
 
 
+def test_a_video_is_made_again_with_another_transition(
+    tone: Path, tmp_path: Path, settings: Settings
+) -> None:
+    """What all shots have is the request's; what one says itself stays."""
+    made = generate(three(tone, tmp_path / "a.mp4"), settings)
+    again = replay_request(made.path, None, None)
+    assert again.transition == HALF_S
+    hard = replace(again, transition="cut", output=tmp_path / "b.mp4")
+    plain = generate(three(tone, tmp_path / "c.mp4", transition="cut"), settings)
+    assert digest(generate(hard, settings).path) == digest(plain.path)
+    shots = made.plan.request.shot_list
+    own = (*shots[:2], replace(shots[2], transition="cut"))
+    other = generate(three(tone, tmp_path / "d.mp4", shots=own), settings)
+    again = replay_request(other.path, None, None)
+    assert (again.transition, again.shot_list[2].transition) == ("cut", "cut")
+    assert again.shot_list[1].transition == HALF_S
+
+
 def test_animated_pictures_are_drawn_from_mixed_pieces_too(
     tone: Path, tmp_path: Path, settings: Settings
 ) -> None:

@@ -22,6 +22,7 @@ from soundreel.api import resume
 from soundreel.cli.app import run
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineUnavailable, InputError
+from soundreel.events import Event, Notice, RunControl
 from soundreel.finished.replay import replay_request
 from soundreel.record import TAG
 from soundreel.types import Encoding
@@ -41,8 +42,8 @@ def end(tmp_path: Path) -> Path:
     return painted(tmp_path / "last.png", 40)
 
 
-def painted(path: Path, level: int) -> Path:
-    Image.fromarray(np.full((SIZE[1], SIZE[0], 3), level, np.uint8)).save(path)
+def painted(path: Path, level: int, size: tuple[int, int] = SIZE) -> Path:
+    Image.fromarray(np.full((size[1], size[0], 3), level, np.uint8)).save(path)
     return path
 
 
@@ -275,6 +276,19 @@ def test_a_file_has_exactly_the_pictures_of_its_time(
     result = generate(request_for(image, num_frames=26, interpolate=interpolate), settings)
     assert len(frames_of(result.path)) == 26 * (1 if interpolate == "none" else 2)
     assert result.plan.audio.duration == Fraction(26, 16)
+
+
+def test_what_is_cut_of_a_picture_is_said(tmp_path: Path, settings: Settings) -> None:
+    wide = painted(tmp_path / "wide.png", 90, (200, 48))
+    said: list[Event] = []
+    plan(request_for(wide, num_frames=5), settings, RunControl(said.append))
+    plan(request_for(wide, num_frames=5, fit_output="pad"), settings, RunControl(said.append))
+    plan(request_for(wide, num_frames=5, size=(400, 96)), settings, RunControl(said.append))
+    words = [event.message for event in said if isinstance(event, Notice)]
+    assert words == [
+        "wide.png is 200x48: cropped, for 64x48",
+        "wide.png is 200x48: set between black bars, for 64x48",
+    ]
 
 
 class TestCommand:

@@ -95,6 +95,7 @@ def test_commands_in_the_docs_are_ones_the_program_knows(page: Path) -> None:
     )
     for command in (
         "plan",
+        "image-to-video",
         "remake",
         "interpolate",
         "probe",

@@ -29,6 +29,14 @@ def with_transitions(shots: Sequence[ShotRequest], general: str) -> tuple[ShotRe
     )
 
 
+def common_transition(shots: Sequence[ShotRequest]) -> tuple[str, tuple[ShotRequest, ...]]:
+    """The reverse of `with_transitions`, where all are of one kind: it can then be set anew."""
+    said = {shot.transition for shot in shots[1:]}
+    if len(said) != 1 or None in said:
+        return CUT, tuple(shots)
+    return str(said.pop()), (*shots[:1], *(replace(shot, transition=None) for shot in shots[1:]))
+
+
 def with_crossfades(
     shots: Sequence[Shot], listed: Sequence[ShotRequest], fps: Fraction, control: RunControl
 ) -> tuple[Shot, ...]:

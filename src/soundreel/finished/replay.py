@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from soundreel.directing.crossfades import common_transition
 from soundreel.directing.direct import seed_of
 from soundreel.errors import InputError, mention
 from soundreel.media.container import check_file, reason
@@ -31,7 +32,9 @@ def replay_request(
     }
     request = request_from_record(record, files)
     options = recall_options(request.engine, request.options, record["engine"], given, request.kind)
-    return replace(request, options=options, shots=_with_own_seeds(request) or request.shots)
+    own = _with_own_seeds(request)
+    transition, shots = common_transition(own)
+    return replace(request, options=options, shots=shots or request.shots, transition=transition)
 
 
 def with_form(base: Request, changes: Mapping[str, object]) -> dict[str, object]:

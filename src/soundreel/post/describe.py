@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from soundreel.errors import mention
+from soundreel.media.image import load_image
 from soundreel.post.picture import same_shape
 from soundreel.timeline.grid import format_seconds
 from soundreel.timeline.plan import AUTO
-from soundreel.types import Plan, Size
+from soundreel.types import ImageRequest, Plan, Size
 
 
 def describe(plan: Plan) -> list[str]:
     """What was chosen for the user, who asked for the result only."""
-    return [text for text in (_rate(plan), _size(plan), _draft(plan)) if text]
+    return [text for text in (_rate(plan), _size(plan), *_given(plan), _draft(plan)) if text]
 
 
 def _rate(plan: Plan) -> str:
@@ -37,6 +40,18 @@ def _size(plan: Plan) -> str:
         return ""
     how = "" if same_shape(drawn, wanted) else f" and {_FITS[plan.request.fit_output]}"
     return f"engine {plan.request.engine} draws {drawn}: the pictures are scaled to {wanted}{how}"
+
+
+def _given(plan: Plan) -> Iterator[str]:
+    """Of pictures that the video itself shows."""
+    request = plan.request
+    if not isinstance(request, ImageRequest):
+        return
+    for path in request.pictures:
+        height, width = load_image(path).shape[:2]
+        if not same_shape(Size(width, height), plan.drawn_size):
+            how = _FITS[request.fit_output]
+            yield f"{path.name} is {width}x{height}: {how}, for {plan.drawn_size}"
 
 
 def _draft(plan: Plan) -> str:

@@ -14,12 +14,13 @@ from comfyui.engine_tools import SIZE, flat, make_plan, opened, pitches, render,
 from comfyui.fake.server import FakeComfyUI
 from comfyui.fake.values import blend
 from fakes import frames_of, sidecar_of
+from mixing import spy_on_encoder
 from post.film_weights import film_weights, save_film
 from soundreel import generate
 from soundreel.config import Settings
 from soundreel.errors import EngineUnavailable
 from soundreel.events import RunControl
-from soundreel.types import Frame, Request
+from soundreel.types import Frame, Request, ShotRequest
 
 
 @pytest.fixture
@@ -85,6 +86,39 @@ def test_the_border_is_interpolated_after_a_resume_too(audio: Path) -> None:
             session.restore(state)
             resumed = stacked(list(session.render(plan.chunks[1], control)))
     assert np.array_equal(whole, resumed)
+
+
+def test_shots_that_cross_fade_are_mixed_after_it(
+    audio: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At twice the rate a crossfade of 8 pictures has 16, and each is made of two of its moment."""
+    shots = tuple(ShotRequest(start=Fraction(start), seed=start) for start in (0, 2, 7))
+    written = spy_on_encoder(monkeypatch)
+    with FakeComfyUI() as server:
+        request = Request(
+            audio=audio, engine="comfyui", size=f"{SIZE}x{SIZE}", seed=3, num_frames=150,
+            interpolate="film", shots=shots, transition="crossfade:0.5", output=tmp_path / "a.mp4",
+        )  # fmt: skip
+        plan = generate(request, at(settings, server)).plan
+        assert plan.interpolation.by_engine
+        drawn = render(server, plan)
+    own = [
+        [
+            frame.rgb
+            for chunk in plan.chunks
+            if chunk.shot == shot.index
+            for frame in drawn[chunk.index]
+        ]
+        for shot in plan.shots
+    ]
+    wanted = np.zeros((300, SIZE, SIZE, 3))
+    for shot, pictures in zip(plan.shots, own, strict=True):
+        begin, fade = 2 * shot.start_frame, 2 * shot.fade_in
+        assert len(pictures) == 2 * shot.num_frames
+        for number, picture in enumerate(pictures):
+            share = 1.0 if number >= fade else number / fade
+            wanted[begin + number] += (picture - wanted[begin + number]) * share
+    assert np.abs(np.stack(written) - wanted).max() <= 0.5
 
 
 @pytest.fixture(scope="module")

@@ -95,6 +95,7 @@ def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
         return
     for engine in names:
         about = SUMMARIES.get(engine, "from another package")
+        about += "; of images too" if engine in registry.engine_names("image") else ""
         say(name(engine) if quiet else f"{name(engine):10} {about}")
 
 
