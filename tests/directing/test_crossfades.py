@@ -26,6 +26,7 @@ from soundreel.config import Settings
 from soundreel.errors import Cancelled, InputError
 from soundreel.events import RunControl
 from soundreel.finished.replay import replay_request
+from soundreel.proof.rules.times import chunk_starts
 from soundreel.timeline.pieces import crossfade_into, pieces_of, share_of, shown_alone
 from soundreel.timeline.rates import outputs_of
 from soundreel.types import ChunkGeometry, Encoding, Request, Rgb, ShotRequest
@@ -272,6 +273,20 @@ def test_a_video_is_made_again_with_another_transition(
     again = replay_request(other.path, None, None)
     assert (again.transition, again.shot_list[2].transition) == ("cut", "cut")
     assert again.shot_list[1].transition == HALF_S
+
+
+@pytest.mark.parametrize("interpolate", ["none", "flow"])
+def test_a_check_knows_where_its_chunks_begin(
+    tone: Path, tmp_path: Path, settings: Settings, interpolate: str
+) -> None:
+    """Also where the spans of shots overlap, and chunks count more pictures than the video has."""
+    made = generate(three(tone, tmp_path / "a.mp4", interpolate=interpolate), settings)
+    plan, record = made.plan, sidecar_of(made.path)
+    borders, cuts = chunk_starts(record, plan.output_frames)
+    factor = int(plan.interpolation.factor)
+    inside = [chunk.start_frame for chunk in plan.chunks if chunk.first_slot]
+    assert borders == [frame * factor for frame in inside]
+    assert cuts == [24 * factor, 48 * factor]
 
 
 def test_animated_pictures_are_drawn_from_mixed_pieces_too(

@@ -117,10 +117,20 @@ def chunk_starts(record: Mapping[str, Any] | None, count: int) -> tuple[list[int
     if said.get("frames") != count or not said.get("chunks"):
         return [], []
     factor = Fraction((said.get("interpolation") or {}).get("factor", 1))
-    kept = np.cumsum([kept for _, kept in said["chunks"]])[:-1].tolist()
-    shots = {first for first, _ in said.get("shots", [])[1:]}
-    inside = [-int(-frame * factor // 1) for frame in kept if frame not in shots]
-    return inside, sorted(-int(-frame * factor // 1) for frame in shots)
+    kept = [frames for _, frames in said["chunks"]]
+    shots = said.get("shots", [[0, sum(kept)]])
+    fades, made, inside = [*said.get("crossfades", [0] * len(shots)), 0], iter(kept), []
+    for index, (first, frames) in enumerate(shots):  # made from before its cut to after the next
+        frame, end = first - fades[index] // 2, first + frames + fades[index + 1] // 2
+        while (frame := frame + next(made, end)) < end:
+            inside.append(frame)
+    cuts = sorted(first for first, _ in shots[1:])
+    return _in_file(inside, factor), _in_file(cuts, factor)
+
+
+def _in_file(frames: list[int], factor: Fraction) -> list[int]:
+    """The file's pictures from these of the engine's on."""
+    return [-int(-frame * factor // 1) for frame in frames]
 
 
 def sound_times(times: Floats, heard: Heard) -> Floats:
