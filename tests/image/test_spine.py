@@ -341,6 +341,30 @@ class TestCommand:
         assert self.made(*(word.format(image=image) for word in given)) == 2
         assert said in capsys.readouterr().err
 
+    def test_an_unfinished_job_is_listed_and_finished(
+        self,
+        image: Path,
+        tone: Path,
+        settings: Settings,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        request = request_for(image, num_frames=45, audio=tone, output=tmp_path / "a.mp4")
+        with pytest.raises(Cancelled):
+            generate(request, settings, control=cancel_after(20))
+        place = ("--work-dir", str(settings.work_dir))
+        assert run(["jobs", *place]) == 0
+        said = capsys.readouterr().out
+        assert "first.png, fake -> a.mp4: 1 of 3 parts" in said
+        assert run(["jobs", "resume", said.split()[0], *place]) == 0
+        assert len(frames_of(tmp_path / "a.mp4")) == 45
+
+    def test_a_picture_in_place_of_a_sound_is_told_of_this_command(
+        self, image: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert run([str(image), "-e", "fake"]) == 2
+        assert "soundreel image-to-video" in capsys.readouterr().err
+
     def test_a_config_file_may_hold_what_is_for_sounds(
         self, image: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from media_factory import sine, write_audio
 from options.mutations import JSON_VALUES, PYTHON_VALUES, broken, changed
@@ -21,7 +22,7 @@ from soundreel.cli.app import run
 from soundreel.config import Settings
 from soundreel.errors import InputError, SoundreelError
 from soundreel.record import digest_of, hash_inputs
-from soundreel.types import Encoding, Request
+from soundreel.types import Encoding, ImageRequest, Request
 from soundreel.video.reader import read_tags
 
 IN_A_BLOCK, BLOCKS, ALL_BLOCKS = 20, 10, 100
@@ -146,23 +147,27 @@ def test_a_settings_file_of_any_shape(
         refused_or_planned(capsys, seed, "song.wav", "--config", "mutant.toml", *FAKE[:2])
 
 
-FIELDS = tuple(each.name for each in fields(Request))
+KINDS: dict[type[Request], dict[str, Any]] = {
+    Request: {"audio": "song.wav"},
+    ImageRequest: {"image": "photo.png"},
+}
 
 
 @EVERYWHERE
 def test_a_request_of_any_values(place: Path, settings: Settings, block: int) -> None:
+    Image.new("RGB", (64, 48), "teal").save("photo.png")
     for seed, chance in seeds("request", block):
-        names = chance.sample(FIELDS, chance.randint(1, 3))
-        given: dict[str, Any] = {"audio": "song.wav"}
-        given |= {name: _value(name, chance) for name in names}
-        made = outcome(seed, partial(Request, **given))
+        kind, given = chance.choice(list(KINDS.items()))
+        names = chance.sample([each.name for each in fields(kind)], chance.randint(1, 3))
+        odd: dict[str, Any] = {name: _value(name, chance) for name in names}
+        made = outcome(seed, partial(kind, **{**given, **odd}))
         if isinstance(made, InputError):
             wrong = {path.partition(".")[0] for path in made.fields}
             assert wrong, seed
             assert wrong <= set(names), seed
             assert len(made.message) < 1000, seed
         else:
-            assert isinstance(made, Request), seed
+            assert isinstance(made, kind), seed
             outcome(seed, partial(api.plan, replace(made, engine="fake"), settings))
             outcome(seed, partial(_key, made))
 

@@ -26,9 +26,15 @@ _OWN = (
         names=("audio",), panel=SOUND, metavar="FILE", optional=True,
         help="A sound to put under it; if no length is given, it is as long as that.",
     ),
+    row_of("start").but(help="Where to start in the sound: 90.5 or 1:30.5."),
+    row_of("duration").but(help="How long, in seconds or as a clock says it."),
     row_of("num_frames").but(
         help="Exactly so many pictures (before interpolation); 81, the default, are 5 s at 16 fps, "
         "one pass of the model.",
+    ),
+    row_of("fit_output").but(
+        help="How a picture of another shape comes into the video: cut, with black bars, or on a "
+        "blurred copy of itself."
     ),
     row_of("tag").but(default="i2v"),
 )  # fmt: skip

@@ -61,8 +61,12 @@ def sound_stream(container: InputContainer, path: Path, track: int | None = None
     stream = container.streams.best("audio")
     if isinstance(stream, AudioStream):
         return _known(stream, path)
-    kind = "is a picture or a video without sound" if container.streams.video else "has no sound"
-    raise InputError(f"{path} {kind}", hint=SOUND_HINT)
+    if not container.streams.video:
+        raise InputError(f"{path} has no sound", hint=SOUND_HINT)
+    raise InputError(
+        f"{path} is a picture or a video without sound",
+        hint=f"{SOUND_HINT}; a picture begins to move with: soundreel image-to-video",
+    )
 
 
 def _numbered(container: InputContainer, path: Path, track: int) -> AudioStream:

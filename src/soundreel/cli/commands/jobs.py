@@ -127,10 +127,10 @@ def _line(job: ListedJob) -> str:
 
 
 def _what(job: ListedJob) -> str:
-    """The sound or the video, the engine, and the output where it is known."""
-    audio = _source(job)
+    """What it is made of, the engine, and the output where it is known."""
+    source = _source(job)
     output = job.facts.get("output") or job.asked.get("request", {}).get("output")
-    made = name(Path(audio).name) if isinstance(audio, str) else "by an earlier version"
+    made = name(Path(source).name) if isinstance(source, str) else "by an earlier version"
     engine = job.facts.get("engine")
     named = f", {name(engine)}" if isinstance(engine, str) else ""
     return f"{made}{named}" + (f" -> {name(Path(output).name)}" if isinstance(output, str) else "")
@@ -138,7 +138,9 @@ def _what(job: ListedJob) -> str:
 
 def _source(job: ListedJob) -> object:
     files = job.asked.get("files", {})
-    return next((files[kind] for kind in ("audio", "video", "image") if kind in files), None)
+    of_image = job.asked.get("kind") == "image"
+    order = ("image", "audio") if of_image else ("audio", "video")
+    return next((files[name] for name in order if name in files), None)
 
 
 def _age(seconds: float) -> str:
