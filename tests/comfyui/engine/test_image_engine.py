@@ -267,6 +267,7 @@ class TestFaults:
     def test_too_few_pictures_are_found_out(
         self, image: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        monkeypatch.setattr("soundreel.engines.comfyui.client.run.LOST_SECONDS", 0.2)
         monkeypatch.setattr("comfyui.fake.nodes.decode", lambda latents: decode(latents)[:-1])
         with FakeComfyUI() as server:
             plan = make_plan(server, image, num_frames=5)
