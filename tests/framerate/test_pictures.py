@@ -116,6 +116,10 @@ def test_a_video_of_ours_says_its_cuts_itself(
     plan = sidecar_of(made.path)["plan"]
     assert isinstance(plan, dict)
     assert plan["cuts"] == [5 * 4, 11 * 4]
+    faded = (*shots[:2], replace(shots[2], transition="crossfade:0.125"))
+    mixed = replace(request, shots=faded, output=tmp_path / "e.mp4")
+    path = generate(mixed, settings).path
+    assert interpolate(path, 64, output=tmp_path / "f.mp4", settings=settings).cuts == 1
     single = replace(request, shots="none", output=tmp_path / "c.mp4")
     path = generate(single, settings).path
     assert interpolate(path, 64, output=tmp_path / "d.mp4", settings=settings).cuts == 0

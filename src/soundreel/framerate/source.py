@@ -229,7 +229,8 @@ def _recorded_cuts(tags: Mapping[str, str]) -> tuple[int, tuple[int, ...]] | Non
 
 
 def _cuts_of(plan: Mapping[str, Any]) -> Iterator[int]:
-    """In pictures of the file. Raises KeyError, TypeError or ValueError where it is not ours."""
+    """In pictures of the file; where shots cross-fade none is one. Raises KeyError, TypeError or
+    ValueError where it is not ours."""
     if "cuts" in plan:  # its rate was changed by us
         yield from map(int, plan["cuts"])
         return
@@ -237,4 +238,5 @@ def _cuts_of(plan: Mapping[str, Any]) -> Iterator[int]:
     starts = [math.ceil(int(start) * factor) for start, _ in plan.get("shots", [])]
     if any(later <= earlier for earlier, later in pairwise(starts)):
         raise ValueError("no order")
-    yield from starts[1:]
+    fades = plan.get("crossfades", [0] * len(starts))
+    yield from (start for start, fade in zip(starts[1:], fades[1:], strict=True) if not fade)
