@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from soundreel.engines.base import Ready, Session
+from soundreel.engines.base import Ready, Session, Steadying
 from soundreel.errors import EngineError, WorkError
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, Notice, RunControl
 from soundreel.post.chain import Post
@@ -116,7 +116,8 @@ class _Making:
         there: Pieces | None,
     ) -> None:
         self._plan, self._session, self._job, self._control = plan, session, job, control
-        self._there, self._post, self._finish = there, Post(plan, job), make_finish(plan)
+        self._there, self._finish = there, make_finish(plan)
+        self._post = Post(plan, job, steadied=isinstance(session, Steadying))
         pieces = pieces_of(plan)
         self._pieces = _by_chunk(pieces)
         new = [piece for piece in pieces if there is None or not there.holds(piece)]
@@ -143,6 +144,7 @@ class _Making:
         if chunk.first_slot and chunk.index - 1 not in self._made:
             self.resume(self._kept_state(chunk.index - 1, needed=True))
         outputs = outputs_of(self._plan, chunk)
+        self._post.enter(chunk)
         made = enumerate(self._pictures(chunk), outputs.start)
         for piece in pieces:
             self._write(piece, islice(made, len(piece.frames)))
@@ -208,10 +210,11 @@ class _Making:
                     f"engine {plan.request.engine} gave a picture of {frame.rgb.shape}, "
                     f"{frame.rgb.dtype}; asked for {expected}, uint8"
                 )
+            picture = self._post.steadied(frame.rgb)
             if plan.interpolation.by_engine or seen < chunk.num_frames:
-                yield from rate.push(frame.rgb, chunk.start_frame + seen)
+                yield from rate.push(picture, chunk.start_frame + seen)
             else:
-                following = frame.rgb
+                following = picture
             seen += 1
         if seen < chunk.num_frames:
             raise EngineError(

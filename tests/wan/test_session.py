@@ -21,9 +21,11 @@ from media_factory import write_audio
 from soundreel.api import generate, plan_request
 from soundreel.audio.load import probe
 from soundreel.config import Settings
+from soundreel.engines.base import Steadying
 from soundreel.engines.wan import session as session_module
 from soundreel.engines.wan.encoders import inputs as inputs_module
 from soundreel.engines.wan.encoders import sound as sound_module
+from soundreel.engines.wan.encoders.pictures import to_rgb
 from soundreel.engines.wan.encoders.vae import WanVae
 from soundreel.engines.wan.engine import WanEngine
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
@@ -102,6 +104,33 @@ def test_a_carried_decoder_gives_the_same_bytes_when_resumed(
         generate(request, with_model(settings), control=cancel_after(14))
     assert generate(request, with_model(settings)).resumed_chunks == 2
     assert digest(broken) == digest(whole)
+
+
+def test_a_steady_take_gives_the_same_bytes_when_resumed(
+    tone: Path, image: Path, tmp_path: Path, settings: Settings
+) -> None:
+    whole, broken, off = (tmp_path / f"{name}.mp4" for name in ("whole", "broken", "off"))
+    request = request_for(tone, image=image, num_frames=18, output=whole, steady="full")
+    generate(request, with_model(settings))
+    generate(replace(request, output=off, steady="off"), with_model(settings))
+    assert digest(off) != digest(whole)
+    request = replace(request, output=broken)
+    with pytest.raises(Cancelled):
+        generate(request, with_model(settings), control=cancel_after(14))
+    assert generate(request, with_model(settings)).resumed_chunks == 2
+    assert digest(broken) == digest(whole)
+
+
+def test_the_next_chunk_goes_on_from_steadied_pictures(engine: WanEngine, tone: Path) -> None:
+    """Its motion holds what was shown, to rounding, not what was decoded."""
+    plan = plan_for(engine, request_for(tone, num_frames=18, steady="colour"))
+    with engine.find(plan.request).open(plan.for_engine, RunControl()) as session:
+        shown = [f.rgb for chunk in plan.chunks[:2] for f in session.render(chunk, RunControl())]
+        assert isinstance(session, Steadying)
+        held = Motion.from_bytes(session.snapshot(), torch.device("cpu")).pictures
+    assert held is not None
+    last = to_rgb(held[:, :, -1:])[0]
+    assert np.array_equal(last, shown[-1])
 
 
 def test_the_sound_acts_as_strongly_as_asked_and_a_shot_may_have_its_own(

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
 from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
 from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request, Shot
+
+if TYPE_CHECKING:  # `soundreel --help` needs no arrays
+    from soundreel.post.steady import Steady
 
 OptionsModel = TypeVar("OptionsModel", bound=BaseModel)
 
@@ -84,6 +87,17 @@ class Lacking(Protocol):
     @property
     def lacks(self) -> Mapping[str, str]:
         """Those of the engine's `interpolations` that are not to be had, each with the reason."""
+        ...
+
+
+@runtime_checkable
+class Steadying(Protocol):
+    """A session that keeps its takes steady itself, since later pictures follow from earlier ones.
+    For the others it is done to what they give."""
+
+    @property
+    def steady(self) -> Steady | None:
+        """What does it; None where the request wants none."""
         ...
 
 

@@ -46,6 +46,8 @@ ContainerName = Literal["mp4", "mov", "webm", "gif", "webp"]
 
 FitOutput = Literal["crop", "pad", "blur"]
 
+Steadiness = Literal["off", "colour", "full"]
+
 AudioCodec = Literal["aac", "copy", "flac", "alac"]
 """What the sound of the finished file can be stored as."""
 
@@ -225,6 +227,12 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         default="cut", kind=_Transition,
         rule="write cut, or crossfade and its seconds, as crossfade:0.5",
         help="How a shot gives way to the next: at once, or both pictures mixed for so long.",
+    ),
+    Option(
+        "steady", names=("steady",), panel=PICTURE, metavar="off|colour|full", default="off",
+        kind=Steadiness, rule="off, colour or full",
+        help="Keep the colours of a shot as its first part has them, or its sharpness too: models "
+        "drift over long takes.",
     ),
     Option(
         "turns", names=("turns",), panel=PICTURE, metavar="FILE|tracks", kind=_Turns, optional=True,

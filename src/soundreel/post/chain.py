@@ -6,7 +6,8 @@ import struct
 from typing import Protocol
 
 from soundreel.post.crossfade import Crossfade
-from soundreel.types import Plan, Rgb
+from soundreel.post.steady import make_steady
+from soundreel.types import Chunk, Plan, Rgb
 from soundreel.work.job import Job
 
 _LENGTH = struct.Struct(">Q")
@@ -57,24 +58,40 @@ def make_post_filter(plan: Plan, job: Job) -> PostFilter:
 
 
 class Post:
-    """All that is done to a plan's pictures, with one state; see `PostFilter` and `Crossfade`."""
+    """All that is done to a plan's pictures, with one state; see `Steady`, `PostFilter` and
+    `Crossfade`. steadied: the engine keeps its takes steady itself."""
 
-    def __init__(self, plan: Plan, job: Job) -> None:
+    def __init__(self, plan: Plan, job: Job, steadied: bool = False) -> None:
         self.rate = make_post_filter(plan, job)
         self.crossfade = Crossfade()
-        self._fades = any(shot.fade_in for shot in plan.shots)
+        coming = plan.output_fps if plan.interpolation.by_engine else plan.fps
+        self.steady = None if steadied else make_steady(plan, coming)
+        fades = any(shot.fade_in for shot in plan.shots)
+        optional = (self.crossfade if fades else None, self.steady)
+        self._stages = (self.rate, *(stage for stage in optional if stage is not None))
+
+    def enter(self, chunk: Chunk) -> None:
+        """Called before the first picture of each chunk."""
+        if self.steady is not None:
+            self.steady.enter(chunk)
+
+    def steadied(self, rgb: Rgb) -> Rgb:
+        """A picture of the engine, as it should look."""
+        return rgb if self.steady is None else self.steady.corrected(rgb)
 
     def snapshot(self) -> bytes:
-        rate = self.rate.snapshot()
-        if not self._fades:
-            return rate
-        return _LENGTH.pack(len(rate)) + rate + self.crossfade.snapshot()
+        states = [stage.snapshot() for stage in self._stages]
+        if len(states) == 1:
+            return states[0]
+        return b"".join(_LENGTH.pack(len(state)) + state for state in states)
 
     def restore(self, state: bytes) -> None:
         """An empty state is that before a shot whose pictures are not mixed."""
-        rate, held = state, b""
-        if self._fades and state:
-            end = _LENGTH.size + _LENGTH.unpack_from(state)[0]
-            rate, held = state[_LENGTH.size : end], state[end:]
-        self.rate.restore(rate)
-        self.crossfade.restore(held)
+        framed, at = len(self._stages) > 1 and state, 0
+        for stage in self._stages:
+            own = state
+            if framed:
+                begin = at + _LENGTH.size
+                at = begin + _LENGTH.unpack_from(state, at)[0]
+                own = state[begin:at]
+            stage.restore(own)

@@ -69,6 +69,8 @@ class Request:
     prompt: may change in time (see `directing.spans`).
     shots: "none", "auto", a file that lists them (see `directing.shot_list`), or the list itself.
     transition: "cut", or "crossfade:0.5": how a shot gives way to the next where it says nothing.
+    steady: "off", "colour" or "full", which is sharpness too: later parts of a shot look like its
+        first one (see `post.steady`).
     shot_length: seconds of the shortest and the longest shot of "auto", the shortest of turns.
     turns: a file that says who speaks when (see `directing.turn_files`), or "tracks", which
         hears it in those of `drive`; the shots follow it, each with its speaker's picture in
@@ -123,6 +125,7 @@ class Request:
     track: int | None = None
     shots: str | Path | tuple[ShotRequest, ...] = "none"
     transition: str = "cut"
+    steady: str = "off"
     shot_length: Given[str | tuple[Time, Time], tuple[Fraction, Fraction]] = given("4-12")
     images: Given[AnyPath | Sequence[AnyPath], tuple[Path, ...]] = given(())
     prompts: Given[AnyPath | Sequence[str], Path | tuple[str, ...]] = given(())

@@ -29,16 +29,24 @@ class Motion:
     pictures: (1, 3, s, H, W) float32 on the CPU: those that the buffer after the next chunk takes
         over, None if no chunk will ask for them.
     border: where the decoder goes on, None if it does not.
+    look: how the take looked so far (`post.steady`), empty if that is not asked.
     """
 
     latents: Tensor | None = None
     pictures: Tensor | None = None
     border: Border | None = None
+    look: bytes = b""
 
     def to_bytes(self) -> bytes:
         """All of it, exactly, as a safetensors file; of the border, its latents."""
         decoded = None if self.border is None else self.border.latents
-        held = {"latents": self.latents, "pictures": self.pictures, "decoded": decoded}
+        look = torch.frombuffer(bytearray(self.look), dtype=torch.uint8) if self.look else None
+        held = {
+            "latents": self.latents,
+            "pictures": self.pictures,
+            "decoded": decoded,
+            "look": look,
+        }
         return bytes(save({k: v.cpu().contiguous() for k, v in held.items() if v is not None}))
 
     def resting(self, device: torch.device) -> Motion:
@@ -55,11 +63,12 @@ class Motion:
                 f"the state of the last finished part is damaged: {err}",
                 hint="remove the job's work folder and start again",
             ) from err
-        latents, decoded = held.get("latents"), held.get("decoded")
+        latents, decoded, look = held.get("latents"), held.get("decoded"), held.get("look")
         return cls(
             latents if latents is None else latents.to(device),
             held.get("pictures"),
             None if decoded is None else Border(decoded),
+            b"" if look is None else look.numpy().tobytes(),
         )
 
 

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from soundreel.engines.wan.components import Components
 from soundreel.engines.wan.encoders.border import Border, border_behind
+from soundreel.engines.wan.encoders.colour import steadied
 from soundreel.engines.wan.encoders.inputs import (
     Inputs,
     Reference,
@@ -57,6 +58,7 @@ from soundreel.engines.wan.sampling.step_cache import StepCache
 from soundreel.engines.wan22 import MOTION_FRAMES
 from soundreel.errors import EngineError
 from soundreel.events import RunControl, SamplingProgress, StepDone, StepPreview
+from soundreel.post.steady import make_steady
 from soundreel.timeline.grid import FRAMES_PER_LATENT, latents_for
 from soundreel.types import Chunk, Frame, Plan
 
@@ -105,6 +107,7 @@ class WanSession:
         self._noise, self._sound, self._pose = noise, sound, pose
         self._motion_frames = motion_frames
         self.sampled: list[Sampled] = []
+        self.steady = make_steady(plan, plan.fps)
         self._motion = Motion()
         self._border: Border | None = None
         self._inputs: Inputs | None = None
@@ -140,6 +143,9 @@ class WanSession:
                     hint="render or restore the part before it first",
                 )
             self._motion = self._motion.resting(self._parts.resting())  # also after `lower`
+            if self.steady is not None:
+                self.steady.restore(self._motion.look)
+                self.steady.enter(chunk)
             latents = self._sample(chunk, control)
             recent: list[Tensor] = []
             yield from self._frames(chunk, self._decode(chunk, latents, control), recent, control)
@@ -308,6 +314,8 @@ class WanSession:
         index, end = chunk.start_frame, chunk.end_frame + chunk.lookahead_frames
         follows = self._plan.following(chunk) is not None
         for group in decoded:
+            if self.steady is not None:
+                group = steadied(group, self.steady)
             if follows:
                 recent.append(group.cpu())
             for picture in to_rgb(group)[: end - index]:
@@ -344,7 +352,9 @@ class WanSession:
             return Motion()
         assert self._motion.pictures is not None
         buffer = torch.cat([self._motion.pictures, *recent], dim=2)[:, :, -self._motion_frames :]
-        return replace(self._encoded_motion(following, buffer, control), border=self._border)
+        motion = self._encoded_motion(following, buffer, control)
+        look = b"" if self.steady is None else self.steady.snapshot()
+        return replace(motion, border=self._border, look=look)
 
     def _encoded_motion(self, chunk: Chunk, buffer: Tensor, control: RunControl) -> Motion:
         with self._parts.resident(self._vae.model):
