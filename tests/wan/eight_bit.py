@@ -17,14 +17,14 @@ def write_eight_bit_folder(folder: Path) -> Path:
     make_model_folder(folder)
     for name in ("transformer", "text_encoder"):
         (path,) = (folder / name).glob("*.safetensors")
-        save_file(_scaled(read_state([path])), path)
+        save_file(scaled(read_state([path])), path)
     layer = "diffusion_model.blocks.1.ffn.0"
     parts = {"lora_down.weight": torch.randn(2, 48), "lora_up.weight": torch.randn(64, 2)}
     save_file({f"{layer}.{part}": t for part, t in parts.items()}, folder / "style.safetensors")
     return folder
 
 
-def _scaled(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def scaled(state: dict[str, Tensor]) -> dict[str, Tensor]:
     out = {}
     for name, tensor in state.items():
         out[name] = tensor.clone()

@@ -113,3 +113,12 @@ def _without_ellipsis(index: Any, dims: int) -> list[Any]:
             entries[place : place + 1] = [slice(None)] * (dims - named)
             break
     return entries
+
+
+def plain_attention(
+    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **_: object
+) -> Tensor:
+    """For Apple's device: torch's own asks for the kernels of a real one."""
+    weights = query @ key.transpose(-1, -2)
+    weights = weights if attn_mask is None else weights + attn_mask
+    return weights.softmax(-1) @ value

@@ -37,7 +37,7 @@ from soundreel.events import RunControl
 from soundreel.types import Plan, Request
 from wan import tiny as wan_tiny
 from wan.eight_bit import write_eight_bit_folder
-from wan.fake_card import APPLE, CARD, fake_card
+from wan.fake_card import APPLE, CARD, fake_card, plain_attention
 from wan.files.weight_files import find_weights
 
 SIDE = 64
@@ -56,15 +56,6 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(session_module, "to_rgb", _shape_of_pictures)
     with wan_tiny.one_thread():
         yield
-
-
-def _attention(
-    query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, **_: object
-) -> Tensor:
-    """torch's own asks for the kernels of a real device."""
-    weights = query @ key.transpose(-1, -2)
-    weights = weights if attn_mask is None else weights + attn_mask
-    return weights.softmax(-1) @ value
 
 
 def _shape_of_pictures(pictures: Tensor) -> list[np.ndarray]:
@@ -167,7 +158,7 @@ def test_apples_devices_are_given_no_numbers_that_they_lack(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(torch.mps, "synchronize", lambda: None)
-    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", _attention)
+    monkeypatch.setattr(torch.nn.functional, "scaled_dot_product_attention", plain_attention)
     request = request_for(tone, image, sampler=sampler)
     plan = plan_of(request, wan_tiny.model_folder())
     assert run(plan, wan_tiny.model_folder(), level, device=APPLE) == 13
