@@ -154,8 +154,9 @@ def test_a_last_picture_needs_a_pass_that_ends_with_it(
     assert "45" in caught.value.hint
     assert "49" in caught.value.hint
     plan(request_for(image, last_only=True, num_frames=21), settings)
-    with pytest.raises(InputError, match="a picture to begin with"):
+    with pytest.raises(InputError, match="a picture to begin with") as caught:
         plan(request_for(image, last_only=True, num_frames=25), settings)
+    assert "at most 21 frames" in caught.value.hint
 
 
 def test_the_video_begins_and_ends_with_what_was_given(

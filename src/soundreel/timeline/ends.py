@@ -11,7 +11,7 @@ def require_ends(plan: Plan) -> None:
     request = plan.request
     if not isinstance(request, ImageRequest) or request.last_picture is None:
         return
-    grid, head, most = plan.geometry.grid, plan.geometry.head_frames, plan.chunks[0].num_frames
+    grid, head = plan.geometry.grid, plan.geometry.head_frames
     if over := (plan.num_frames - head) % grid:
         before = max(plan.num_frames - over, grid + head)
         raise InputError.about(
@@ -24,5 +24,5 @@ def require_ends(plan: Plan) -> None:
             {"num_frames": plan.num_frames},
             f"it takes {len(plan.chunks)} passes, each of which goes on from the one before it: "
             "the first needs a picture to begin with",
-            hint=f"give both pictures, or at most {most} frames",
+            hint=f"give both pictures, or at most {plan.geometry.chunk_frames + head} frames",
         )

@@ -22,11 +22,13 @@ _FOLDERS: Mapping[str, str] = {
     "lora_name": f"models/{wan22.FEW_STEP_LORA.folder}",
     "model_name": "models/frame_interpolation",
 }
-_OF_IMAGES = frozenset(
-    file.name
-    for files in (wan22_i2v.TRANSFORMERS, wan22_i2v.FEW_STEP_LORAS)
-    for file in files.values()
+_OURS = (
+    *astuple(Models()),
+    wan22.FEW_STEP_LORA.name,
+    *(file.name for file in wan22_i2v.TRANSFORMERS.values()),
+    *(file.name for file in wan22_i2v.FEW_STEP_LORAS.values()),
 )
+"""The files that the presets name."""
 FILES_SOURCE = f"https://huggingface.co/{wan22.REPO}"
 
 _ORIGINS: Mapping[str, str] = {
@@ -101,7 +103,8 @@ def find_choice(value: str, choices: tuple[str, ...]) -> str | None:
 
 def _missing_choice(name: str, value: str, choices: tuple[str, ...]) -> Missing:
     if name in _FOLDERS:
-        like = get_close_matches(value, choices, n=1)
+        others = [choice for choice in choices if find_choice(choice, _OURS) is None]
+        like = get_close_matches(value, others, n=1)  # of ours, each has another use
         near = f"do you mean {like[0]}?" if like else f"name one that is there: {_some(choices)}"
         return Missing(
             f"the server does not list the file {value}",
@@ -112,8 +115,7 @@ def _missing_choice(name: str, value: str, choices: tuple[str, ...]) -> Missing:
 
 def _source(value: str) -> str:
     """Where a file comes from, as far as it is one of those that the presets name."""
-    ours = (*astuple(Models()), wan22.FEW_STEP_LORA.name, *_OF_IMAGES)
-    return f" (from {FILES_SOURCE})" if value in ours else ""
+    return f" (from {FILES_SOURCE})" if value in _OURS else ""
 
 
 def _some(choices: tuple[str, ...]) -> str:
