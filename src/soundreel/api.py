@@ -6,7 +6,7 @@ request -> sound -> engine -> plan -> chunks, each sealed on disk -> join, with 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -23,7 +23,14 @@ from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
 from soundreel.framerate.film import with_film
-from soundreel.inputs import check_faces, check_request, settled_cover
+from soundreel.inputs import (
+    check_faces,
+    check_request,
+    not_separated,
+    separated,
+    settled_cover,
+    with_separator,
+)
 from soundreel.media import marks
 from soundreel.media.image import load_image
 from soundreel.output import (
@@ -56,7 +63,7 @@ from soundreel.render import Kept, render_chunks
 from soundreel.timeline.ends import require_ends
 from soundreel.timeline.pieces import pieces_of
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan, silent_clip
-from soundreel.types import Estimate, Plan, Request, Result
+from soundreel.types import AudioClip, Estimate, Plan, Request, Result
 from soundreel.versions import versions
 from soundreel.video import mux, reader
 from soundreel.video.containers import container_of, require_rate, with_container
@@ -96,6 +103,7 @@ def generate(
     if settings.timeout is not None:
         control.stop_after(settings.timeout)
     request, seconds = read_direction(request, control), dict[str, float]()
+    request = with_separator(request, settings.models_dir)
     remove_old_jobs(settings.work_dir)
     with control.stage("inputs", seconds):
         info = check_inputs(request, control)
@@ -180,9 +188,10 @@ def plan_request(
     engine: Engine,
     control: RunControl,
     lacks: Collection[str] = (),
+    vocals: Callable[[AudioClip], AudioClip] | None = None,
 ) -> Plan:
     """The plan of a request whose engine and seed are resolved. Renders nothing. lacks: what of the
-    engine's interpolations is not to be had."""
+    engine's interpolations is not to be had; vocals: gives the voice in a clip."""
     request = replace(request, encoding=settled(request.encoding))
     request = settled_cover(request, getattr(engine, "shows_cover", False), control)
     check_faces(request, getattr(engine, "shows_faces", False), control)
@@ -201,7 +210,7 @@ def plan_request(
         control.emit(Notice(MIX_NOTICE))
     clip = replace(clip, loudness=measure_loudness(clip, request.encoding, control))
     request, shots = direct(request, clip, count, geometry.fps, control)
-    drive = driving_sound(request, clip, control)
+    drive = driving_sound(request, clip, control, vocals or partial(not_separated, control))
     made = make_plan(request, geometry, clip, count, interpolation, shots)
     made = replace(made, drive=drive, voices=voices(request, clip, drive, control))
     require_rate(request.encoding, made.output_fps)
@@ -252,7 +261,8 @@ def _fixed_plan(
     seed = job.fixed("seed", lambda: secrets.randbelow(2**31) if request.seed < 0 else request.seed)
     resolved = replace(choice.request, seed=seed)
     ready = choice.ready
-    made = plan_request(resolved, info, choice.engine, control, lacking(ready))
+    vocals = partial(separated, job, request.separator, control)
+    made = plan_request(resolved, info, choice.engine, control, lacking(ready), vocals)
     here = with_film(made.interpolation, settings, control, lacking(ready))
     made = replace(made, interpolation=here)
     if isinstance(ready, Deciding):

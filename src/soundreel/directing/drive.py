@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,7 @@ from soundreel.directing.faces import silent_to, track_of
 from soundreel.directing.shot_list import named
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
+from soundreel.options.texts import VOCALS
 from soundreel.timeline.grid import format_seconds
 from soundreel.types import AudioClip, Request, ShotRequest, Span
 
@@ -22,8 +24,14 @@ LEAST_SHIFT = Fraction(1, 100)
 """Seconds that nobody sees."""
 
 
-def driving_sound(request: Request, heard: AudioClip, control: RunControl) -> AudioClip | None:
-    """The clip that steers the engine; None where it is the heard one itself.
+def driving_sound(
+    request: Request,
+    heard: AudioClip,
+    control: RunControl,
+    vocals: Callable[[AudioClip], AudioClip],
+) -> AudioClip | None:
+    """The clip that steers the engine; None where it is the heard one itself. vocals: gives the
+    voice in a clip.
 
     It is on the timeline of the heard file: second t of one goes with second t + `drive_offset` of
     the other. Where it ends early there is silence. Raises InputError.
@@ -38,6 +46,9 @@ def driving_sound(request: Request, heard: AudioClip, control: RunControl) -> Au
         clip = _by_shots(request, clip, control)
     elif isinstance(request.drive, Path):
         clip = _other(request, request.drive, clip, control)
+    elif request.drive == VOCALS:
+        clip = vocals(clip)
+        clip = replace(clip, mix=choose_mix(clip, control))
     later = clip.start - heard.start
     silent = [(begin + later, end + later) for begin, end in others]
     if request.gate is not None:

@@ -6,7 +6,7 @@ from soundreel.options.table import REQUEST_OPTIONS, SOUND, read_field, row_of
 
 SOUND_ONLY = frozenset(
     {
-        *("cast", "by_section", "drive", "drive_offset", "gate", "images", "prompts"),
+        *("cast", "by_section", "separator", "drive", "drive_offset", "gate", "images", "prompts"),
         *("shots", "shot_length", "transition", "turns"),
     }
 )

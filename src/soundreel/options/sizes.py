@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 MIN_SIDE, MAX_SIDE = 16, 4096
+SIDE_RULE = f"an even number from {MIN_SIDE} to {MAX_SIDE}"
 
 _SHORT_SIDE = 1080
 """Of a shape without a number."""
@@ -30,6 +31,13 @@ _SHAPE = re.compile(
     rf"(?:([a-z]+)|({_NUMBER}):({_NUMBER}))(?:@(\d{{1,9}}))?", re.ASCII | re.IGNORECASE
 )
 _RULE = f"not a size: write e.g. 832x1216, 9:16, wide@720, {', '.join(SIZE_WORDS)}"
+
+
+def within_bounds(value: tuple[int, int]) -> tuple[int, int]:
+    """A size that a video may have. Raises ValueError."""
+    if any(side % 2 or not MIN_SIDE <= side <= MAX_SIDE for side in value):
+        raise ValueError(f"both sides are {SIDE_RULE}")
+    return value
 
 
 class Size(NamedTuple):

@@ -18,12 +18,11 @@ from soundreel.errors import InputError, mention
 from soundreel.options import faces, sizes, texts
 from soundreel.options.option import Option
 from soundreel.options.platforms import PLATFORM_FIELDS, PLATFORMS, read_platform
-from soundreel.options.sizes import MAX_SIDE, MIN_SIDE
+from soundreel.options.sizes import MAX_SIDE, MIN_SIDE, SIDE_RULE
 
 SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "Output", "Run"
 """Panels of the help text, in their order."""
 
-_SIDE_RULE = f"an even number from {MIN_SIDE} to {MAX_SIDE}"
 MAX_RATE_TERM = 1_000_000
 MAX_SECONDS = MAX_FRAMES = 10**9
 MAX_DENOMINATOR = 10**24
@@ -72,12 +71,6 @@ def _whole_ticks(value: Fraction) -> Fraction:
     return value
 
 
-def _within_bounds(value: tuple[int, int]) -> tuple[int, int]:
-    if any(side % 2 or not MIN_SIDE <= side <= MAX_SIDE for side in value):
-        raise ValueError(f"both sides are {_SIDE_RULE}")
-    return value
-
-
 _Seconds = Annotated[Fraction, PlainValidator(texts.read_time), AfterValidator(_few_digits)]
 _Poster = Annotated[
     Fraction | str, PlainValidator(texts.read_poster), AfterValidator(_sensible_time)
@@ -91,7 +84,7 @@ _Bitrate = Annotated[int | None, PlainValidator(texts.read_bitrate)]
 _Platform = Annotated[tuple[object, ...], PlainValidator(read_platform)]
 _Size = Annotated[tuple[int, int], PlainValidator(sizes.read_size)]
 _DrawnSize = Annotated[
-    tuple[int, int], PlainValidator(sizes.read_size), AfterValidator(_within_bounds)
+    tuple[int, int], PlainValidator(sizes.read_size), AfterValidator(sizes.within_bounds)
 ]
 _Offset = Annotated[Fraction | str, PlainValidator(texts.read_offset)]
 _Gate = Annotated[float | None, PlainValidator(texts.read_gate)]
@@ -102,7 +95,7 @@ _Name = Annotated[Path, PlainValidator(texts.read_path)]
 _Bounds = Annotated[tuple[Fraction, Fraction], PlainValidator(texts.read_bounds)]
 _Paths = Annotated[tuple[Path, ...], PlainValidator(texts.read_paths)]
 _Cast = Annotated[dict[str, Path | faces.Region], PlainValidator(faces.read_cast)]
-_Drive = Annotated[Path | dict[str, Path], PlainValidator(texts.read_drive)]
+_Drive = Annotated[Path | dict[str, Path] | str, PlainValidator(texts.read_drive)]
 _Turns = Annotated[Path | str, PlainValidator(texts.read_turns)]
 _Prompts = Annotated[Path | tuple[str, ...], PlainValidator(texts.read_prompts)]
 _Shots = Annotated[str | Path, PlainValidator(texts.read_shots)]
@@ -137,10 +130,16 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Exactly so many pictures (before interpolation); 77 are 4.8 s at 16 fps.",
     ),
     Option(
-        "drive", names=("drive",), panel=SOUND, metavar="FILE|NAME=FILE", kind=_Drive, many=True,
-        optional=True, rule="the name of a sound file, or of each speaker's, as anna=anna.wav",
+        "drive", names=("drive",), panel=SOUND, metavar="FILE|vocals|NAME=FILE", kind=_Drive,
+        many=True, optional=True,
+        rule="the name of a sound file, vocals, or each speaker's, as anna=anna.wav",
         help="A sound of the same timeline that steers the picture, such as the singer's stem, "
-        "while AUDIO is heard; or each speaker's own track.",
+        "while AUDIO is heard; vocals takes the voice out of it; or each speaker's own track.",
+    ),
+    Option(
+        "separator", names=("separator",), panel=SOUND, metavar="FILE", kind=_Name, optional=True,
+        rule="the name of a file of weights", default="found in the models folders",
+        help=f"Weights of Demucs as .safetensors, for {mention(drive='vocals')}.",
     ),
     Option(
         "drive_offset", names=("drive_offset",), panel=SOUND, metavar="SECONDS|auto", default="0",
@@ -178,11 +177,11 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help=f"832x1216, any even size, 9:16, 16:9@720, {', '.join(sizes.SIZE_WORDS)}.",
     ),
     Option(
-        "width", names=("width",), panel=PICTURE, metavar="N", kind=_Side, rule=_SIDE_RULE,
+        "width", names=("width",), panel=PICTURE, metavar="N", kind=_Side, rule=SIDE_RULE,
         help="Pixels.",
     ),
     Option(
-        "height", names=("height",), panel=PICTURE, metavar="N", kind=_Side, rule=_SIDE_RULE,
+        "height", names=("height",), panel=PICTURE, metavar="N", kind=_Side, rule=SIDE_RULE,
         help="Pixels.",
     ),
     Option(

@@ -219,12 +219,16 @@ def read_named(value: object) -> dict[str, object]:
     return named
 
 
-def read_drive(value: object) -> Path | dict[str, Path]:
-    """One file, or the track of each speaker as `read_named` takes them."""
+VOCALS = "vocals"
+"""The voice of the sound itself, which is separated from it."""
+
+
+def read_drive(value: object) -> Path | dict[str, Path] | str:
+    """One file, "vocals", or the track of each speaker as `read_named` takes them."""
     if isinstance(value, (list, tuple)) and len(value) == 1:
         value = value[0] if "=" not in str(value[0]) or Path(str(value[0])).exists() else value
     if isinstance(value, (str, Path)):
-        return read_path(value)
+        return VOCALS if value == VOCALS else read_path(value)
     return {name: read_path(track) for name, track in read_named(value).items()}
 
 

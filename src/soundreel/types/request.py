@@ -63,7 +63,8 @@ class Request:
         here), or "auto": flow where `fps` is not the engine's own rate.
     drive: a sound of the same timeline that steers the engine while `audio` is heard; second t of
         one goes with second t + drive_offset of the other, and "auto" finds that out. Or each
-        speaker's own track, by name.
+        speaker's own track, by name. "vocals" is the voice in `audio`, which `separator`, weights
+        of Demucs, takes out of it; None are those in the models folders.
     gate: decibels, negative: what lies so far below the driving sound's loud level is silence to
         the engine.
     prompt: may change in time (see `directing.spans`).
@@ -91,7 +92,7 @@ class Request:
         __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     kind: ClassVar[Kind] = "sound"
-    file_fields: ClassVar[tuple[str, ...]] = ("audio", "image")
+    file_fields: ClassVar[tuple[str, ...]] = ("audio", "image", "separator")
     audio: Given[AnyPath, Path]
     image: Given[AnyPath | None, Path | None] = given(None)
     cover: bool | None = None
@@ -101,8 +102,10 @@ class Request:
     duration: Given[Time | None, Fraction | None] = given(None)
     num_frames: int | None = None
     drive: Given[
-        AnyPath | Mapping[str, AnyPath] | Sequence[str] | None, Path | Mapping[str, Path] | None
+        AnyPath | Mapping[str, AnyPath] | Sequence[str] | None,
+        Path | Mapping[str, Path] | str | None,
     ] = given(None)
+    separator: Given[AnyPath | None, Path | None] = given(None)
     drive_offset: Given[Time, Fraction | str] = given(Fraction(0))
     gate: float | None = None
     width: int = 832

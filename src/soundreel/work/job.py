@@ -2,6 +2,7 @@
 
     <work_dir>/<key>/        ours alone (0700)
         job.json            facts fixed at the start: seed, engine, output, the plan's digest
+        vocals.wav          the voice of the sound, where that drives the picture
         chunk-00007.mp4     a finished piece of the final encoding
         chunk-00007.state   written last: seals this piece and all before it
     <work_dir>/<key>.lock   there while a process works on the job
@@ -41,7 +42,7 @@ _MOST_FACTS = 1 << 20
 _UNBOUND = "0" * 64
 
 _STATE = re.compile(r"chunk-([0-9]{5,9})\.state")
-_OWN = re.compile(r"(job\.json|chunk-[0-9]{5,9}\.(mp4|mov|state)|owner)(\.part)?")
+_OWN = re.compile(r"(job\.json|vocals\.wav|chunk-[0-9]{5,9}\.(mp4|mov|state)|owner)(\.part)?")
 
 _RULES: dict[str, Callable[[object], bool]] = {
     "seed": lambda value: type(value) is int and 0 <= value < 2**64,
@@ -50,6 +51,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "decisions": lambda value: (
         isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
     ),
+    "vocals": lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
     "engine": lambda value: isinstance(value, str) and value != "",
     "first": lambda value: type(value) is int and value >= 0,
     "made": lambda value: (
@@ -148,6 +150,11 @@ class Job:
     def piece(self, index: int) -> Path:
         """Where the encoded pictures of piece `index` lie."""
         return self.folder / f"chunk-{index:05d}.mp4"
+
+    @property
+    def vocals(self) -> Path:
+        """Where the voice lies that was separated for this job; the fact "vocals" has its hash."""
+        return self.folder / "vocals.wav"
 
     def seal(self, index: int, session: bytes, post: bytes) -> None:
         """Record that the chunk which ends with piece `index` is whole, with the states that the

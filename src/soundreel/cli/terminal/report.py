@@ -11,6 +11,7 @@ from soundreel.cli.terminal.shot_table import shot_lines
 from soundreel.cli.terminal.spelling import spell
 from soundreel.cli.terminal.verdicts import verdict_lines, verdict_summary
 from soundreel.errors import InputError, SoundreelError
+from soundreel.options.texts import VOCALS
 from soundreel.record import to_json
 from soundreel.timeline.grid import clock, format_seconds, frame_time
 from soundreel.types import AudioClip, Chunk, Estimate, Face, Interpolated, Plan, Result
@@ -134,7 +135,9 @@ def plan_report(plan: Plan, estimate: Estimate) -> str:
         f"{format_seconds(plan.fps)} fps, {request.output_size}, "
         f"engine {request.engine}",
     ]
-    if plan.drive is not None:
+    if request.drive == VOCALS:
+        lines.append(f"driven by the voice in {name(request.source.name)}")
+    elif plan.drive is not None:
         lines.append(_driven(plan.drive))
     lines += [_voice(plan, face) for face in _faces_of(plan)]
     if plan.scaled_from is not None:
