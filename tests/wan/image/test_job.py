@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from fakes import cancel_after, frames_of, sidecar_of
 from soundreel import ImageRequest, generate, plan
 from soundreel.config import Settings
+from soundreel.engines.base import Steadying
 from soundreel.engines.wan.encoders.pictures import to_rgb
 from soundreel.engines.wan.image import session as session_module
 from soundreel.engines.wan.image.conditioning import picture_latents
@@ -195,6 +196,25 @@ def test_a_later_pass_begins_with_the_last_picture_which_is_not_shown_twice(
     assert torch.equal(given[1][0], whole[:, :, 8:9])
 
 
+def test_the_next_pass_begins_with_the_steadied_picture(
+    image: Path, ready: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what was shown, to rounding, not with what was decoded; also after a stop."""
+    given = watched(monkeypatch)
+    made, _ = plan(request_for(image, num_frames=25, steady="full"), ready)
+    engine, control = WanImageEngine(ready), RunControl()
+    with engine.find(made.request).open(made.for_engine, control) as session:
+        assert isinstance(session, Steadying)
+        shown = [[f.rgb for f in session.render(c, control)] for c in made.chunks[:2]]
+        state = session.snapshot()
+        shown.append([f.rgb for f in session.render(made.chunks[2], control)])
+    assert given[2][0] is not None
+    assert np.array_equal(to_rgb(given[2][0])[0], shown[1][-1])
+    with engine.find(made.request).open(made.for_engine, control) as session:
+        session.restore(state)
+        assert np.array_equal([f.rgb for f in session.render(made.chunks[2], control)], shown[2])
+
+
 def test_the_last_picture_is_for_the_last_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     given = watched(monkeypatch)
     session, made = opened((8, 8), pictures=(plans.picture(1), plans.picture(2))), (8, 8)
@@ -221,7 +241,7 @@ def test_a_restored_session_goes_on_as_if_never_stopped() -> None:
     anew = opened((8, 8))
     anew.restore(state)
     assert np.array_equal([frame.rgb for frame in anew.render(second, RunControl())], wanted)
-    assert not session._before  # nothing is kept behind the last one
+    assert session._before.picture is None  # nothing is kept behind the last one
 
 
 # --- memory ---------------------------------------------------------------------------------------

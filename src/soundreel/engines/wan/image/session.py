@@ -8,8 +8,8 @@ A pass of F = 4 n + 1 pictures, all sizes in latents (h = H/8, w = W/8, T = n + 
     decoded    F pictures
 
 The first pass begins with the given picture, which is its first one. A later one begins with the
-last picture of the pass before it, in floats, which is not given twice; it knows nothing else of
-that pass. The last pass ends with the last picture, where one is given.
+last picture of the pass before it, as it is shown and in floats, which is not given twice; it knows
+nothing else of that pass. The last pass ends with the last picture, where one is given.
 
 Source: Wan-Video/Wan2.2, wan/image2video.py; diffusers, pipelines/wan/pipeline_wan_i2v.py.
 """
@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from soundreel.engines.wan.encoders.colour import steadied
 from soundreel.engines.wan.encoders.inputs import encode_texts
 from soundreel.engines.wan.encoders.pictures import to_rgb
 from soundreel.engines.wan.encoders.vae import SPACE
@@ -48,6 +49,7 @@ from soundreel.engines.wan.sampling.sampler import (
 from soundreel.engines.wan22_i2v import EXPERTS, Expert
 from soundreel.errors import EngineError, WorkError
 from soundreel.events import RunControl, SamplingProgress, StepDone, StepPreview
+from soundreel.post.steady import make_steady
 from soundreel.timeline.grid import latents_for
 from soundreel.types import Chunk, Frame, Plan
 
@@ -62,6 +64,34 @@ class Sampled:
     frames: int
     passes: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """State between two passes. picture: the last one, (1, 3, 1, H, W) float32; look: how the take
+    looked so far (`post.steady`), empty if that is not asked."""
+
+    picture: Tensor | None = None
+    look: bytes = b""
+
+    def to_bytes(self) -> bytes:
+        """All of it, exactly, as a safetensors file."""
+        look = torch.frombuffer(bytearray(self.look), dtype=torch.uint8) if self.look else None
+        held = {"picture": self.picture, "look": look}
+        return bytes(save({name: tensor for name, tensor in held.items() if tensor is not None}))
+
+    @classmethod
+    def from_bytes(cls, state: bytes) -> Before:
+        """Raises WorkError if `state` is not one of ours."""
+        try:
+            held = load(state)
+        except SafetensorError as err:
+            raise WorkError(
+                f"the state of the last finished part is damaged: {err}",
+                hint="remove the job's work folder and start again",
+            ) from err
+        look = held.get("look")
+        return cls(held.get("picture"), b"" if look is None else look.numpy().tobytes())
 
 
 class ImageSession:
@@ -89,7 +119,8 @@ class ImageSession:
         self._lower, self._noise = lower, noise
         self.sampled: list[Sampled] = []
         self._texts: Mapping[str, Tensor] = {}
-        self._before: Tensor | None = None
+        self.steady = make_steady(plan, plan.fps)
+        self._before = Before()
         self._vae = parts.vae()
         self._experts: dict[Expert, WanI2VTransformer3DModel] = {}
 
@@ -103,19 +134,12 @@ class ImageSession:
         yield from retry_lower(lambda: self._render(chunk, control), self._lower, control)
 
     def snapshot(self) -> bytes:
-        """The last picture, as floats; nothing where none follows."""
-        held = {} if self._before is None else {"picture": self._before}
-        return bytes(save(held))
+        """What the next pass goes on from; nothing where none follows."""
+        return self._before.to_bytes()
 
     def restore(self, state: bytes) -> None:
         """Raises WorkError if `state` is not one of ours."""
-        try:
-            self._before = load(state).get("picture")
-        except SafetensorError as err:
-            raise WorkError(
-                f"the state of the last finished part is damaged: {err}",
-                hint="remove the job's work folder and start again",
-            ) from err
+        self._before = Before.from_bytes(state)
 
     def _encode_texts(self, control: RunControl) -> Iterator[Mapping[str, Tensor]]:
         plan, encoder = self._plan, self._parts.text()
@@ -128,13 +152,16 @@ class ImageSession:
 
     def _render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         with memory_errors():
+            if self.steady is not None:
+                self.steady.restore(self._before.look)
+                self.steady.enter(chunk)
             pictures = self._picture_latents(chunk, control)
             latents = self._sample(chunk, pictures, control)
             yield from self._frames(chunk, latents, control)
 
     def _picture_latents(self, chunk: Chunk, control: RunControl) -> Tensor:
         """(1, 20, T, h, w)."""
-        first = self._first if chunk.first_slot == 0 else self._before
+        first = self._first if chunk.first_slot == 0 else self._before.picture
         if chunk.first_slot and first is None:
             raise EngineError(
                 f"part {chunk.index + 1} goes on from the last picture of the one before it, "
@@ -219,6 +246,8 @@ class ImageSession:
         last: Tensor | None = None
         with self._parts.resident(self._vae.model):
             for group in self._vae.decode(latents, int(chunk.first_slot > 0), check):
+                if self.steady is not None:
+                    group = steadied(group, self.steady)
                 for picture in to_rgb(group)[: end - index]:
                     check()
                     yield Frame(index, picture)
@@ -227,7 +256,8 @@ class ImageSession:
                     last = group[:, :, -1:].cpu().contiguous()
                 elif index == end:
                     break
-        self._before = last
+        look = b"" if self.steady is None or not follows else self.steady.snapshot()
+        self._before = Before(last, look)
 
     def _report(self, chunk: Chunk, step: Step, control: RunControl) -> None:
         options = self._options
