@@ -22,7 +22,7 @@ from soundreel.engines.base import Deciding, Engine, lacking
 from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
-from soundreel.framerate.film import with_film
+from soundreel.framerate.weights import with_weights
 from soundreel.inputs import (
     check_faces,
     check_request,
@@ -263,7 +263,7 @@ def _fixed_plan(
     ready = choice.ready
     vocals = partial(separated, job, request.separator, control)
     made = plan_request(resolved, info, choice.engine, control, lacking(ready), vocals)
-    here = with_film(made.interpolation, settings, control, lacking(ready))
+    here = with_weights(made.interpolation, settings, control, lacking(ready))
     made = replace(made, interpolation=here)
     if isinstance(ready, Deciding):
         decisions = job.fixed("decisions", lambda: dict(ready.decide(made.for_engine, control)))

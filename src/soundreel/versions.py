@@ -7,7 +7,7 @@ from fractions import Fraction
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from soundreel.engines.wan.files.selection import film_identity
+from soundreel.engines.wan.files.selection import network_identity
 from soundreel.installation import __version__
 from soundreel.options.texts import VOCALS
 from soundreel.types import Encoding, Interpolation, Plan
@@ -24,7 +24,7 @@ _PACKAGES = (
 
 def versions(plan: Plan) -> dict[str, str]:
     """Our own, the encoder's with its options, and of what makes pictures in between: OpenCV's, or
-    FILM's weights and torch's with its device; Pillow's where it encodes some."""
+    a network's weights and torch's with its device; Pillow's where it encodes some."""
     found = basic_versions(plan.request.encoding, plan.interpolation)
     if plan.request.encoding.container == "webp" or isinstance(plan.request.poster, Fraction):
         found["pillow"] = version("pillow")
@@ -37,16 +37,19 @@ def basic_versions(encoding: Encoding, interpolation: Interpolation) -> dict[str
     """Those of any video, however its first pictures were made."""
     found = {"soundreel": __version__, "encoder": encoder_identity(encoding)}
     if interpolation.weights is not None:
-        found |= _of_film(interpolation.weights)
+        found |= _of_network(interpolation.method, interpolation.weights)
     elif interpolation.method != "none" and not interpolation.by_engine:
         found["opencv"] = version("opencv-python-headless")
     return found
 
 
-def _of_film(weights: Path) -> dict[str, str]:
-    from soundreel.post.film.device import choose_device
+def _of_network(method: str, weights: Path) -> dict[str, str]:
+    from soundreel.post.networks.device import choose_device
 
-    return {"film": film_identity(weights), "torch": f"{version('torch')} on {choose_device()}"}
+    return {
+        method: network_identity(method, weights),
+        "torch": f"{version('torch')} on {choose_device()}",
+    }
 
 
 def package_versions() -> list[str]:

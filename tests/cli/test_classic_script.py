@@ -107,8 +107,8 @@ def test_film_stays_where_its_weights_are(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr(classic, "require_packages", lambda: None)
-    monkeypatch.setattr(classic, "find_film", asked.append)
+    monkeypatch.setattr(classic, "require_packages", lambda method: None)
+    monkeypatch.setattr(classic, "find_network", lambda method, folders: asked.append(folders))
     given = ["--interpolate", "film", "--models-dir", "weights", "a.wav"]
     assert script.main(given) == 0
     assert passed == [["generate", "--engine=auto", "--frames=77", *given]]

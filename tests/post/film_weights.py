@@ -1,4 +1,5 @@
-"""A file of FILM with numbers by a rule: as large as the real one, so it is made, not kept."""
+"""Files of FILM and RIFE with numbers by a rule: as large as the real ones, so they are made, not
+kept."""
 
 from __future__ import annotations
 
@@ -17,7 +18,16 @@ DATA = Path(__file__).parents[1] / "data"
 
 def film_weights() -> dict[str, Tensor]:
     """As the recording was made; names and shapes of film_net_fp16.safetensors."""
-    shapes: Mapping[str, list[int]] = json.loads((DATA / "film_keys.json").read_text())
+    return _by_rule("film_keys.json")
+
+
+def rife_weights() -> dict[str, Tensor]:
+    """So, too; names and shapes of rife_v4.26.safetensors."""
+    return _by_rule("rife_keys.json")
+
+
+def _by_rule(keys: str) -> dict[str, Tensor]:
+    shapes: Mapping[str, list[int]] = json.loads((DATA / keys).read_text())
     return {name: _numbers(name, shape) for name, shape in shapes.items()}
 
 

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from post.film_weights import DATA, film_weights, save_film
 from soundreel.errors import InputError, OutOfMemory
-from soundreel.post.film import between
-from soundreel.post.film.between import FilmBetween, in_tiles, spans
-from soundreel.post.film.network import Film, image_pyramid, moved_by
+from soundreel.post.networks import between
+from soundreel.post.networks.between import NetworkBetween, in_tiles, spans
+from soundreel.post.networks.film import Film, image_pyramid, moved_by
 from soundreel.work.job import Job
 
 RECORDED = DATA / "film_by_a_server.safetensors"
@@ -70,7 +70,7 @@ def test_a_scale_is_the_mean_of_the_one_before() -> None:
 def test_pictures_come_back_as_bytes_at_their_times(file: Path) -> None:
     recorded = load_file(RECORDED)
     first, second = (_bytes(recorded[name]) for name in ("image0", "image1"))
-    film = FilmBetween(file)
+    film = NetworkBetween(file)
     made = film(first, second, [Fraction(1, 4), Fraction(1, 2)])
     for picture, name in zip(made, ("t0.25", "t0.5"), strict=True):
         off = np.abs(picture.astype(int) - _bytes(recorded[name]).astype(int))
@@ -88,8 +88,8 @@ def test_a_torchscript_file_gives_the_same(network: Film, file: Path, tmp_path: 
     script: Any = torch.jit.trace
     script(Published(), inputs, check_trace=False).save(str(tmp_path / "film_net_fp32.pt"))
     first, second = _bytes(inputs[0]), _bytes(inputs[1])
-    [scripted] = FilmBetween(tmp_path / "film_net_fp32.pt")(first, second, [Fraction(1, 3)])
-    [filled] = FilmBetween(file)(first, second, [Fraction(1, 3)])
+    [scripted] = NetworkBetween(tmp_path / "film_net_fp32.pt")(first, second, [Fraction(1, 3)])
+    [filled] = NetworkBetween(file)(first, second, [Fraction(1, 3)])
     assert np.abs(scripted.astype(int) - filled.astype(int)).max() <= 1
 
 
@@ -118,7 +118,7 @@ def test_tiles_of_a_picture_that_is_each_pixel_alone_are_the_whole() -> None:
 def test_a_small_picture_is_filled_up(file: Path) -> None:
     random = np.random.default_rng(0)
     small = random.integers(0, 256, (48, 34, 3), np.uint8)
-    [made] = FilmBetween(file)(small, small[::-1].copy(), [Fraction(1, 2)])
+    [made] = NetworkBetween(file)(small, small[::-1].copy(), [Fraction(1, 2)])
     assert made.shape == (48, 34, 3)
 
 
@@ -146,20 +146,20 @@ def test_the_tiles_of_a_job_are_found_once_and_kept(
     monkeypatch.setattr(between, "choose_device", lambda: torch.device("meta"))
     with Job(tmp_path / "work", "a" * 20) as job:
         monkeypatch.setattr(between, "in_tiles", memory := Memory(400))
-        film = FilmBetween(file, job.fixed)
+        film = NetworkBetween(file, fixed=job.fixed)
         film(black, black, half)
         film(black, black, half)
         assert memory.asked == [1280, 640, 320, 320, 320]
         monkeypatch.setattr(between, "in_tiles", roomy := Memory(5000))  # the job goes on later
-        FilmBetween(file, job.fixed)(black, black, half)
+        NetworkBetween(file, fixed=job.fixed)(black, black, half)
         assert roomy.asked == [320]
         monkeypatch.setattr(between, "in_tiles", Memory(300))
         with pytest.raises(OutOfMemory, match="tiles of 320") as raised:
-            FilmBetween(file, job.fixed)(black, black, half)
+            NetworkBetween(file, fixed=job.fixed)(black, black, half)
         assert "finished parts are kept" in raised.value.hint
     monkeypatch.setattr(between, "in_tiles", Memory(0))
     with pytest.raises(OutOfMemory, match="more memory"):
-        FilmBetween(file)(black, black, half)
+        NetworkBetween(file)(black, black, half)
 
 
 @pytest.mark.parametrize("name", ["film.safetensors", "film.pt"])
@@ -167,7 +167,7 @@ def test_another_file_is_an_error(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(b"no weights")
     with pytest.raises(InputError, match="does not hold FILM"):
-        FilmBetween(path)
+        NetworkBetween(path)
     save_file({"a": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="does not hold FILM"):
-        FilmBetween(tmp_path / "other.safetensors")
+        NetworkBetween(tmp_path / "other.safetensors")

@@ -19,8 +19,8 @@ from soundreel.cli.app import run
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineUnavailable
 from soundreel.post import interpolate
-from soundreel.post.film.between import FilmBetween
 from soundreel.post.flow import between
+from soundreel.post.networks.between import NetworkBetween
 from soundreel.types import Encoding, Request, Rgb, ShotRequest
 
 CUT = 3
@@ -54,7 +54,7 @@ def test_the_pictures_between_are_films(request_of: Request, machine: Settings) 
     first, made, second, _ = frames_of(generate(single, machine).path)
     [weights] = machine.models_dir[0].rglob("*.safetensors")
     half = [Fraction(1, 2)]
-    [film], [flow] = FilmBetween(weights)(first, second, half), between(first, second, half)
+    [film], [flow] = NetworkBetween(weights)(first, second, half), between(first, second, half)
     assert _apart(made, film) < 3 < 10 < _apart(made, flow)
 
 

@@ -12,7 +12,7 @@ import pytest
 from soundreel.api import plan
 from soundreel.cli.app import run
 from soundreel.config import Settings
-from soundreel.post.film.kept import FILE_NAME, keep_pace, kept_paces
+from soundreel.post.networks.kept import FILE_NAME, keep_pace, kept_paces
 from soundreel.types import Estimate, Request
 
 
@@ -53,13 +53,13 @@ def test_film_is_measured_by_the_last_job(request_of: Request, settings: Setting
     film = replace(request_of, interpolate="film")
     _, estimate = plan(film, settings)
     assert told(estimate)["FILM"] == "16 pictures, about 3:17 (measured on two cores)"
-    keep_pace(settings.work_dir.parent / "other", "cpu", 2.0)  # no such folder: no matter
+    keep_pace(settings.work_dir.parent / "other", "film", "cpu", 2.0)  # no such folder: no matter
     settings.work_dir.mkdir(parents=True)
-    keep_pace(settings.work_dir, "cpu", 2.0)
+    keep_pace(settings.work_dir, "film", "cpu", 2.0)
     _, estimate = plan(film, settings)
     assert told(estimate)["FILM"] == "16 pictures, about 0:10 (as in the last job here)"
-    keep_pace(settings.work_dir, "some card", 0.1)
-    assert kept_paces(settings.work_dir) == {"cpu": 2.0, "some card": 0.1}
+    keep_pace(settings.work_dir, "film", "some card", 0.1)
+    assert kept_paces(settings.work_dir) == {"film on cpu": 2.0, "film on some card": 0.1}
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"cpu": "fast"}', '{"cpu": -1}', "{", '{"cpu": NaN}'])
@@ -72,11 +72,11 @@ def test_film_keeps_its_pace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     torch = pytest.importorskip("torch")
     import numpy as np
 
-    from soundreel.post.film import between
+    from soundreel.post.networks import between
 
     monkeypatch.setattr(between, "load_network", lambda *_: None)
     monkeypatch.setattr(between, "in_tiles", lambda *_: torch.zeros(1, 3, 8, 8))
-    film = between.FilmBetween(tmp_path / "film.pt", work_dir=tmp_path)
+    film = between.NetworkBetween(tmp_path / "film.pt", work_dir=tmp_path)
     black = np.zeros((8, 8, 3), np.uint8)
     film(black, black, [Fraction(1, 8 + n) for n in range(7)])
     assert kept_paces(tmp_path) == {}

@@ -16,7 +16,7 @@ from soundreel.config import Settings, load_settings
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.address import ServerAddress, parse_servers
 from soundreel.engines.comfyui.graphs import film
-from soundreel.engines.wan.files.selection import find_film
+from soundreel.engines.wan.files.selection import find_network
 from soundreel.errors import EngineError, EngineUnavailable, InputError
 from soundreel.post.interpolate import require_packages
 
@@ -85,8 +85,8 @@ def _without_film(argv: list[str], engine: str, models_dir: list[Path]) -> list[
 
 def _film_is_here(models_dir: list[Path]) -> bool:
     try:
-        require_packages()
-        find_film(load_settings({"models_dir": models_dir or None}).models_dir)
+        require_packages("film")
+        find_network("film", load_settings({"models_dir": models_dir or None}).models_dir)
     except (EngineUnavailable, InputError):
         return False
     return True

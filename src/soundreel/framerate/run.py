@@ -15,10 +15,10 @@ from soundreel.config import Settings, load_settings
 from soundreel.errors import InputError, WorkError, mention
 from soundreel.events import ChunkSealed, ChunkStarted, FrameDone, Notice, RunControl
 from soundreel.finished.label import add_to_file, label_in
-from soundreel.framerate.film import with_film
 from soundreel.framerate.join import finish, require_storable, verify
 from soundreel.framerate.pictures import count, cuts_at, pictures
 from soundreel.framerate.source import Source, look
+from soundreel.framerate.weights import with_weights
 from soundreel.media import marks
 from soundreel.media.container import check_file
 from soundreel.options.given import AnyPath, Rate
@@ -57,8 +57,8 @@ def interpolate(
     """Make the pictures between those of any video. Run it again after a crash or a stop and it
     goes on where it was.
 
-    fps: pictures a second; None doubles an even rate. method: "flow" or "film". output: an MP4 or
-    MOV; None is beside the video. encoding: of the pictures; the sound keeps its packets.
+    fps: pictures a second; None doubles an even rate. method: "flow", "film" or "rife". output: an
+    MP4 or MOV; None is beside the video. encoding: of the pictures; the sound keeps its packets.
     Raises a SoundreelError (see errors.py), or Cancelled.
     """
     settings, control = settings or load_settings(), control or RunControl()
@@ -75,7 +75,7 @@ def interpolate(
         check_file(path, InputError, reader.HINT)
         encoding = _encoding_of(named or _beside(path, Fraction(1)), encoding)
         require_storable(path, encoding)
-        asked = with_film(asked, settings, control, {})
+        asked = with_weights(asked, settings, control, {})
         source = look(path, control)
         rate = _rate_of(source, rate)
         target = named or _beside(path, rate)

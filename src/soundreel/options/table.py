@@ -267,9 +267,10 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Pictures a second of the output.",
     ),
     Option(
-        "interpolate", names=("interpolate",), panel=PICTURE, metavar="auto|none|flow|film",
+        "interpolate", names=("interpolate",), panel=PICTURE, metavar="auto|none|flow|film|rife",
         default="auto", kind=_Word, rule="name a method, such as flow",
-        help=f"How a model's rate becomes {mention('fps')}; film needs `models pull film`.",
+        help=f"How a model's rate becomes {mention('fps')}; film needs `models pull film`, rife "
+        "its file.",
     ),
     Option(
         "engine", names=("engine", "e"), panel=RUN, metavar="auto|wan|comfyui|preview",

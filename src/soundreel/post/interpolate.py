@@ -18,8 +18,10 @@ from soundreel.work.job import Job
 Between = Callable[[Rgb, Rgb, Sequence[Fraction]], list[Rgb]]
 """(first, second, times): a picture for each time between the two, 0 to 1."""
 
-FLOW, FILM = "flow", "film"
-LOCAL_METHODS = frozenset({FLOW, FILM})
+FLOW, FILM, RIFE = "flow", "film", "rife"
+NETWORKS = frozenset({FILM, RIFE})
+"""They need torch and a file of weights."""
+LOCAL_METHODS = frozenset({FLOW, *NETWORKS})
 """What `Request.interpolate` may name without the engine's help."""
 
 _INDEX = struct.Struct(">Q")
@@ -76,12 +78,12 @@ class Interpolator:
         return self._between(last.rgb, rgb, inside) + [rgb] * (len(times) - len(inside))
 
 
-def require_packages() -> None:
-    """Raises EngineUnavailable naming what FILM needs and is not installed."""
+def require_packages(method: str) -> None:
+    """Raises EngineUnavailable naming what a network needs and is not installed."""
     missing = [name for name in ("torch", "safetensors") if find_spec(name) is None]
     if missing:
         raise EngineUnavailable(
-            f"{mention(interpolate=FILM)} needs {' and '.join(missing)}, not installed here",
+            f"{mention(interpolate=method)} needs {' and '.join(missing)}, not installed here",
             hint=f"{install_command('wan')}; or do without: {mention(interpolate=FLOW)}",
         )
 
@@ -90,9 +92,9 @@ def make_between(interpolation: Interpolation, job: Job) -> Between:
     """The method that a plan chose. Raises InputError where its weights cannot be used."""
     if interpolation.weights is None:
         return between
-    from soundreel.post.film.between import FilmBetween
+    from soundreel.post.networks.between import NetworkBetween
 
-    return FilmBetween(interpolation.weights, job.fixed, job.folder.parent)
+    return NetworkBetween(interpolation.weights, interpolation.method, job.fixed, job.folder.parent)
 
 
 def _frame(state: bytes) -> Frame:

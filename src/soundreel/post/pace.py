@@ -7,15 +7,15 @@ from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
-from soundreel.post.film.kept import kept_paces
-from soundreel.post.interpolate import FILM, FLOW
+from soundreel.post.interpolate import FILM, FLOW, NETWORKS, RIFE
+from soundreel.post.networks.kept import kept_paces, pace_name
 from soundreel.timeline.grid import clock
 from soundreel.types import Estimate, Plan
 
 # Seconds a megapixel on two cores, measured at 832x1216 and 832x480 (docs/log.md).
 _FLOW_OF_TWO, _FLOW_BETWEEN = 0.07, 0.042
 """For two neighbours, and for each picture between them."""
-_FILM_ON_CPU = 40.0
+_ON_CPU = {FILM: 40.0, RIFE: 4.0}
 _SCALING = 0.02
 
 _MEASURED = "measured on two cores"
@@ -39,25 +39,25 @@ def _parts(plan: Plan, work_dir: Path) -> Iterator[tuple[str, int, float | None,
         if chosen.method == FLOW:
             seconds = drawn * (pairs * _FLOW_OF_TWO + made * _FLOW_BETWEEN)
             yield "optical flow", made, seconds, _MEASURED
-        elif chosen.method == FILM:
-            pace, source = _film(work_dir)
-            yield "FILM", made, None if pace is None else made * drawn * pace, source
+        elif chosen.method in NETWORKS:
+            pace, source = _network(chosen.method, work_dir)
+            yield chosen.method.upper(), made, None if pace is None else made * drawn * pace, source
     if plan.scaled_from is not None:
         area = plan.request.output_size.area / 1e6
         yield "scaling", plan.output_frames, plan.output_frames * area * _SCALING, _MEASURED
 
 
-def _film(work_dir: Path) -> tuple[float | None, str]:
+def _network(method: str, work_dir: Path) -> tuple[float | None, str]:
     """Seconds for a megapixel."""
     if find_spec("torch") is None:
         return None, "which need torch, not installed here"
-    from soundreel.post.film.device import device_name
+    from soundreel.post.networks.device import device_name
 
     device, kept = device_name(), kept_paces(work_dir)
-    if device in kept:
-        return kept[device], "as in the last job here"
+    if (name := pace_name(method, device)) in kept:
+        return kept[name], "as in the last job here"
     if device == "cpu":
-        return _FILM_ON_CPU, _MEASURED
+        return _ON_CPU[method], _MEASURED
     return None, f"not measured on {device} yet: the first job here does it"
 
 

@@ -60,7 +60,7 @@ class Request:
     fit_output: "crop", "pad" or "blur", where what is drawn has another shape than the file.
     draft: half of each side, marked in the picture.
     interpolate: "none", "flow" (optical flow, here), "film" (by the engine where it has it, else
-        here), or "auto": flow where `fps` is not the engine's own rate.
+        here), "rife" (here), or "auto": flow where `fps` is not the engine's own rate.
     drive: a sound of the same timeline that steers the engine while `audio` is heard; second t of
         one goes with second t + drive_offset of the other, and "auto" finds that out. Or each
         speaker's own track, by name. "vocals" is the voice in `audio`, which `separator`, weights

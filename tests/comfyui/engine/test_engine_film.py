@@ -150,9 +150,9 @@ def test_film_here_gives_the_counts_of_the_servers(
     request_of: Request, settings: Settings, models: Path, log: Log, count: int, fps: int | None,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    from soundreel.post.film.between import FilmBetween
+    from soundreel.post.networks.between import NetworkBetween
 
-    monkeypatch.setattr(FilmBetween, "_at", lambda _, first, *rest: first)
+    monkeypatch.setattr(NetworkBetween, "_at", lambda _, first, *rest: first)
     asked = replace(request_of, num_frames=count, fps=fps)
     with FakeComfyUI() as server, FakeComfyUI(film="") as poor:
         theirs = generate(asked, at(settings, server, models=models)).path

@@ -138,18 +138,21 @@ def _machine(settings: Settings, config: Path | None) -> dict[str, str]:
         "config file": f"{file}{'' if file.exists() else ' (not there, none is needed)'}",
         "unfinished jobs": _place(settings.work_dir),
         "videos": _place(settings.output_dir),
-        "FILM": spell(_film(settings)),
+        "FILM": spell(_network("film", settings)),
+        "RIFE": spell(_network("rife", settings)),
     }
 
 
-def _film(settings: Settings) -> str:
+def _network(method: str, settings: Settings) -> str:
     """What makes the pictures between with any engine."""
-    from soundreel.engines.wan.files.selection import find_film
+    from soundreel.engines.wan.files.selection import find_network
     from soundreel.post.interpolate import require_packages
 
     try:
-        require_packages()
-        return f"{find_film(settings.models_dir).name}, for {mention(interpolate='film')}"
+        require_packages(method)
+        return (
+            f"{find_network(method, settings.models_dir).name}, for {mention(interpolate=method)}"
+        )
     except EngineUnavailable as err:
         return f"{err.message}; {err.hint}"
 

@@ -39,8 +39,8 @@ def interpolate(
         str,
         typer.Option(
             "--interpolate",
-            metavar="flow|film",
-            help="How the pictures between are made; film needs `models pull film`.",
+            metavar="flow|film|rife",
+            help="How the pictures between are made; film needs `models pull film`, rife its file.",
             rich_help_panel=PICTURE,
         ),
     ] = "flow",

@@ -65,6 +65,7 @@ SLOTS: tuple[Slot, ...] = (
         for each, file in wan22_i2v.TRANSFORMERS.items()
     ),
     Slot("film", Kind.FILM, (_INTERPOLATION,), required=False),
+    Slot("rife", Kind.RIFE, (_INTERPOLATION,), required=False),
 )
 
 FOLDERS: Mapping[Kind, str] = {

@@ -1,6 +1,6 @@
 """Which weight files a request uses: those it names, else those that lie on this machine.
 
-And the file of FILM, which makes pictures between those of any engine.
+And those of FILM and RIFE, which make pictures between those of any engine.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soundreel.engines import wan22
-from soundreel.engines.wan.files.catalog import SLOTS, Slot
+from soundreel.engines.wan.files.catalog import FOLDERS, SLOTS, Slot
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.lookup import (
     Found,
@@ -84,24 +84,35 @@ def select(
 
 def usable_film(found: Sequence[Found]) -> Found | None:
     """The first of those files that holds FILM."""
-    return next((item for item in found if item.kind is Kind.FILM and not item.problem), None)
+    return _usable(found, Kind.FILM)
 
 
-def find_film(models_dir: Sequence[Path]) -> Path:
-    """The weight file on this machine. Raises EngineUnavailable where there is none."""
-    film = usable_film(list(scan(places(models_dir))))
-    if film is None:
+def find_network(method: str, models_dir: Sequence[Path]) -> Path:
+    """The weight file of "film" or "rife" on this machine. Raises EngineUnavailable where there is
+    none."""
+    file = _usable(list(scan(places(models_dir))), _NETWORKS[method])
+    if file is None:
+        flow = f"or do without: {mention(interpolate='flow')}"
         raise EngineUnavailable(
-            f"{mention(interpolate='film')} needs the weights of FILM: none are on this machine",
-            hint="fetch them (69 MB): soundreel models pull film; or do without: "
-            f"{mention(interpolate='flow')}",
+            f"{mention(interpolate=method)} needs the weights of {method.upper()}: none are on "
+            "this machine",
+            hint=f"fetch them (69 MB): soundreel models pull film; {flow}"
+            if method == "film"
+            else f"put rife_v4.26.safetensors into {FOLDERS[Kind.RIFE]}; {flow}",
         )
-    return film.path
+    return file.path
 
 
-def film_identity(path: Path) -> str:
+_NETWORKS = {"film": Kind.FILM, "rife": Kind.RIFE}
+
+
+def _usable(found: Sequence[Found], kind: Kind) -> Found | None:
+    return next((item for item in found if item.kind is kind and not item.problem), None)
+
+
+def network_identity(method: str, path: Path) -> str:
     """File name and fingerprint, for the record."""
-    return f"{path.name} {fingerprint(given(path, 'film'))}"
+    return f"{path.name} {fingerprint(given(path, method))}"
 
 
 def find_loras(

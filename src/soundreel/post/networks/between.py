@@ -1,4 +1,5 @@
-"""Pictures in between by FILM, on a GPU where there is one, in tiles where they are large."""
+"""Pictures in between by FILM or RIFE, on a GPU where there is one, in tiles where they are
+large."""
 
 from __future__ import annotations
 
@@ -17,9 +18,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from soundreel.errors import InputError, OutOfMemory, mention
-from soundreel.post.film.device import choose_device, device_name
-from soundreel.post.film.kept import keep_pace
-from soundreel.post.film.network import SMALLEST, Film
+from soundreel.post.networks.device import choose_device, device_name
+from soundreel.post.networks.film import SMALLEST, Film
+from soundreel.post.networks.kept import keep_pace
+from soundreel.post.networks.rife import rife_of
 from soundreel.types import Rgb
 from soundreel.work.job import Fixed
 
@@ -39,24 +41,27 @@ _TOLD = 8
 Network = Callable[[Tensor, Tensor, float], Tensor]
 
 
-class FilmBetween:
+class NetworkBetween:
     """(first, second, times) -> pictures, as `post.interpolate` wants them.
 
-    weights: `film_net_fp32.pt` (TorchScript) or `film_net_fp16.safetensors`. fixed: keeps the side
+    weights: `film_net_fp32.pt` (TorchScript), `film_net_fp16.safetensors`, or RIFE's as
+    `rife_v4.26.safetensors`. method: which of them, "film" or "rife". fixed: keeps the side
     of the tiles, which is found with the first pair by what memory is free and changes pictures, so
     that all of a job, a resumed one too, are made alike. work_dir: where its pace is kept.
-    Raises InputError where the file is neither, OutOfMemory where not even small tiles fit, or the
-    job's no longer do.
+    Raises InputError where the file is none of them, OutOfMemory where not even small tiles fit, or
+    the job's no longer do.
     """
 
     def __init__(
         self,
         weights: Path,
+        method: str = "film",
         fixed: Fixed = lambda _, make: make(),
         work_dir: Path | None = None,
     ) -> None:
         self._device = choose_device()
-        self._network = load_network(weights, self._device)
+        self._method = method
+        self._network = load_network(weights, method, self._device)
         self._fixed = fixed
         self._work_dir = work_dir
         self._tile = 0
@@ -78,15 +83,16 @@ class FilmBetween:
         """Keeps the pace now and then: a job that is killed teaches something, too."""
         before, self._made, self._took = self._made, self._made + made, self._took + took
         if self._work_dir is not None and self._made // _TOLD > before // _TOLD:
-            keep_pace(self._work_dir, device_name(), self._took / self._made / megapixels)
+            pace = self._took / self._made / megapixels
+            keep_pace(self._work_dir, self._method, device_name(), pace)
 
     def _at(self, first: Tensor, second: Tensor, time: float) -> Tensor:
         try:
             return in_tiles(self._network, first, second, time, self._tile)
         except torch.OutOfMemoryError as err:
             raise OutOfMemory(
-                f"FILM works in tiles of {self._tile} pixels in this job, and the GPU has no room "
-                "for one any more",
+                f"{self._method.upper()} works in tiles of {self._tile} pixels in this job, and "
+                "the GPU has no room for one any more",
                 hint="free the GPU, then run the same command: finished parts are kept",
             ) from err
 
@@ -100,7 +106,7 @@ class FilmBetween:
             except torch.OutOfMemoryError as err:
                 if tile <= SMALLEST_TILE:
                     raise OutOfMemory(
-                        "FILM needs more memory than this GPU has free",
+                        f"{self._method.upper()} needs more memory than this GPU has free",
                         hint=f"take {mention(interpolate='flow')}, or free the GPU",
                     ) from err
             tile //= 2
@@ -108,20 +114,20 @@ class FilmBetween:
         return tile
 
 
-def load_network(weights: Path, device: torch.device) -> Network:
+def load_network(weights: Path, method: str, device: torch.device) -> Network:
     """The network of a weight file, in float32. Raises InputError."""
-    network = _scripted(weights) if weights.suffix == ".pt" else _filled(weights)
-    return network(device)
+    try:
+        network = _scripted(weights) if weights.suffix == ".pt" else _filled(weights, method)
+        return network(device)
+    except (SafetensorError, RuntimeError, ValueError, KeyError, OSError) as err:
+        raise _no_network(weights, method, err) from err
 
 
 def _scripted(weights: Path) -> Callable[[torch.device], Network]:
     """TorchScript runs in torch's own interpreter: no Python of the file is executed."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            module = torch.jit.load(str(weights), map_location="cpu").eval()  # type: ignore[no-untyped-call]
-    except (RuntimeError, ValueError, OSError) as err:
-        raise _no_film(weights, err) from err
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        module = torch.jit.load(str(weights), map_location="cpu").eval()  # type: ignore[no-untyped-call]
 
     def on(device: torch.device) -> Network:
         moved = module.to(device)
@@ -135,22 +141,23 @@ def _scripted(weights: Path) -> Callable[[torch.device], Network]:
     return on
 
 
-def _filled(weights: Path) -> Callable[[torch.device], Network]:
-    try:
-        state = {name: tensor.float() for name, tensor in load_file(weights).items()}
-        with torch.device("meta"):
-            network = Film().eval().requires_grad_(False)
-        network.load_state_dict(state, assign=True)
-    except (SafetensorError, RuntimeError, OSError) as err:
-        raise _no_film(weights, err) from err
+def _filled(weights: Path, method: str) -> Callable[[torch.device], Network]:
+    state = {
+        name.removeprefix("module."): tensor.float() for name, tensor in load_file(weights).items()
+    }
+    with torch.device("meta"):
+        network = Film() if method == "film" else rife_of(state)
+    network.eval().requires_grad_(False).load_state_dict(state, assign=True)
     return network.to
 
 
-def _no_film(weights: Path, err: Exception) -> InputError:
+def _no_network(weights: Path, method: str, err: Exception) -> InputError:
     reason = str(err).strip().splitlines()[0] if str(err).strip() else type(err).__name__
     return InputError(
-        f"{weights} does not hold FILM: {reason}",
-        hint="take film_net_fp16.safetensors or film_net_fp32.pt; soundreel models pull film",
+        f"{weights} does not hold {method.upper()}: {reason}",
+        hint="take film_net_fp16.safetensors or film_net_fp32.pt; soundreel models pull film"
+        if method == "film"
+        else "take rife_v4.26.safetensors",
     )
 
 

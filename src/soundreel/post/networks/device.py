@@ -1,4 +1,4 @@
-"""What FILM runs on."""
+"""What the networks run on."""
 
 from __future__ import annotations
 
