@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
+from soundreel.cli.app import run
 from soundreel.engines.wan.files import catalog
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.lookup import Found, scan
@@ -110,6 +112,27 @@ def test_the_doctor_names_what_is_missing(folder: Path, monkeypatch: pytest.Monk
     loras = [check for check in checks.values() if "LoRA" in check.name]
     assert [check.ok for check in loras] == [False, False]
     assert all("pull i2v" in check.hint for check in loras)
+
+
+def test_models_and_doctor_tell_of_both(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for variable in ("COMFYUI_PATH", "HF_HUB_CACHE"):
+        monkeypatch.setenv(variable, str(folder / "none"))
+    assert run(["models", "--models-dir", str(folder)]) == 0
+    said = capsys.readouterr().out
+    lines = {line.split()[1]: line for line in said.splitlines() if line.startswith("ok")}
+    assert TRANSFORMERS["high"].name in lines["high_noise"]
+    assert TRANSFORMERS["low"].name in lines["low_noise"]
+    assert "also found" not in said
+    (folder / "diffusion_models" / TRANSFORMERS["low"].name).unlink()
+    assert run(["models", "--json", "--models-dir", str(folder)]) == 0
+    assert json.loads(capsys.readouterr().out)["slots"]["low_noise"] is None
+    assert run(["doctor", "--json", "--models-dir", str(folder)]) == 0
+    checks = json.loads(capsys.readouterr().out)["wan, image to video"]["checks"]
+    missing = {check["name"] for check in checks if not check["ok"]}
+    assert "Wan 2.2 I2V transformer, low noise" in missing
+    assert "Wan 2.2 I2V transformer, high noise" not in missing
 
 
 def test_wan_2_1_with_its_image_encoder_is_another_model(tmp_path: Path) -> None:
