@@ -133,7 +133,7 @@ def test_the_command_says_what_it_made(
     ("given", "words"),
     [
         ({"fps": 16}, "as many pictures a second already"),
-        ({"method": "rife"}, "no such method"),
+        ({"method": "spline"}, "no such method"),
         ({"fps": 500}, "between 1 and 240"),
         ({"output": "b.webm"}, "does not end in .mp4 or .mov"),
         ({"output": "a.mp4", "overwrite": True}, "the file that the video is made from"),
