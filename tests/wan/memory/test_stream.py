@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor, nn
 
+from soundreel.engines.wan.memory.counting import count
 from soundreel.engines.wan.memory.stream import BlockStream
 
 CPU = torch.device("cpu")
@@ -27,8 +28,8 @@ class LateCopies:
         self.sent: list[int] = []
         self.buffers: list[Tensor] = []
 
-    def host_buffer(self, size: int) -> Tensor:
-        self.buffers.append(torch.full((size,), 0xFF, dtype=torch.uint8))
+    def staging(self, buffer: Tensor) -> Tensor:
+        self.buffers.append(torch.full_like(buffer, 0xFF))
         return self.buffers[-1]
 
     def send(self, slot: int, target: Tensor, source: Tensor) -> None:
@@ -148,3 +149,17 @@ def test_buffers_are_gone_after_an_error() -> None:
         list(work())
     assert not hasattr(stream, "_buffers")
     assert not any(block._forward_hooks or block._forward_pre_hooks for block in blocks)
+
+
+def test_without_streams_two_blocks_are_all_that_is_held() -> None:
+    """A place between would double what lies in memory that device and program share."""
+    blocks, x = stack(6), torch.randn(2, 8)
+    expected = blocks(x)
+    largest = max(sum(t.nbytes for t in block.state_dict().values()) for block in blocks)
+
+    def run() -> None:
+        with BlockStream(list(blocks), CPU):
+            torch.testing.assert_close(blocks(x), expected, rtol=0, atol=0)
+
+    rounding = 2 * 256 * len(list(blocks[0].state_dict()))
+    assert 2 * largest <= count(run).peak_bytes <= 2 * largest + rounding

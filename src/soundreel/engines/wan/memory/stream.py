@@ -26,8 +26,9 @@ _ALIGNMENT = 256  # bytes; what CUDA's allocator aligns to
 class Copies(Protocol):
     """Copies into two slots on a device, beside what is computed there. Slots are 0 and 1."""
 
-    def host_buffer(self, size: int) -> Tensor:
-        """uint8 (size,) in main memory, from which copies are quick."""
+    def staging(self, buffer: Tensor) -> Tensor:
+        """uint8, as long as a slot's `buffer`: where a block is put together on its way there. The
+        buffer itself where that is as quick."""
         ...
 
     def send(self, slot: int, target: Tensor, source: Tensor) -> None:
@@ -48,16 +49,17 @@ class Copies(Protocol):
 
 
 class DirectCopies:
-    """Copies in line with the computing, for devices without streams."""
+    """Copies in line with the computing, for devices without streams: straight into the buffers,
+    since a place between would be of no use, and on such devices lies in the same memory."""
 
     def __init__(self, device: torch.device) -> None:
         del device
 
-    def host_buffer(self, size: int) -> Tensor:
-        return torch.empty(size, dtype=torch.uint8)
+    def staging(self, buffer: Tensor) -> Tensor:
+        return buffer
 
-    def send(self, slot: int, target: Tensor, source: Tensor) -> None:  # noqa: ARG002
-        target.copy_(source)
+    def send(self, slot: int, target: Tensor, source: Tensor) -> None:
+        pass
 
     def wait_sent(self, slot: int) -> None:
         pass
@@ -78,8 +80,8 @@ class StreamedCopies:
         self._arrived = [torch.Event(device) for _ in range(2)]
         self._free = [torch.Event(device) for _ in range(2)]
 
-    def host_buffer(self, size: int) -> Tensor:
-        return torch.empty(size, dtype=torch.uint8, pin_memory=True)
+    def staging(self, buffer: Tensor) -> Tensor:
+        return torch.empty(len(buffer), dtype=torch.uint8, pin_memory=True)
 
     def send(self, slot: int, target: Tensor, source: Tensor) -> None:
         self._stream.wait_event(self._free[slot])
@@ -140,10 +142,10 @@ class BlockStream:
         self._sent: tuple[int, int] | None = None  # the block on its way, and its slot
 
     def __enter__(self) -> None:
-        self._host = [self._copies.host_buffer(self._size) for _ in range(2)]
         self._buffers = [
             torch.empty(self._size, dtype=torch.uint8, device=self._device) for _ in range(2)
         ]
+        self._staging = [self._copies.staging(buffer) for buffer in self._buffers]
         for slot in range(2):
             self._copies.release(slot)
         for index, block in enumerate(self._modules):
@@ -162,7 +164,7 @@ class BlockStream:
         self._sent = None
         for index in range(len(self._blocks)):
             self._restore(index)
-        del self._host, self._buffers
+        del self._staging, self._buffers
 
     def _arrive(self, index: int) -> None:
         assert self._sent is not None
@@ -185,11 +187,11 @@ class BlockStream:
 
     def _send(self, index: int, slot: int) -> None:
         self._copies.wait_sent(slot)
-        pieces, host = self._blocks[index], self._host[slot]
+        pieces, staging = self._blocks[index], self._staging[slot]
         for piece in pieces:
-            host[piece.start : piece.end].copy_(_bytes(piece.tensor))
+            staging[piece.start : piece.end].copy_(_bytes(piece.tensor))
         end = pieces[-1].end if pieces else 0
-        self._copies.send(slot, self._buffers[slot][:end], host[:end])
+        self._copies.send(slot, self._buffers[slot][:end], staging[:end])
         self._sent = index, slot
 
     def _restore(self, index: int) -> None:
