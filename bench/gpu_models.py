@@ -29,7 +29,7 @@ def transformer(number_format: str, maker: torch.device, *, tiny: bool) -> WanS2
     sizes = {"num_attention_heads": 2, "ffn_dim": 256, "num_layers": 8} if tiny else {}
     layers = {"audio_inject_layers": (0, 4)} if tiny else {}
     model = empty_model(lambda: WanS2VTransformer3DModel(**sizes, **layers))
-    _fill(model, number_format, maker, kept_in_float32)
+    fill_at_random(model, number_format, maker, kept_in_float32)
     return cast(WanS2VTransformer3DModel, model)
 
 
@@ -37,18 +37,18 @@ def text_encoder(number_format: str, maker: torch.device, *, tiny: bool) -> Text
     small = {"num_layers": 2, "vocab_size": 512, "d_ff": 64, "num_heads": 2}
     model = empty_model(lambda: text_model({**UMT5_XXL, **(small if tiny else {})}))
     model.set_submodule("encoder.embed_tokens", model.get_submodule("shared"))
-    _fill(model, number_format, maker, lambda _: False)
+    fill_at_random(model, number_format, maker, lambda _: False)
     return TextEncoder(model, lambda _: [1] * TEXT_TOKENS)
 
 
 def vae(maker: torch.device, *, tiny: bool) -> WanVae:
     small = {"base_dim": 4, "num_res_blocks": 1} if tiny else {}
     model = empty_model(lambda: vae_model(small))
-    _fill(model, "float32", maker, lambda _: True)
+    fill_at_random(model, "float32", maker, lambda _: True)
     return WanVae(model, decoding=decoding_on(maker, default_dtype(maker)))
 
 
-def _fill(
+def fill_at_random(
     model: nn.Module, number_format: str, maker: torch.device, float32: Callable[[str], bool]
 ) -> None:
     """Every parameter at random, about as large as a trained one, so that results stay finite."""
@@ -77,7 +77,8 @@ def _width(name: str, parameter: Tensor) -> float:
 
 
 def _repeated(numbers: Tensor, count: int) -> Tensor:
-    """The first `count` of the numbers said over and over, as bytes: 8-bit floats have no cat."""
-    stored = numbers.view(torch.uint8)
-    size = count * numbers.itemsize
-    return stored.repeat(-(-size // len(stored)))[:size].view(numbers.dtype)
+    """The first `count` of the numbers said over and over, in memory of that size."""
+    made = torch.empty(count, dtype=numbers.dtype, device=numbers.device)
+    for begin in range(0, count, len(numbers)):
+        made[begin : begin + len(numbers)] = numbers[: count - begin]
+    return made
