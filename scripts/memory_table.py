@@ -35,11 +35,11 @@ KEY_LISTS = ROOT / "tests" / "data" / "wan_key_lists.json.gz"
 PAGE = ROOT / "docs" / "models.md"
 BEGIN, END = "<!-- memory table: begin -->", "<!-- memory table: end -->"
 
-CARDS = ("RTX 3060", "RTX 4080", "RTX 4090", "RTX 5090", "L40S", "H100 SXM")
+CARDS = ("RTX 4060", "RTX 3080", "RTX 3060", "RTX 4080", "RTX 4090", "RTX 5090", "L40S", "H100 SXM")
 SIZES = ((480, 832), (832, 1216))
 FORMATS = ("fp8_scaled", "bf16")
 COLUMNS = (
-    *("card", "size", "weights", "`--offload auto`", "VAE", "greediest stage"),
+    *("card", "size", "weights", "`--offload auto`", "greediest stage"),
     *("memory, predicted", "a pass at least, predicted", "what would fit, predicted"),
 )
 
@@ -75,12 +75,11 @@ def row(card: Card, workload: Workload, number_format: str) -> tuple[str, ...]:
         f"{card.name}, {card.memory_gib} GB",
         f"{workload.width}x{workload.height}",
         number_format,
-        way.level if fits else "does not fit",
-        "whole" if way.tiling.whole else "in tiles",
+        way.told if fits else "does not fit",
         way.worst.name,
         gib(way.peak + RESERVE),
         f"{_pass(way, card):.1f} s" if fits else "",
-        " or ".join(f"`{text}`" for text in others),
+        " or ".join(others),
     )
 
 
@@ -109,8 +108,7 @@ def largest(
     for name, precision in files.items():
         way = fit(workload, precision, free, level)
         if way.fits(free):
-            tiles = "" if way.tiling.whole else ", VAE in tiles"
-            return f"{name}: {gib(way.peak + RESERVE)}{tiles}"
+            return f"{name}: {gib(way.peak + RESERVE)}{way.told.removeprefix(level)}"
     return ""
 
 

@@ -70,6 +70,7 @@ def table() -> dict[str, object]:
         "text": {each: constant(counted.text_count(each)) for each in FORMATS},
         "sound": {str(s): constant(counted.sound_count(s)) for s in range(1, ONE_PASS_SECONDS + 1)},
         "step": {each: steps(workloads, counted.step_count, each) for each in FORMATS},
+        "step in slices": {each: steps(in_slices, counted.step_count, each) for each in FORMATS},
         "image step": {each: steps(image_works, image_step_count, each) for each in FORMATS},
         "decode": {str(n): vae_formula(partial(counted.decode_count, n)) for n in (1, 2, 3, 4)},
         "encode": {str(n): vae_formula(partial(counted.encode_count, n)) for n in (1, 2, 3, 4)},
@@ -132,6 +133,10 @@ def image_works(number: int) -> Iterator[ImageWorkload]:
 
 def _sizes(load: Workload) -> tuple[Sizes, str]:
     return needs.step_sizes(load, PIECE, INJECTED)
+
+
+def in_slices(number: int) -> Iterator[Workload]:
+    return (load.ways_to_attend[-1] for load in workloads(number))
 
 
 def vae_formula(run: Callable[[int, int], Counted]) -> Formula:

@@ -6,6 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch")
+
 from bench.full_size_files import ALIGNMENT, header_of, size_of_any, tensors_of
 from bench.gguf_mixes import MIXES, size_of, types_of
 
@@ -13,8 +16,10 @@ from soundreel.engines.wan.cost import estimate
 from soundreel.engines.wan.files.formats import Kind
 from soundreel.engines.wan.files.lookup import Found, WeightSet, given
 from soundreel.engines.wan.files.selection import Selection
+from soundreel.engines.wan.job import tell_taken
 from soundreel.engines.wan.memory.needs import Weights
 from soundreel.engines.wan.options import parse_options
+from soundreel.events import Event, Notice, RunControl
 from wan.files.weight_files import key_lists
 from wan.memory.test_fit import _plan
 
@@ -106,3 +111,18 @@ def test_a_full_size_file_of_the_bench_is_a_transformer_of_its_format(
     file = given(path, "transformer")
     assert file.number_format == named
     assert file.size / 1e9 == pytest.approx(transformer_gb, abs=0.02)
+
+
+def test_a_job_says_which_file_of_several_it_took() -> None:
+    def told(files: dict[str, tuple[str, int]], **options: object) -> list[str]:
+        events: list[Event] = []
+        transformers = tuple(found(name, *facts) for name, facts in files.items())
+        selection = Selection(WeightSet(transformer=transformers[-1]), (), transformers)
+        tell_taken(parse_options(options), selection, RunControl(events.append))
+        return [event.message for event in events if isinstance(event, Notice)]
+
+    assert told(SIZES) == [
+        "Q2.gguf, 9.7 GB, is taken of 3 transformers here: soundreel plan compares them, "
+        "`model=` takes another"
+    ]
+    assert told(SIZES, model="Q2.gguf") == told({"Q2.gguf": SIZES["Q2.gguf"]}) == []

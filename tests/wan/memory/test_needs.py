@@ -78,6 +78,18 @@ def test_a_pass_is_counted_to_the_byte(
     assert needs.step_count(load, number_format) == _guided(found), STALE
 
 
+@pytest.mark.parametrize(("width", "height", "frames"), [(480, 832, 8), (832, 1216, 80)])
+def test_a_pass_with_queries_in_slices_is_counted_to_the_byte(
+    width: int, height: int, frames: int
+) -> None:
+    whole, load = Workload(width, height, frames).ways_to_attend
+    found, told = counted.step_count(load, "bf16"), needs.step_count(load, "bf16")
+    assert told == _guided(found), STALE
+    at_once = needs.step_count(whole, "bf16")
+    assert told.flops == at_once.flops
+    assert told.peak_bytes < 0.9 * at_once.peak_bytes
+
+
 def test_so_it_is_at_sizes_and_conditions_that_the_table_was_not_made_from() -> None:
     loads = {(load.reference, load.motion): load for load in SCRIPT.workloads(60, seed=1)}
     assert len(loads) == 4
@@ -156,7 +168,9 @@ def test_every_level_and_stage_is_as_if_it_was_counted(
     monkeypatch.setattr(needs, "text_count", lambda form: _plain(counted.text_count(form)))
     monkeypatch.setattr(needs, "sound_count", lambda s: _plain(counted.sound_count(s)))
     monkeypatch.setattr(
-        needs, "step_count", lambda work, form: _guided(counted.step_count(work, form))
+        needs,
+        "step_count",
+        lambda work, form: _guided(counted.step_count(work, form)),
     )
     assert stage_needs(load, Precision("bf16", "fp8_scaled"), level) == told, STALE
 

@@ -146,6 +146,17 @@ def test_below_the_lowest_level_the_vae_works_on_tiles() -> None:
     assert residence.lower() is None
 
 
+def test_and_the_transformer_attends_in_slices() -> None:
+    residence, asked = Residence(CPU, "block"), list[str]()
+    residence.transformer = SimpleNamespace(attend_in_slices=lambda: asked.append("slices"))
+    assert residence.lower() == (
+        "`offload='block'` ran out of memory: going on with attention in slices"
+    )
+    assert asked == ["slices"]
+    assert residence.in_slices, "so that one that is loaded later begins so"
+    assert residence.lower() is None
+
+
 # --- out of memory in mid-job -----------------------------------------------------------------
 
 

@@ -16,6 +16,7 @@ from soundreel.engines.wan.load.quantised import QuantisedLinear
 from soundreel.engines.wan.load.reading import split_quantised
 from soundreel.engines.wan.model import blocks, pieces
 from soundreel.engines.wan.model.attention import (
+    WanS2VAttnProcessor,
     rotations,
     turned_as_complex,
     turned_as_reals,
@@ -69,6 +70,44 @@ def test_a_block_does_not_write_over_what_it_is_given(monkeypatch: pytest.Monkey
         forward(model)
     assert len(seen) == len(model.blocks)
     assert all(torch.equal(given, before) for given, before in seen)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("size", [7, NOISY + 3, 10**6])
+def test_queries_in_slices_give_what_all_at_once_give(
+    dtype: torch.dtype, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pieces, "PIECE", size)
+    model = make_model(dtype)
+    queries: list[int] = []
+    with torch.no_grad():
+        whole = forward(model)
+        model.attend_in_slices()
+        attend = WanS2VAttnProcessor.attend
+
+        def noted(
+            self: WanS2VAttnProcessor, query: Tensor, key: Tensor, value: Tensor, mask: None = None
+        ) -> Tensor:
+            queries.extend([query.shape[1]] if key.shape[1] > NOISY else [])
+            return attend(self, query, key, value, mask)
+
+        monkeypatch.setattr(WanS2VAttnProcessor, "attend", noted)
+        torch.testing.assert_close(forward(model), whole, rtol=0, atol=1e-6)
+    assert 0 < max(queries) <= size
+
+
+def test_a_block_in_slices_needs_no_second_copy_of_the_tokens() -> None:
+    model = make_model()
+    model.attend_in_slices()
+    given: list[Tensor] = []
+    for block in model.blocks:
+        block.register_forward_hook(lambda m, i, o: given.extend([i[0], o]))
+    with torch.no_grad():
+        first = forward(model)
+        assert len({tensor.data_ptr() for tensor in given}) == 1
+        assert torch.equal(forward(model), first), "what comes before the blocks is left alone"
+    with torch.enable_grad():
+        torch.testing.assert_close(forward(model), first, rtol=0, atol=2.1e-6)
 
 
 def test_eight_bit_weights_are_restored_once_for_all_pieces(

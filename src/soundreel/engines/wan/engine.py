@@ -166,8 +166,9 @@ class WanReady:
     def decide(self, plan: Plan, control: RunControl) -> Mapping[str, str]:
         """See `engines.base.Deciding`: in which numbers quantised weights multiply, and whether the
         model's blocks are compiled."""
-        from soundreel.engines.wan.job import decide_compile, decide_products
+        from soundreel.engines.wan.job import decide_compile, decide_products, tell_taken
 
+        tell_taken(self.options, self.files, control)
         here = estimate(plan, self.options, self.files, None, self.rates)
         shortest = here.likely_seconds[0] if here.likely_seconds else None
         compiled = decide_compile(plan, self.options, self.files, shortest, control)

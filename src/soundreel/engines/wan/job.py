@@ -66,7 +66,7 @@ def open_session(
         check_products(products, device, default_dtype(device))
     way = _way(plan, options, files, control)
     level, tiling = (way.level, way.tiling) if way else (given_level(options) or "none", WHOLE)
-    residence = Residence(device, level)
+    residence = Residence(device, level, in_slices=way is not None and way.in_slices)
     parts = make_components(
         files,
         residence,
@@ -125,6 +125,9 @@ def make_components(
 
     def load_ready() -> WanS2VTransformer3DModel:
         model = load_transformer(transformer, device=_CPU, dtype=dtype, loras=loras, report=report)
+        residence.transformer = model
+        if residence.in_slices:
+            model.attend_in_slices()
         use_kernel(model, attention)
         if products is not None:
             use_products(model.blocks, products)
@@ -164,6 +167,17 @@ def decide_products(options: WanOptions, files: Selection, control: RunControl) 
         return "exact"
     control.emit(Notice(f"{mention(matmul='int8')}: {found.path.name} multiplies as it is stored"))
     return "int8"
+
+
+def tell_taken(options: WanOptions, files: Selection, control: RunControl) -> None:
+    """A word where another transformer could have been taken, and nobody said which."""
+    taken, others = files.weights.transformer, len(files.transformers) - 1
+    if options.model is not None or taken is None or others < 1:
+        return
+    text = (
+        f"{taken.path.name}, {taken.size / 1e9:.1f} GB, is taken of {others + 1} transformers here"
+    )
+    control.emit(Notice(f"{text}: soundreel plan compares them, {mention('model')} takes another"))
 
 
 def decide_compile(
@@ -216,9 +230,8 @@ def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl)
     state = decoder_state_bytes(workload, way.tiling.decode)
     needed = main_memory(precision_of(files), way.level, state)
     check_main_memory(needed, total_memory(), control)
-    if options.offload == "auto" and (way.level != "none" or not way.tiling.whole):
-        tiles = "" if way.tiling.whole else ", VAE on tiles"
-        control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
+    if options.offload == "auto" and way.told != "none":
+        control.emit(Notice(f"offload: {way.told}, to fit into free device memory"))
     return way
 
 

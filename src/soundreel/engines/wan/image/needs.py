@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
 
 from soundreel.engines.wan.encoders.tiles import Tiling
 from soundreel.engines.wan.memory.needs import (
@@ -42,7 +41,13 @@ class ImageWorkload(Workload):
     reference: bool = False
     motion: bool = False
 
-    pass_table: ClassVar[str] = "image step"
+    @property
+    def pass_table(self) -> str:
+        return "image step"
+
+    @property
+    def ways_to_attend(self) -> tuple[Workload, ...]:
+        return (self,)
 
     @property
     def latents(self) -> tuple[int, int, int]:

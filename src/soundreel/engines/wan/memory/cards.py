@@ -2,8 +2,8 @@
 
 Sources: NVIDIA Ampere GA102, Ada, and RTX Blackwell GPU architecture white papers (their tables of
 specifications), and the data sheets of RTX A6000, L40S, A100 and H100. Tensor rates are dense, with
-float32 accumulation. The RTX 3060 is in no white paper's table: its rates are cores x clock from
-its product page, in the ratios that GA102's table gives.
+float32 accumulation. Of cards that are in no white paper's table, the rates are cores x clock from
+their product pages, in the ratios that the tables give for their family.
 """
 
 from __future__ import annotations
@@ -47,7 +47,8 @@ ANY_FAMILY = Shares(0.35, 0.74, "none for this family: the range of the others")
 @dataclass(frozen=True, slots=True)
 class Card:
     """memory_gib: as sold; bf16, tf32: dense TFLOP/s of matrix products in bfloat16 and in what
-    convolutions in float32 run in; bus_gb: GB/s from main memory, one way (PCI Express x16)."""
+    convolutions in float32 run in; bus_gb: GB/s from main memory, one way (PCI Express x16, of the
+    RTX 4060 x8)."""
 
     name: str
     memory_gib: int
@@ -74,7 +75,11 @@ _A100 = ("A100", "A100-SXM4-80GB", "A100 80GB PCIe")
 _H100 = ("H100", "H100 80GB HBM3")
 
 CARDS: tuple[Card, ...] = (
+    Card("RTX 3070", 8, 40.7, 20.4, PCIE_4, "product page: 5888 cores, 1.73 GHz", family="Ampere"),
+    Card("RTX 4060", 8, 30.2, 15.1, PCIE_4 / 2, "product page: 3072 cores, 2.46 GHz", family="Ada"),
+    Card("RTX 3080", 10, 59.5, 29.8, PCIE_4, "product page: 8704 cores, 1.71 GHz", family="Ampere"),
     Card("RTX 3060", 12, 25.5, 12.7, PCIE_4, "product page: 3584 cores, 1.78 GHz", family="Ampere"),
+    Card("RTX 4070", 12, 58.4, 29.2, PCIE_4, "product page: 5888 cores, 2.48 GHz", family="Ada"),
     Card("RTX 3090", 24, 71.2, 35.6, PCIE_4, "GA102 white paper", family="Ampere"),
     Card("RTX 4080", 16, 97.5, 48.7, PCIE_4, "Ada white paper", family="Ada"),
     Card("RTX 4090", 24, 165.2, 82.6, PCIE_4, "Ada white paper", family="Ada"),

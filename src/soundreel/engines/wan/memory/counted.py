@@ -71,6 +71,8 @@ def step_count(workload: Workload, number_format: str) -> Counted:
     Blocks come one after the other and are of two sorts, so one of each is run.
     """
     model, prepare = pass_of(workload, row_of(number_format))
+    if workload.in_slices:
+        model.attend_in_slices()
     injected = len(AUDIO_INJECT_LAYERS)
     return count_pass(prepare, list(model.blocks), (injected, LAYERS - injected))
 
@@ -137,7 +139,7 @@ def _transformer() -> nn.Module:
     return cast(nn.Module, WanS2VTransformer3DModel())
 
 
-def _two_blocks() -> WanS2VTransformer3DModel:
+def two_blocks() -> WanS2VTransformer3DModel:
     """Of the 14B's width, the first with sound."""
     return cast(
         WanS2VTransformer3DModel, WanS2VTransformer3DModel(num_layers=2, audio_inject_layers=(0,))
@@ -160,7 +162,7 @@ def pass_of(
     workload: Workload, row: str
 ) -> tuple[WanS2VTransformer3DModel, Callable[[], Callable[[], object]]]:
     """Two blocks of the 14B without data, and what prepares a pass; that gives its forward."""
-    model = empty_model(_two_blocks)
+    model = empty_model(two_blocks)
     as_loaded(model, row)
     frames, height, width = workload.latents
     with torch.device("meta"):

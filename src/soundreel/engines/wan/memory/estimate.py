@@ -263,9 +263,10 @@ def _seconds(
 
 
 def _stage_lines(way: Fit, card: Card | None) -> Sequence[tuple[str, str]]:
-    lines = [("offload", f"{way.level}{'' if way.tiling.whole else ', VAE in tiles'}")]
+    lines = [("offload", way.told)]
     for stage in way.stages:
-        text = f"{gib(stage.weights)} weights + {gib(stage.activations)} activations"
+        by_layers = ", two layers at a time" if (stage.name, way.level) == ("text", "block") else ""
+        text = f"{gib(stage.weights)} weights{by_layers} + {gib(stage.activations)} activations"
         if card is not None:
             each = " a pass" if stage.name == "sampling" else ""
             text += f", at least {stage_seconds(stage, card):.1f} s{each}"

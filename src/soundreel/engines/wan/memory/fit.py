@@ -14,8 +14,9 @@ and it fits where peak + RESERVE is at most the free memory. Stages, in the orde
     decode       the VAE's decoder, latent by latent; with level none, the transformer beside it
     motion       the VAE's encoder on the 73 last pictures, where a chunk follows
 
-The VAE works on tiles where it does not fit otherwise, on the largest that fit: encoder and decoder
-each on its own. Weights and activations are exact counts; RESERVE is an assumption.
+Where that does not fit, the transformer attends in slices of its queries; where that does not, the
+VAE works on tiles, on the largest that fit: encoder and decoder each on its own. Weights and
+activations are exact counts; RESERVE is an assumption.
 """
 
 from __future__ import annotations
@@ -52,11 +53,19 @@ RESERVE = 2**30
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """How a job runs: its level, the VAE's tiles, and every stage."""
+    """How a job runs: its level, the VAE's tiles, and every stage; and whether self-attention is in
+    slices."""
 
     level: OffloadLevel
     tiling: Tiling
     stages: tuple[StageNeeds, ...]
+    in_slices: bool = False
+
+    @property
+    def told(self) -> str:
+        """The way in a few words."""
+        tiles = "" if self.tiling.whole else ", VAE in tiles"
+        return f"{self.level}{tiles}{', attention in slices' if self.in_slices else ''}"
 
     @property
     def peak(self) -> int:
@@ -76,22 +85,23 @@ def fit(
 ) -> Fit:
     """The fastest way that fits into `free` bytes; of a given level, or else the most frugal way.
 
-    Tiles blend at their seams, so they come last. The caller asks `fits(free)`.
+    Slices change no number and hardly the speed, but nobody has timed them on a card, so they come
+    after the levels. Tiles blend at their seams, so they come last. The caller asks `fits(free)`.
     """
-    levels = (level,) if level else OFFLOAD_LEVELS
-    ways = [_way(workload, precision, each, WHOLE) for each in levels]
-    for way in ways:
-        if way.fits(free):
-            return way
-    for way in ways:
-        way = _way(workload, precision, way.level, _largest_tiles(workload, way, free))
-        if way.fits(free):
-            return way
+    for in_tiles in (False, True):
+        for work in workload.ways_to_attend:
+            for each in (level,) if level else OFFLOAD_LEVELS:
+                way = _way(work, precision, each, WHOLE)
+                if in_tiles:
+                    way = _way(work, precision, each, _largest_tiles(work, way, free))
+                if way.fits(free):
+                    return way
     return way
 
 
 def _way(workload: Workload, precision: Precision, level: OffloadLevel, tiling: Tiling) -> Fit:
-    return Fit(level, tiling, stage_needs(workload, precision, level, tiling))
+    stages = stage_needs(workload, precision, level, tiling)
+    return Fit(level, tiling, stages, workload.in_slices)
 
 
 def stage_needs(
@@ -158,7 +168,7 @@ def _largest(
 
 
 def _frugal(workload: Workload, precision: Precision) -> Fit:
-    return _way(workload, precision, "block", FINEST)
+    return _way(workload.ways_to_attend[-1], precision, "block", FINEST)
 
 
 def require(workload: Workload, precision: Precision, free: int, level: OffloadLevel | None) -> Fit:

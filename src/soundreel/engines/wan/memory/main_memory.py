@@ -8,7 +8,7 @@ even be swapped.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from soundreel.engines.wan.memory import needs
@@ -59,28 +59,27 @@ def main_memory(precision: Precision, level: OffloadLevel, state: int = 0) -> Ma
 
     state: bytes that the decoder carries over from chunk to chunk; at level none on the device.
     """
-    transformers = _of(precision.transformer_weights, precision.transformer, level)
-    loras = precision.lora_bytes
+    transformers = _of(precision.transformer_weights, level)
+    beside = precision.lora_bytes
     if precision.in_turn is not None:
-        other = _of(precision.in_turn, precision.transformer, level)
+        other = _of(precision.in_turn, level)
         own = transformers.own + other.own - other.locked  # one is streamed at a time
         transformers = MainMemory(own, transformers.locked, transformers.mapped + other.mapped)
-        loras *= 2
-    each = [transformers, _of(precision.text_weights, precision.text_encoder, level)]
-    always = needs.vae_weights().all  # float32 copies of their files
-    always += needs.audio_weights().all if precision.audio else 0
+        beside *= 2
+    if precision.audio:  # it comes after the text encoder, and stays
+        beside += needs.audio_weights().all
+    transformers = replace(transformers, own=transformers.own + beside)
+    each = [transformers, _of(precision.text_weights, level)]
     greatest = max(each, key=lambda memory: (memory.own, memory.mapped))
-    own = PROGRAM + always + greatest.own + loras + (0 if level == "none" else state)
+    vae = needs.vae_weights().all  # as wav2vec2, no pages of its file, but a copy
+    own = PROGRAM + vae + greatest.own + (0 if level == "none" else state)
     return MainMemory(own, greatest.locked, max(memory.mapped for memory in each))
 
 
-def _of(weights: Weights, number_format: str, level: OffloadLevel) -> MainMemory:
-    """Numbers of another sort than the model computes in are converted when they are loaded, so
-    they lie in memory of our own. torch locks powers of two."""
+def _of(weights: Weights, level: OffloadLevel) -> MainMemory:
+    """torch locks powers of two."""
     locked = 2 * _power_of_two(weights.block) if level == "block" else 0
-    if number_format == "bf16" or needs.row_of(number_format) != "16 bits":
-        return MainMemory(locked, locked, weights.all)
-    return MainMemory(locked + weights.all, locked, 0)
+    return MainMemory(locked + weights.own, locked, weights.all - weights.own)
 
 
 def _power_of_two(size: int) -> int:

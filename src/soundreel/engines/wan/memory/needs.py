@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from math import prod
 from operator import floordiv
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 from soundreel.engines.wan.encoders.tiles import TileSize, Tiling, tiles_of
 from soundreel.engines.wan.model.names import AUDIO_INJECT_LAYERS
@@ -44,6 +44,9 @@ _SPACE = 8  # pixels per latent
 _PATCH = 2  # latents per token, in height and in width
 _LIKE_ANY = 3  # pieces from which one more changes no formula; so for latent frames
 
+VOCABULARY = 256_384 * 4096
+"""Numbers in UMT5-XXL's table of tokens."""
+
 DECODER_STATE = 151_328
 """Numbers for each place of a latent picture that the decoder's convolutions saw last."""
 
@@ -51,11 +54,13 @@ DECODER_STATE = 151_328
 @dataclass(frozen=True, slots=True)
 class Weights:
     """Bytes of a model as it is loaded. all: everything; rest: without the blocks that can be
-    streamed; block: the largest of these (0: none)."""
+    streamed; block: the largest of these (0: none); own: what is converted when it is loaded, so
+    that it lies in memory of our own instead of in the file's pages."""
 
     all: int
     rest: int
     block: int
+    own: int = field(default=0, compare=False)
 
     def resident(self, level: OffloadLevel) -> int:
         """Bytes on the device while the model is used: of streamed blocks two, the one that
@@ -64,7 +69,7 @@ class Weights:
 
     def with_loras(self, size: int) -> Weights:
         """With `size` bytes of LoRAs, evenly over the transformer's blocks."""
-        return Weights(self.all + size, self.rest, self.block + size // LAYERS)
+        return replace(self, all=self.all + size, block=self.block + size // LAYERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,7 @@ class Workload:
     """What is made: pictures of width x height, `frames` of them in a pass; which conditions there
     are; passes of a sampling step, which are more than one with guidance, and whose sounds the
     first of them hears; whether the decoder is carried from chunk to chunk; seconds of sound
-    encoded at once."""
+    encoded at once; whether self-attention takes its queries in slices."""
 
     width: int
     height: int
@@ -129,9 +134,17 @@ class Workload:
     speakers: int = 1
     carried: bool = False
     sound_s: int = 60
+    in_slices: bool = False
 
-    pass_table: ClassVar[str] = "step"
-    """Which formulas a pass of its transformer has."""
+    @property
+    def pass_table(self) -> str:
+        """Which formulas a pass of its transformer has."""
+        return "step in slices" if self.in_slices else "step"
+
+    @property
+    def ways_to_attend(self) -> tuple[Workload, ...]:
+        """The same work with attention to all at once, and in slices where it can be."""
+        return self, replace(self, in_slices=True)
 
     @property
     def latents(self) -> tuple[int, int, int]:
@@ -203,13 +216,17 @@ def transformer_weights(number_format: str) -> Weights:
 
 
 def text_weights(number_format: str) -> Weights:
-    """UMT5-XXL's encoder, so too."""
-    return published_weights("text_encoder", number_format)
+    """UMT5-XXL's encoder, so too; the published file in fp8_scaled has its vocabulary in fp16."""
+    return published_weights("text_encoder", number_format, 2 * VOCABULARY)
 
 
-def published_weights(model: str, number_format: str) -> Weights:
-    """Of a big model, by its name in the table."""
-    return Weights(**_table()["weights"][model][row_of(number_format)])
+def published_weights(model: str, number_format: str, fp16: int = 0) -> Weights:
+    """Of a big model, by its name in the table. fp16: bytes in fp16 of the file in fp8_scaled;
+    what is computed in is bfloat16."""
+    weights = Weights(**_table()["weights"][model][row_of(number_format)])
+    if row_of(number_format) == "16 bits":
+        fp16 = 0 if number_format == "bf16" else weights.all
+    return replace(weights, own=fp16)
 
 
 def vae_weights() -> Weights:

@@ -8,7 +8,7 @@ go of them costs nothing: nothing is ever copied back. Levels, from fast to frug
     block   as model, but of the transformer's and the text encoder's blocks only one is on the
             device while it is used, and the next one on its way (`stream`)
 
-Below that there is one more step: the VAE on its smallest tiles.
+Below that there is one more step: the VAE on its smallest tiles, and self-attention in slices.
 """
 
 from __future__ import annotations
@@ -38,19 +38,29 @@ class Tiled(Protocol):
     tiling: Tiling
 
 
+class Sliceable(Protocol):
+    """A model that can attend in slices."""
+
+    def attend_in_slices(self) -> None: ...
+
+
 class Residence:
     """Moves models between main memory and `device`, at a level that can be lowered.
 
     Use it as `Components.resident`. Models come in with their weights in main memory.
-    vae: works on the smallest tiles where the lowest level is not low enough; whoever loads it sets
-        it.
+    vae, transformer: work on the smallest tiles and in slices where the lowest level is not low
+        enough; whoever loads them sets them. in_slices: whether the transformer is to begin so.
     """
 
     vae: Tiled | None = None
+    transformer: Sliceable | None = None
 
-    def __init__(self, device: torch.device, level: OffloadLevel) -> None:
+    def __init__(
+        self, device: torch.device, level: OffloadLevel, *, in_slices: bool = False
+    ) -> None:
         self.device = device
         self.level: OffloadLevel = level
+        self.in_slices = in_slices
         # Weak, so that a model that its user drops is gone from the device too.
         self._home: WeakKeyDictionary[nn.Module, list[tuple[Store, str, Tensor]]]
         self._home = WeakKeyDictionary()
@@ -88,7 +98,7 @@ class Residence:
         """Go one level down. Returns the sentence to say, None at the lowest level."""
         position = OFFLOAD_LEVELS.index(self.level) + 1
         if position == len(OFFLOAD_LEVELS):
-            return self._tile()
+            return self._in_parts()
         previous, self.level = self.level, OFFLOAD_LEVELS[position]
         for model in list(self._home):
             self._leave(model)
@@ -97,11 +107,19 @@ class Residence:
             f"{mention(offload=self.level)}"
         )
 
-    def _tile(self) -> str | None:
-        if self.vae is None or self.vae.tiling == FINEST:
+    def _in_parts(self) -> str | None:
+        steps = []
+        if self.vae is not None and self.vae.tiling != FINEST:
+            self.vae.tiling = FINEST
+            steps.append("the VAE on small tiles")
+        if self.transformer is not None and not self.in_slices:
+            self.in_slices = True
+            self.transformer.attend_in_slices()
+            steps.append("attention in slices")
+        if not steps:
             return None
-        self.vae.tiling = FINEST
-        return f"{mention(offload='block')} ran out of memory: going on with the VAE on small tiles"
+        said = " and ".join(steps)
+        return f"{mention(offload='block')} ran out of memory: going on with {said}"
 
     def _enter(self, model: nn.Module, left_out: Iterable[nn.Module]) -> None:
         if model in self._home:

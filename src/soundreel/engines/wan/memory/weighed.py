@@ -52,26 +52,28 @@ def weights_in(tensors: dict[str, TensorHeader], kind: Kind) -> Weights:
         tensors = without_prefix(tensors)
     elif "encoder.embed_tokens.weight" in tensors and "shared.weight" in tensors:
         del tensors["encoder.embed_tokens.weight"]  # one table under two names
-    total, blocks = 0, dict[str, int]()
-    for name, size in _loaded(tensors):
+    total, own, blocks = 0, 0, dict[str, int]()
+    for name, size, copied in _loaded(tensors):
         total += size
+        own += size if copied else 0
         if match := _BLOCK.match(name):
             blocks[match[1]] = blocks.get(match[1], 0) + size
-    return Weights(total, total - sum(blocks.values()), max(blocks.values(), default=0))
+    return Weights(total, total - sum(blocks.values()), max(blocks.values(), default=0), own)
 
 
-def _loaded(tensors: Mapping[str, TensorHeader]) -> Iterator[tuple[str, int]]:
-    """(name, bytes) of everything that is loaded."""
+def _loaded(tensors: Mapping[str, TensorHeader]) -> Iterator[tuple[str, int, bool]]:
+    """(name, bytes, whether they are no view of the file) of everything that is loaded."""
     for name, tensor in tensors.items():
         last = name.rpartition(".")[2]
         if last in _UNUSED:
             continue
         if last in _SCALES:
-            yield name, _scale(name, tensor, tensors)
+            yield name, _scale(name, tensor, tensors), False
         elif _stays(name, tensor):
-            yield name, _stored(tensor)
+            yield name, _stored(tensor), False
         else:
-            yield name, tensor.numel * (4 if kept_in_float32(name) else 2)
+            wanted, size = ("F32", 4) if kept_in_float32(name) else ("BF16", 2)
+            yield name, tensor.numel * size, tensor.dtype != wanted
 
 
 def _stays(name: str, tensor: TensorHeader) -> bool:

@@ -6,7 +6,7 @@ is diffusers' `dispatch_attention_fn`: `model.set_attention_backend("flash")` an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from diffusers.models.attention import AttentionModuleMixin
@@ -139,8 +139,26 @@ class WanS2VAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
     ) -> Tensor:
         """Self-attention over tokens that are made piece by piece, (B, piece, dim) in `dtype`:
         (B, S, dim), before the last projection."""
-        query, key, value = self._among_heads(tokens, pieces, rotary_emb, dtype)
+        query, key, value = self._among_heads(tokens, pieces, rotary_emb, dtype, queries=True)
         return self.processor.attend(query, key, value)
+
+    def among_slices(
+        self,
+        tokens: Callable[[slice], Tensor],
+        pieces: Sequence[slice],
+        rotary_emb: Tensor,
+        dtype: torch.dtype,
+    ) -> Iterator[Tensor]:
+        """So too, of each piece (B, piece, dim), whose queries are made when it is asked for. All
+        keys and values are made before the first."""
+        key, value = self._among_heads(tokens, pieces, rotary_emb, dtype, queries=False)
+        q = ready(self.q, dtype)
+
+        def attended(piece: slice) -> Tensor:
+            query = self.heads_of(q(tokens(piece)), self.norm_q, rotary_emb[piece])
+            return self.processor.attend(query.to(dtype), key, value)
+
+        return map(attended, pieces)
 
     def _among_heads(
         self,
@@ -148,15 +166,19 @@ class WanS2VAttention(nn.Module, AttentionModuleMixin):  # type: ignore[misc]
         pieces: Sequence[slice],
         rotary_emb: Tensor,
         dtype: torch.dtype,
+        *,
+        queries: bool,
     ) -> tuple[Tensor, ...]:
-        """Queries, keys and values (B, S, h, d) of all tokens."""
-        q, k, v = (ready(layer, dtype) for layer in (self.q, self.k, self.v))
+        """Queries where they are wanted, keys and values (B, S, h, d) of all tokens."""
+        layers = [(self.q, self.norm_q)] if queries else []
+        layers += [(self.k, self.norm_k)]
+        turned = [(ready(layer, dtype), norm) for layer, norm in layers]
+        v = ready(self.v, dtype)
 
         def heads(piece: slice) -> tuple[Tensor, ...]:
             source, places = tokens(piece), rotary_emb[piece]
-            query = self.heads_of(q(source), self.norm_q, places)
-            key = self.heads_of(k(source), self.norm_k, places)
-            return query, key, self.heads_of(v(source))
+            made = [self.heads_of(layer(source), norm, places) for layer, norm in turned]
+            return *made, self.heads_of(v(source))
 
         return joined(pieces, map(heads, pieces), rotary_emb.shape[0], dtype)
 

@@ -31,7 +31,13 @@ INJECTED = 2 * PIECE
 
 
 class WanS2VTransformerBlock(nn.Module):
-    """Self-attention, cross-attention to the text, feed-forward, and in some blocks the sound."""
+    """Self-attention, cross-attention to the text, feed-forward, and in some blocks the sound.
+
+    in_slices: self-attention takes the queries of one piece after the other and writes over what
+    comes in. Both together save two thirds of what self-attention holds beside its input.
+    """
+
+    in_slices = False
 
     def __init__(
         self, dim: int, ffn_dim: int, heads: int, eps: float, *, inject_audio: bool = False
@@ -57,7 +63,8 @@ class WanS2VTransformerBlock(nn.Module):
         audio: Sequence[AudioTokens],
         num_noisy_tokens: int,
     ) -> Tensor:
-        """(B, S, dim) float32 -> (B, S, dim) float32. What comes in is not written over.
+        """(B, S, dim) float32 -> (B, S, dim) float32. What comes in is not written over, unless
+        `in_slices`.
 
         hidden_states: the noisy tokens first, then those of reference and motion.
         encoder_hidden_states: text tokens (B, L, dim).
@@ -109,20 +116,27 @@ class WanS2VTransformerBlock(nn.Module):
         num_noisy_tokens: int,
         dtype: torch.dtype,
     ) -> Tensor:
-        """The tokens after the gated self-attention, in a tensor of its own."""
+        """The tokens after the gated self-attention, in a tensor of its own unless `in_slices`."""
         pieces = pieces_of(hidden_states.shape[1])
 
         def normed(piece: slice) -> Tensor:
             spans = spans_of(piece, num_noisy_tokens)
             return modulated(self.norm1(hidden_states[:, piece]), shift, scale, spans, dtype)
 
-        output = self.self_attn.among(normed, pieces, rotary_emb, dtype)
+        outputs: Iterator[Tensor]
+        if self.in_slices:
+            outputs = self.self_attn.among_slices(normed, pieces, rotary_emb, dtype)
+            result = hidden_states
+        else:
+            attended = self.self_attn.among(normed, pieces, rotary_emb, dtype)
+            outputs = (attended[:, piece] for piece in pieces)
+            result = torch.empty_like(hidden_states)
         project = ready(self.self_attn.o, dtype)
-        result = torch.empty_like(hidden_states)
         for piece in pieces:
             spans = spans_of(piece, num_noisy_tokens)
-            projected = project(output[:, piece])
-            result = add_gated(hidden_states, piece, projected, gate, spans, into=result)
+            output = project(next(outputs))
+            result = add_gated(hidden_states, piece, output, gate, spans, into=result)
+            del output
         return result
 
 
