@@ -1,14 +1,14 @@
 """`make bench`: every measurement that needs minutes, not hours.
 
 Longer ones have commands of their own: `python -m bench.memory 60`, `python -m bench.full_size`,
-`python -m bench.whole_job`.
+`python -m bench.whole_job`, `python -m bench.main_memory`, `python -m bench.products`.
 """
 
 from __future__ import annotations
 
-from bench import audio, diffsynth, memory, preview, startup, traffic, video
+from bench import audio, diffsynth, memory, peaks, preview, startup, traffic, video
 
 if __name__ == "__main__":
-    for module in (startup, audio, video, preview, memory, traffic, diffsynth):
+    for module in (startup, audio, video, preview, memory, peaks, traffic, diffsynth):
         print(f"\n== {module.__name__.removeprefix('bench.')}", flush=True)
         module.main()

@@ -77,7 +77,7 @@ def measure(path: Path, size: str) -> dict[str, Any]:
 
     _drop_cache(path)
     cpu = torch.device("cpu")
-    before = _memory()
+    before = memory()
     start = time.monotonic()
     model: Any = load_transformer(given(path, "transformer"), device=cpu, dtype=torch.float32)
     loaded = time.monotonic() - start
@@ -99,7 +99,7 @@ def measure(path: Path, size: str) -> dict[str, Any]:
         "blocks_s": blocks.seconds,
         "tokens": ready.context_tokens.shape[1] + height * width // 4,
         "anonymous": max(blocks.anonymous) - before["RssAnon"],
-        "peak": _memory()["VmHWM"],
+        "peak": memory()["VmHWM"],
         "before": before["VmRSS"],
         "finite": bool(latents.isfinite().all()),
     }
@@ -135,7 +135,7 @@ class _Blocks:
 
     def _after(self, block: Any, *_: object) -> None:
         self.seconds.append(time.monotonic() - self._start)
-        self.anonymous.append(_memory()["RssAnon"])
+        self.anonymous.append(memory()["RssAnon"])
         for parameter in block.parameters():
             if parameter.element_size() == 1:  # those that lie in the file
                 _give_back(parameter.data_ptr(), parameter.nbytes)
@@ -155,7 +155,8 @@ def _drop_cache(path: Path) -> None:
         os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def _memory() -> dict[str, int]:
+def memory() -> dict[str, int]:
+    """Of this process, by the names of the system; bytes."""
     lines = (line.split() for line in Path("/proc/self/status").read_text().splitlines())
     return {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines if line[-1:] == ["kB"]}
 
