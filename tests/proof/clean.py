@@ -37,6 +37,11 @@ class Clean:
     steady: bool = False
     calm: bool = False
 
+    @property
+    def lasts(self) -> bool:
+        """It reacts, and is as long as a drift of 1 % or a lost picture needs to be told."""
+        return self.reacts and self.sound != "speech"
+
     def write(self, folder: Path) -> Path:
         """The finished file, made once in a folder."""
         target = folder / f"{self.name}.mp4"
@@ -92,7 +97,7 @@ CLEAN = (
     Clean("ours-talk-30", "talk", _F30),
     Clean("ours-face-16", "speech", _F16, image="portrait.png", steady=True, calm=True),
     Clean("ours-face-30", "speech", _F30, image="portrait.png", steady=True, calm=True),
-    Clean("ours-cat-25", "march", _F25, image="cat.jpg", calm=True),
+    Clean("ours-cat-25", "march", _F25, image="cat.jpg", reacts=False, calm=True),
     Clean("cqt-pop-30", "pop", _F30, "showcqt=s=320x180:fps={r}"),
     Clean("cqt-talk-25", "talk", _F25, "showcqt=s=320x180:fps={r}"),
     Clean("freqs-march-30", "march", _F30, "showfreqs=s=240x160:rate={r}", steady=True),

@@ -87,8 +87,8 @@ def _layout(samples: NDArray[np.float32]) -> str:
 class Fault:
     """put: the film with the fault. line: the one that must fail. place: second at which it must
     be found, None where it has none; within: seconds about it. against: only with the source.
-    figure: name, value and tolerance of what must be measured. least_fps: from which it is asked
-    for. needs: what the clean file must be, "" for any."""
+    figure: name, value and tolerance of what must be measured. least_fps, most_fps: between which
+    it is asked for. needs: what the clean file must be, "" for any."""
 
     name: str
     put: Callable[[Film], Film]
@@ -98,6 +98,7 @@ class Fault:
     against: bool = False
     figure: tuple[str, float, float] | None = None
     least_fps: int = 1
+    most_fps: int = 240
     needs: str = ""
 
 
@@ -305,10 +306,10 @@ FAULTS = (
           figure=("lag_s", -0.04, 0.03)),
     Fault("sound 40 ms early", later(-0.04), ("lag",), needs="reacts", least_fps=30,
           figure=("lag_s", 0.04, 0.03)),
-    Fault("sound runs 1 % slow", slower(0.01), ("drift",), needs="reacts",
+    Fault("sound runs 1 % slow", slower(0.01), ("drift",), needs="lasts",
           figure=("change_s", -0.11, 0.06)),
     Fault("picture dropped, others moved up", without_picture(gap=False), ("drift",),
-          _middle_second, 1.0, needs="reacts"),
+          _middle_second, 1.0, most_fps=30, needs="lasts"),
     Fault("picture dropped, a gap left", without_picture(gap=True), ("timestamps",),
           _middle_second),
     Fault("picture shown twice", doubled, ("doubled",), lambda f: f.second(_lively(f))),
@@ -325,4 +326,5 @@ FAULTS = (
 
 def asked_of(fault: Fault, clean: Clean) -> bool:
     """Whether the fault is to be found in a file of this kind."""
-    return clean.fps >= fault.least_fps and (not fault.needs or getattr(clean, fault.needs))
+    rates = fault.least_fps <= clean.fps <= fault.most_fps
+    return rates and (not fault.needs or getattr(clean, fault.needs))

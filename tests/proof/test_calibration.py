@@ -11,16 +11,15 @@ from proof.clean import CLEAN, Clean, sound_file
 from proof.faults import FAULTS, Fault, asked_of, found, inject
 from soundreel.proof.check import check
 
-QUICK_CLEAN = ("ours-talk-30", "ours-face-16", "cqt-talk-25")
+QUICK_CLEAN = ("ours-talk-30", "cqt-talk-25")
 QUICK = {
     "ours-talk-30": (
-        *("777 samples lost", "2205 samples added", "sound 1 sample late", "sound 1 % slow"),
-        *("sound 40 ms early", "sound 40 ms late", "sound runs 1 % slow"),
-        *("picture dropped, others moved up", "picture stands for 1 s", "1.5 s of pictures again"),
+        *("777 samples lost", "sound 1 sample late", "sound 1 % slow", "sound 40 ms early"),
+        *("sound runs 1 % slow", "picture dropped, others moved up", "1.5 s of pictures again"),
     ),
     "ours-face-16": (
-        *("sound 80 ms late", "sound 187 ms early", "colour wanders", "jump"),
-        *("last 0.8 s of pictures missing", "picture dropped, a gap left", "black for 0.7 s"),
+        *("sound 80 ms late", "colour wanders", "jump", "picture dropped, a gap left"),
+        *("picture stands for 1 s", "last 0.8 s of pictures missing"),
     ),
 }
 """What `make test` runs of it."""

@@ -112,7 +112,7 @@ def _picture_lines(evidence: Evidence, record: Mapping[str, Any] | None) -> Iter
     if heard is not None:
         yield from reaction.lines(evidence.stretches, seen.step)
     borders, shots = times.chunk_starts(record, len(seen.times))
-    yield from seams.lines(seen, heard, borders, shots)
+    yield from seams.lines(seen, heard, evidence.stretches, borders, shots)
     yield from colour.lines(seen, heard)
     yield from stretches.lines(seen, heard)
 

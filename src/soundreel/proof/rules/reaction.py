@@ -71,6 +71,20 @@ def lag_at_end(stretch: Stretch) -> float | None:
     return lag.seconds + lag.slope * half + (lag.jump[1] if lag.jump else 0.0)
 
 
+def lag_at(stretches: Sequence[Stretch], times: Floats) -> Floats:
+    """The lag at each of these seconds of the sound's own time; 0 where it cannot be told."""
+    lags = np.zeros(len(times))
+    for stretch in stretches:
+        lag = stretch.lag
+        if lag is not None:
+            here = (times >= stretch.begin) & (times <= stretch.end)
+            middle = (stretch.begin + stretch.end) / 2
+            lags[here] = lag.seconds + lag.slope * (times[here] - middle)
+            if lag.jump is not None:
+                lags[here & (times >= lag.jump[0])] += lag.jump[1]
+    return lags
+
+
 def lines(stretches: Sequence[Stretch], step: float) -> Iterator[Line]:
     clear = [stretch for stretch in stretches if stretch.lag is not None]
     if not clear:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from soundreel.proof.rules.reaction import Stretch, lag_at
 from soundreel.proof.rules.verdict import Line, places_text
 from soundreel.proof.senses.heard import Floats, Heard
 from soundreel.proof.senses.seen import Seen
@@ -29,9 +30,14 @@ LEAST = 1.0
 
 
 def lines(
-    seen: Seen, heard: Heard | None, borders: Sequence[int], shots: Sequence[int]
+    seen: Seen,
+    heard: Heard | None,
+    stretches: Sequence[Stretch],
+    borders: Sequence[int],
+    shots: Sequence[int],
 ) -> Iterator[Line]:
-    """borders: pictures with which a chunk begins inside a shot; shots: those of meant cuts."""
+    """stretches: how far the pictures are behind the sound. borders: pictures with which a chunk
+    begins inside a shot; shots: those of meant cuts."""
     times = seen.times - (seen.times[0] if heard is None else float(heard.start))
     strength = jumps(seen)
     everywhere = np.ones(len(strength), bool)
@@ -40,7 +46,7 @@ def lines(
     strongest = _strongest(seen.structure[everywhere])
     clear = (seen.structure >= LEAST) & everywhere
     if heard is not None:
-        clear &= heard.rises(times) < EXPLAINED_DB
+        clear &= heard.rises(times - lag_at(stretches, times)) < EXPLAINED_DB
     if borders:
         at = [k for k in borders if clear[k] and strength[k] >= BORDER
               and seen.structure[k] >= strongest]  # fmt: skip

@@ -49,6 +49,10 @@ mostly from beat to beat of the same music, and must explain more."""
 BETTER_THAN_LINE = 1.03
 """And a jump so much more than a slant: dropped pictures give 1.04 and more, drifts up to 1.027."""
 
+CHANCE_LINE, CHANCE_JUMP = 6.0, 9.0
+"""In the units of `Lag.certainty`: 4 s gain up to 4.1 by a slant and 7.3 by a jump where
+there is none; 1 % of drift or a lost picture in 10 s gain 20 and more."""
+
 LEAP_S = 0.15
 
 
@@ -95,7 +99,8 @@ def measure(pair: Pair, expected: float = 0.0) -> Lag:
     level = curves.sum(axis=1)
     slanted = np.stack([_summed(curves, shifts, middles, slope) for slope in slopes], axis=1)
     slope = float(slopes[int(slanted.max(axis=0).argmax())])
-    if slanted.max() < BETTER_LINE * level.max():
+    chance = float(np.sqrt(len(pair.times)))
+    if slanted.max() < max(BETTER_LINE * level.max(), level.max() + CHANCE_LINE * chance):
         slope = 0.0
     line = _summed(curves, shifts, middles, slope)
     best = _nearest_good(line, shifts, expected)
@@ -108,7 +113,7 @@ def measure(pair: Pair, expected: float = 0.0) -> Lag:
         slope if jump is None else 0.0,
         None if jump is None else jump[1:],
         float(line[best]) / max(usual, 1e-9),
-        float(line[best]) / float(np.sqrt(len(pair.times))),
+        float(line[best]) / chance,
         _correlation(follower @ left, heard),
     )
 
@@ -214,11 +219,12 @@ def _jump(
     than a slanted one: `heights`."""
     before = curves.cumsum(axis=1)
     after = before[:, -1:] - before
+    chance = CHANCE_JUMP * float(np.sqrt(len(pair.times)))
     reach = round(LEAP_S / (shifts[1] - shifts[0]))
     for farthest, better in ((reach, BETTER_JUMP), (len(shifts), BETTER_LEAP)):
         gained, split, one, two = _best_pair(before[:, :-1], after[:, :-1], farthest)
         change = float(shifts[two] - shifts[one])
-        enough = max(better * heights[0], BETTER_THAN_LINE * heights[1])
+        enough = max(better * heights[0], BETTER_THAN_LINE * heights[1], heights[0] + chance)
         if gained >= enough and abs(change) >= 0.6 * pair.step:
             break
     else:

@@ -110,8 +110,13 @@ class Seen:
 
     @property
     def step(self) -> float:
-        """The usual time from picture to picture."""
-        return float(np.median(np.diff(self.times))) if len(self._times) > 1 else 0.0
+        """The usual time from picture to picture: the mean of those near the median, since some
+        containers count in coarse ticks."""
+        if len(self._times) < 2:
+            return 0.0
+        apart = np.diff(self.times)
+        usual = float(np.median(apart))
+        return float(apart[np.abs(apart - usual) <= 0.25 * usual].mean())
 
     def _column(self, index: int) -> Floats:
         return (
