@@ -1,8 +1,8 @@
 """Files without a fault: ours, and those that ffmpeg's own filters draw of the same sounds.
 
 Of ffmpeg's filters `showwaves` shows every sound two pictures late (clicks say so too), which the
-check finds; here it is moved back by those two. `showcqt` and `showfreqs` state odd times at their
-end and on the way; `fps` evens them, and they draw a second more than is kept.
+check finds; here each picture stands at its own sound. `showcqt` and `showfreqs` state odd times at
+their end and on the way; `fps` evens them, and they draw a second more than is kept.
 """
 
 from __future__ import annotations
@@ -36,6 +36,16 @@ class Clean:
     reacts: bool = True
     steady: bool = False
     calm: bool = False
+
+    @property
+    def prompt(self) -> bool:
+        """It shows each picture's own sound; ffmpeg's filters show a window of theirs."""
+        return self.reacts and not self.look
+
+    @property
+    def moves(self) -> bool:
+        """More than thin lines on black."""
+        return not self.look.startswith(("aformat", "showcqt"))
 
     @property
     def lasts(self) -> bool:
@@ -84,7 +94,7 @@ def _sound(name: str) -> Samples:
 
 
 _F16, _F25, _F30, _F60 = (Fraction(rate) for rate in (16, 25, 30, 60))
-_WAVES = "s=240x160:r={r},setpts=PTS-2/({r}*TB)"
+_WAVES = "s=240x160:r={r},trim=start_frame=1,setpts=N/({r}*TB)"
 
 CLEAN = (
     Clean("ours-pop-16", "pop", _F16),
