@@ -13,8 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 
 from soundreel.errors import InputError, mention
 from soundreel.options import texts
+from soundreel.options.kinds import MAX_SECONDS
 from soundreel.options.option import Option
-from soundreel.options.table import FILE, MAX_SECONDS, RUN
+from soundreel.options.table import FILE, RUN
 from soundreel.safe.secrets import keep_secret
 
 ENV_PREFIX = "SOUNDREEL_"

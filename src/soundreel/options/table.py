@@ -8,340 +8,268 @@ wherever it comes from: command line, TOML, a record, Python. A new option is a 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Field, PlainValidator, StringConstraints
+from pydantic import Field
 
 from soundreel.errors import InputError, mention
-from soundreel.options import faces, sizes, texts
+from soundreel.options import kinds, sizes
 from soundreel.options.option import Option
-from soundreel.options.platforms import PLATFORM_FIELDS, PLATFORMS, read_platform
-from soundreel.options.sizes import MAX_SIDE, MIN_SIDE, SIDE_RULE
+from soundreel.options.platforms import PLATFORM_FIELDS, PLATFORMS
+from soundreel.options.sizes import SIDE_RULE
 
 SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "Output", "Run"
 """Panels of the help text, in their order."""
 
-MAX_RATE_TERM = 1_000_000
-MAX_SECONDS = MAX_FRAMES = 10**9
-MAX_DENOMINATOR = 10**24
-MAX_WHOLE = 2**256
-"""Python writes no whole number of more than 4300 digits."""
-
-Preset = Literal[
-    "ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow",
-]  # fmt: skip
-"""Speeds, by x264's names, quick and large first."""
-
-VideoCodec = Literal["h264", "h265", "av1"]
-"""What the pictures of the finished file can be stored as."""
-
-EncoderName = Literal["cpu", "nvenc"]
-"""What computes the pictures' code."""
-
-ContainerName = Literal["mp4", "mov", "webm", "gif", "webp"]
-"""The kinds of files that a video can be (see video/containers.py)."""
-
-FitOutput = Literal["crop", "pad", "blur"]
-
-Steadiness = Literal["off", "colour", "full"]
-
-AudioCodec = Literal["aac", "copy", "flac", "alac"]
-"""What the sound of the finished file can be stored as."""
-
-
-def _few_digits(value: Fraction) -> Fraction:
-    if value.denominator > MAX_DENOMINATOR:
-        raise ValueError("a time has at most 24 digits after the point")
-    return value
-
-
-def _sensible_time(value: Fraction | str) -> Fraction | str:
-    if isinstance(value, str):
-        return value
-    if value > MAX_SECONDS:
-        raise ValueError(f"a time is at most {MAX_SECONDS} seconds")
-    return _few_digits(value)
-
-
-def _whole_ticks(value: Fraction) -> Fraction:
-    if max(value.as_integer_ratio()) > MAX_RATE_TERM:
-        raise ValueError("give few digits, since MP4 counts in whole ticks: 23.976 or 24000/1001")
-    return value
-
-
-_Seconds = Annotated[Fraction, PlainValidator(texts.read_time), AfterValidator(_few_digits)]
-_Poster = Annotated[
-    Fraction | str, PlainValidator(texts.read_poster), AfterValidator(_sensible_time)
-]
-_Rate = Annotated[
-    Fraction, PlainValidator(texts.read_rate), Field(ge=1, le=240), AfterValidator(_whole_ticks)
-]
-_Whole = Annotated[int, BeforeValidator(texts.read_whole)]
-_Side = Annotated[_Whole, Field(ge=MIN_SIDE, le=MAX_SIDE, multiple_of=2)]
-_Bitrate = Annotated[int | None, PlainValidator(texts.read_bitrate)]
-_Platform = Annotated[tuple[object, ...], PlainValidator(read_platform)]
-_Size = Annotated[tuple[int, int], PlainValidator(sizes.read_size)]
-_DrawnSize = Annotated[
-    tuple[int, int], PlainValidator(sizes.read_size), AfterValidator(sizes.within_bounds)
-]
-_Offset = Annotated[Fraction | str, PlainValidator(texts.read_offset)]
-_Gate = Annotated[float | None, PlainValidator(texts.read_gate)]
-_Loudness = Annotated[float | None, PlainValidator(texts.read_loudness)]
-_Text = Annotated[str, PlainValidator(texts.read_text)]
-_Word = Annotated[str, BeforeValidator(texts.read_text), StringConstraints(min_length=1)]
-_Name = Annotated[Path, PlainValidator(texts.read_path)]
-_Bounds = Annotated[tuple[Fraction, Fraction], PlainValidator(texts.read_bounds)]
-_Paths = Annotated[tuple[Path, ...], PlainValidator(texts.read_paths)]
-_Cast = Annotated[dict[str, Path | faces.Region], PlainValidator(faces.read_cast)]
-_Drive = Annotated[Path | dict[str, Path] | str, PlainValidator(texts.read_drive)]
-_Turns = Annotated[Path | str, PlainValidator(texts.read_turns)]
-_Prompts = Annotated[Path | tuple[str, ...], PlainValidator(texts.read_prompts)]
-_Shots = Annotated[str | Path, PlainValidator(texts.read_shots)]
-_Transition = Annotated[str, PlainValidator(texts.read_transition)]
-_Flag = Annotated[bool, PlainValidator(texts.read_flag)]
-_Tag = Annotated[_Word, StringConstraints(pattern=r"^[^\s/\\:*?\"<>|\x00]{1,40}$")]
-
 REQUEST_OPTIONS: tuple[Option, ...] = (
-    Option("audio", kind=_Name, rule="the name of a sound file"),
+    Option("audio", kind=kinds.Name, rule="the name of a sound file"),
     Option(
-        "image", names=("ref_image", "image"), panel=PICTURE, metavar="FILE|cover|none", kind=_Name,
+        "image", names=("ref_image", "image"), panel=PICTURE, metavar="FILE|cover|none",
+        kind=kinds.Name,
         optional=True, rule="the name of a picture, or cover, or none",
         help="Reference image: who or what is seen; cover is the sound file's own.",
     ),
-    Option("cover", kind=_Flag, optional=True, rule="true or false"),
+    Option("cover", kind=kinds.Flag, optional=True, rule="true or false"),
     Option(
         "start", names=("audio_start", "start"), panel=SOUND, metavar="TIME", default="0",
-        kind=Annotated[_Seconds, Field(ge=0, le=MAX_SECONDS)],
-        rule=f"a start is 0 or later, at most {MAX_SECONDS}",
+        kind=Annotated[kinds.Seconds, Field(ge=0, le=kinds.MAX_SECONDS)],
+        rule=f"a start is 0 or later, at most {kinds.MAX_SECONDS}",
         help="Where to start: 90.5 or 1:30.5.",
     ),
     Option(
         "duration", names=("audio_duration", "duration"), panel=SOUND, metavar="TIME",
-        kind=Annotated[_Seconds, Field(gt=0, le=MAX_SECONDS)], optional=True,
-        rule=f"a duration is more than 0 seconds, at most {MAX_SECONDS}",
+        kind=Annotated[kinds.Seconds, Field(gt=0, le=kinds.MAX_SECONDS)], optional=True,
+        rule=f"a duration is more than 0 seconds, at most {kinds.MAX_SECONDS}",
         help="How long; without it, to the end.",
     ),
     Option(
         "num_frames", names=("frames",), panel=SOUND, metavar="N",
-        kind=Annotated[_Whole, Field(ge=1, le=MAX_FRAMES)], optional=True,
-        rule=f"from 1 to {MAX_FRAMES} frames",
+        kind=Annotated[kinds.Whole, Field(ge=1, le=kinds.MAX_FRAMES)], optional=True,
+        rule=f"from 1 to {kinds.MAX_FRAMES} frames",
         help="Exactly so many pictures (before interpolation); 77 are 4.8 s at 16 fps.",
     ),
     Option(
-        "drive", names=("drive",), panel=SOUND, metavar="FILE|vocals|NAME=FILE", kind=_Drive,
+        "drive", names=("drive",), panel=SOUND, metavar="FILE|vocals|NAME=FILE", kind=kinds.Drive,
         many=True, optional=True,
         rule="the name of a sound file, vocals, or each speaker's, as anna=anna.wav",
         help="A sound of the same timeline that steers the picture, such as the singer's stem, "
         "while AUDIO is heard; vocals takes the voice out of it; or each speaker's own track.",
     ),
     Option(
-        "separator", names=("separator",), panel=SOUND, metavar="FILE", kind=_Name, optional=True,
+        "separator", names=("separator",), panel=SOUND, metavar="FILE", kind=kinds.Name,
+        optional=True,
         rule="the name of a file of weights", default="found in the models folders",
         help=f"Weights of Demucs as .safetensors, for {mention(drive='vocals')}.",
     ),
     Option(
         "drive_offset", names=("drive_offset",), panel=SOUND, metavar="SECONDS|auto", default="0",
-        kind=_Offset, rule="write seconds, as 0.25 or -0.25, or auto",
+        kind=kinds.Offset, rule="write seconds, as 0.25 or -0.25, or auto",
         help="How much later the driving sound comes; auto finds it out.",
     ),
     Option(
-        "gate", names=("gate",), panel=SOUND, metavar="DB|off", default="off", kind=_Gate,
+        "gate", names=("gate",), panel=SOUND, metavar="DB|off", default="off", kind=kinds.Gate,
         optional=True, rule="write decibels below the loud level, as -40dB, or off",
         help="What lies so far below the driving sound's loud level is silence to the engine, so "
         "that a mouth rests: -40dB.",
     ),
     Option(
-        "allow_truncated", names=("allow_truncated",), panel=SOUND, kind=_Flag,
+        "allow_truncated", names=("allow_truncated",), panel=SOUND, kind=kinds.Flag,
         rule="give true or false",
         help="Use what can be decoded of a sound file that breaks off.",
     ),
     Option(
         "track", names=("track",), panel=SOUND, metavar="N",
-        kind=Annotated[_Whole, Field(ge=1, le=MAX_FRAMES)],
+        kind=Annotated[kinds.Whole, Field(ge=1, le=kinds.MAX_FRAMES)],
         optional=True, rule="a sound track is 1 or later",
         help="Which sound track of the file; probe lists them.",
     ),
     Option(
-        "prompt", names=("positive", "prompt", "p"), panel=PICTURE, metavar="TEXT", kind=_Text,
+        "prompt", names=("positive", "prompt", "p"), panel=PICTURE, metavar="TEXT", kind=kinds.Text,
         rule="a text", help="What the picture shows.",
     ),
     Option(
         "negative_prompt", names=("negative", "negative_prompt", "n"), panel=PICTURE,
-        metavar="TEXT", kind=_Text, rule="a text", help="What it must not show.",
+        metavar="TEXT", kind=kinds.Text, rule="a text", help="What it must not show.",
     ),
     Option(
         "width", "height", names=("size",), panel=PICTURE, metavar="SIZE", default="832x1216",
-        kind=_Size, rule="write e.g. 832x1216",
+        kind=kinds.Size, rule="write e.g. 832x1216",
         help=f"832x1216, any even size, 9:16, 16:9@720, {', '.join(sizes.SIZE_WORDS)}.",
     ),
     Option(
-        "width", names=("width",), panel=PICTURE, metavar="N", kind=_Side, rule=SIDE_RULE,
+        "width", names=("width",), panel=PICTURE, metavar="N", kind=kinds.Side, rule=SIDE_RULE,
         help="Pixels.",
     ),
     Option(
-        "height", names=("height",), panel=PICTURE, metavar="N", kind=_Side, rule=SIDE_RULE,
+        "height", names=("height",), panel=PICTURE, metavar="N", kind=kinds.Side, rule=SIDE_RULE,
         help="Pixels.",
     ),
     Option(
         *PLATFORM_FIELDS, names=("for_",), panel=PICTURE, metavar="|".join(PLATFORMS),
-        kind=_Platform, rule=f"one of {', '.join(PLATFORMS)}",
+        kind=kinds.Platform, rule=f"one of {', '.join(PLATFORMS)}",
         help="Size, rate, loudness and quality that suit it; what you give beside it wins.",
     ),
     Option(
-        "render_size", names=("render_size",), panel=PICTURE, metavar="SIZE", kind=_DrawnSize,
+        "render_size", names=("render_size",), panel=PICTURE, metavar="SIZE", kind=kinds.DrawnSize,
         optional=True, rule="write e.g. 832x480", default="as the file, or the nearest",
         help="What the engine draws, where the file shall be larger, or of another shape.",
     ),
     Option(
         "fit_output", names=("fit_output",), panel=PICTURE, metavar="crop|pad|blur",
-        default="crop", kind=FitOutput, rule="crop, pad or blur",
+        default="crop", kind=kinds.FitOutput, rule="crop, pad or blur",
         help="How what is drawn comes into a file of another shape: cut, with black bars, or on "
         "a blurred copy of itself.",
     ),
     Option(
-        "draft", names=("draft",), panel=PICTURE, kind=_Flag, rule="give true or false",
+        "draft", names=("draft",), panel=PICTURE, kind=kinds.Flag, rule="give true or false",
         help="Half of each side, a quarter of the pixels; marked in the picture.",
     ),
     Option(
         "seed", names=("seed",), panel=PICTURE, metavar="N", default="-1",
-        kind=Annotated[_Whole, Field(ge=-1, le=2**64 - 1)],
+        kind=Annotated[kinds.Whole, Field(ge=-1, le=2**64 - 1)],
         rule="a seed is 0 to 2^64 - 1, or -1 for random",
         help="Same seed, same video; -1 draws one.",
     ),
     Option(
         "shots", names=("shots",), panel=PICTURE, metavar="none|auto|FILE", default="none",
-        kind=_Shots, rule="none, auto, or a file that lists the shots",
+        kind=kinds.Shots, rule="none, auto, or a file that lists the shots",
         help="Cut the video into shots, each with its own prompt, image and seed: auto finds the "
         "cuts in the sound, a list in TOML says all (soundreel plan -o FILE writes one).",
     ),
     Option(
         "shot_length", names=("shot_length",), panel=PICTURE, metavar="MIN-MAX", default="4-12",
-        kind=_Bounds, rule="write the least and the most seconds of a shot, as 4-12",
+        kind=kinds.Bounds, rule="write the least and the most seconds of a shot, as 4-12",
         help=f"Seconds of a shot, for {mention(shots='auto')}; the least, for {mention('turns')}.",
     ),
     Option(
         "transition", names=("transition",), panel=PICTURE, metavar="cut|crossfade:SECONDS",
-        default="cut", kind=_Transition,
+        default="cut", kind=kinds.Transition,
         rule="write cut, or crossfade and its seconds, as crossfade:0.5",
         help="How a shot gives way to the next: at once, or both pictures mixed for so long.",
     ),
     Option(
         "steady", names=("steady",), panel=PICTURE, metavar="off|colour|full", default="off",
-        kind=Steadiness, rule="off, colour or full",
+        kind=kinds.Steadiness, rule="off, colour or full",
         help="Keep the colours of a shot as its first part has them, or its sharpness too: models "
         "drift over long takes.",
     ),
     Option(
-        "turns", names=("turns",), panel=PICTURE, metavar="FILE|tracks", kind=_Turns, optional=True,
+        "turns", names=("turns",), panel=PICTURE, metavar="FILE|tracks", kind=kinds.Turns,
+        optional=True,
         rule="the name of a file that says who speaks when",
         help="Who speaks when, as .rttm, .srt, .vtt or .json: the video is cut to show the "
         "speaker. tracks hears it in their own ones.",
     ),
     Option(
-        "cast", names=("cast",), panel=PICTURE, metavar="NAME=FILE|NAME=@PLACE", kind=_Cast,
+        "cast", names=("cast",), panel=PICTURE, metavar="NAME=FILE|NAME=@PLACE", kind=kinds.Cast,
         many=True, rule="write a speaker and a picture, as anna=anna.png, or a place in one",
         help=f"A speaker's picture, for {mention('turns')}, once for each speaker; or their place "
         "in one of all: @left, @right, a box as @0.1,0.2,0.4,0.9, a mask as @anna.png.",
     ),
     Option(
-        "images", names=("images",), panel=PICTURE, metavar="DIR|A,B,...", kind=_Paths,
+        "images", names=("images",), panel=PICTURE, metavar="DIR|A,B,...", kind=kinds.Paths,
         rule="name pictures with commas between them, or a folder",
         help="Reference images, handed out over the shots in turn.",
     ),
     Option(
-        "prompts", names=("prompts",), panel=PICTURE, metavar="FILE", kind=_Prompts,
+        "prompts", names=("prompts",), panel=PICTURE, metavar="FILE", kind=kinds.Prompts,
         rule="name a text file with a prompt on each line",
         help="Prompts, a line each, handed out over the shots in turn; or prompts in time, "
         "[0:00-0:12] calm sea.",
     ),
     Option(
-        "by_section", names=("by_section",), panel=PICTURE, kind=_Flag, rule="give true or false",
+        "by_section", names=("by_section",), panel=PICTURE, kind=kinds.Flag,
+        rule="give true or false",
         help="Hand out images and prompts by the parts of the song: the chorus looks like the "
         "chorus again.",
     ),
     Option(
         "fps", names=("fps",), panel=PICTURE, metavar="RATE", default="the engine's own",
-        kind=_Rate, optional=True, rule="a rate lies between 1 and 240 frames a second",
+        kind=kinds.Rate, optional=True, rule="a rate lies between 1 and 240 frames a second",
         help="Pictures a second of the output.",
     ),
     Option(
         "interpolate", names=("interpolate",), panel=PICTURE, metavar="auto|none|flow|film|rife",
-        default="auto", kind=_Word, rule="name a method, such as flow",
+        default="auto", kind=kinds.Word, rule="name a method, such as flow",
         help=f"How a model's rate becomes {mention('fps')}; film needs `models pull film`, rife "
         "its file.",
     ),
     Option(
         "engine", names=("engine", "e"), panel=RUN, metavar="auto|wan|comfyui|preview",
-        default="auto", kind=_Word, rule="name an engine, or auto",
+        default="auto", kind=kinds.Word, rule="name an engine, or auto",
         help="What makes the pictures.",
     ),
     Option(
         "encoding.crf", names=("crf",), panel=FILE, metavar="N",
         default="18; h265 20, av1 26",
-        kind=Annotated[_Whole, Field(ge=0, le=51)], optional=True,
+        kind=Annotated[kinds.Whole, Field(ge=0, le=51)], optional=True,
         rule="0 (lossless) to 51, 10 to 23 advised",
         help="Quality: 10 to 23 advised, up to 51; 0 is lossless in h264, which few players show.",
     ),
     Option(
-        "encoding.codec", names=("codec",), panel=FILE, metavar="|".join(get_args(VideoCodec)),
-        default="h264", kind=VideoCodec, optional=True,
-        rule=f"one of {', '.join(get_args(VideoCodec))}",
+        "encoding.codec", names=("codec",), panel=FILE,
+        metavar="|".join(get_args(kinds.VideoCodec)),
+        default="h264", kind=kinds.VideoCodec, optional=True,
+        rule=f"one of {', '.join(get_args(kinds.VideoCodec))}",
         help="How the pictures are stored; h264 plays everywhere, the others are a third smaller.",
     ),
     Option(
-        "encoding.encoder", names=("encoder",), panel=FILE, metavar="|".join(get_args(EncoderName)),
-        default="cpu", kind=EncoderName, rule=f"one of {', '.join(get_args(EncoderName))}",
+        "encoding.encoder", names=("encoder",), panel=FILE,
+        metavar="|".join(get_args(kinds.EncoderName)),
+        default="cpu", kind=kinds.EncoderName,
+        rule=f"one of {', '.join(get_args(kinds.EncoderName))}",
         help="What encodes: cpu gives the same bytes every time, a card's nvenc is quick.",
     ),
     Option(
         "encoding.container", names=("container",), panel=FILE,
-        metavar="|".join(get_args(ContainerName)), default="by the output's name, else mp4",
-        kind=ContainerName, optional=True, rule=f"one of {', '.join(get_args(ContainerName))}",
+        metavar="|".join(get_args(kinds.ContainerName)), default="by the output's name, else mp4",
+        kind=kinds.ContainerName, optional=True,
+        rule=f"one of {', '.join(get_args(kinds.ContainerName))}",
         help="Kind of file; gif and webp are silent, webm holds AV1 and Opus.",
     ),
     Option(
         "encoding.preset", names=("preset",), panel=FILE, metavar="NAME", default="veryfast",
-        kind=Preset, rule=f"one of {', '.join(get_args(Preset))}",
+        kind=kinds.Preset, rule=f"one of {', '.join(get_args(kinds.Preset))}",
         help="Speed of the encoder, ultrafast to veryslow.",
     ),
     Option(
         "encoding.audio_codec", names=("audio_codec",), panel=FILE,
-        metavar="|".join(get_args(AudioCodec)), default="aac", kind=AudioCodec,
-        rule=f"one of {', '.join(get_args(AudioCodec))}",
+        metavar="|".join(get_args(kinds.AudioCodec)), default="aac", kind=kinds.AudioCodec,
+        rule=f"one of {', '.join(get_args(kinds.AudioCodec))}",
         help="How the sound is stored; flac and alac lose nothing, copy keeps the source's own "
         "packets where that is exact.",
     ),
     Option(
         "encoding.audio_bitrate", names=("audio_bitrate",), panel=FILE, metavar="BITS|auto",
-        default="auto", kind=_Bitrate, optional=True,
+        default="auto", kind=kinds.Bitrate, optional=True,
         rule="bits a second, as 192k, or auto",
         help="Bits a second of AAC sound, as 192k; auto is 96k a channel.",
     ),
     Option(
         "encoding.loudness", names=("loudness",), panel=FILE, metavar="LUFS|off", default="off",
-        kind=_Loudness, optional=True, rule="a loudness, as -14, or off",
+        kind=kinds.Loudness, optional=True, rule="a loudness, as -14, or off",
         help="Bring the sound to this loudness (EBU R 128) by one gain, as -14; peaks stay under "
         "-1 dBTP.",
     ),
     Option(
-        "tag", names=("settings",), panel=FILE, metavar="TAG", default="s2v", kind=_Tag,
+        "tag", names=("settings",), panel=FILE, metavar="TAG", default="s2v", kind=kinds.Tag,
         rule="a short word without spaces and slashes, since it becomes part of the file name",
         help="Short word in the file name.",
     ),
     Option(
         "poster", names=("poster",), panel=FILE, metavar="TIME|auto|none", default="auto",
-        kind=_Poster, rule="a time in the video, auto, or none",
+        kind=kinds.Poster, rule="a time in the video, auto, or none",
         help="Picture that file managers show, in mp4 and mov: of that second; auto is the sound's "
         "cover.",
     ),
     Option(
-        "thumbnail", names=("thumbnail",), panel=FILE, kind=_Flag, rule="true or false",
+        "thumbnail", names=("thumbnail",), panel=FILE, kind=kinds.Flag, rule="true or false",
         help="Write a picture beside the video, as .jpg.",
     ),
     Option(
-        "output", names=("output", "o"), panel=FILE, metavar="FILE|DIR/", kind=_Name, optional=True,
+        "output", names=("output", "o"), panel=FILE, metavar="FILE|DIR/", kind=kinds.Name,
+        optional=True,
         rule="the name of a file", help="The video to write, or the folder that it goes to.",
     ),
 )  # fmt: skip
@@ -395,5 +323,5 @@ def _is_plain(value: object, depth: int = 4) -> bool:
     if isinstance(value, (list, tuple)):
         return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
     if isinstance(value, int):
-        return abs(value) < MAX_WHOLE
+        return abs(value) < kinds.MAX_WHOLE
     return value is None or isinstance(value, (float, str, Path))
