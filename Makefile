@@ -12,6 +12,9 @@ demo: .venv/core
 		--overwrite -o output/video/demo.mp4
 	@echo "Open it with any player or browser."
 
+# A dot product of numpy's OpenBLAS over two threads once stood for an hour on a busy machine.
+test soak: export OPENBLAS_NUM_THREADS := 1
+
 test: check
 	@echo "Running all tests on $(CORES) cores; some 15 minutes on two ..."
 	$(BIN)/pytest --quiet -n $(CORES) --dist loadgroup

@@ -90,7 +90,7 @@ def _level(blocks: Iterator[Samples]) -> tuple[np.float32, np.float32]:
         exact = block.astype(np.float64).mean(axis=0)
         count += exact.size
         total += float(exact.sum())
-        squares += float(exact @ exact)
+        squares += float(np.square(exact).sum())
     mean = total / max(count, 1)
     deviation = math.sqrt(max(squares / max(count, 1) - mean * mean, 0.0))
     return np.float32(mean), np.float32(deviation + 1e-8)

@@ -73,13 +73,13 @@ def calibration(sound: Samples, level: SoundLevel) -> Samples:
     if level.variance < _SILENT:
         return np.zeros(even_length(count) - count, np.float32)
     away = sound.astype(np.float64) - level.mean
-    total, power = float(away.sum()), float(away @ away)
+    total, power = float(away.sum()), float(np.square(away).sum())
     length = _tail_length(count, total, power, level)
     offset = -total / length
     missing = _missing_power(count, total, power, level, length)
     tail = np.full(length, level.mean + offset)
     tail[length - len(level.loud) :] += level.loud * math.sqrt(
-        max(missing, 0.0) / float(level.loud @ level.loud)
+        max(missing, 0.0) / float(np.square(level.loud).sum())
     )
     return tail.astype(np.float32)
 

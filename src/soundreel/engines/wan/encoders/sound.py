@@ -230,7 +230,7 @@ def statistics(sound: Sound) -> tuple[np.float32, np.float32]:
     for block in sound.blocks():
         exact = block.astype(np.float64)
         total += float(exact.sum())
-        squares += float(exact @ exact)
+        squares += float(np.square(exact).sum())
     count = max(sound.num_samples, 1)
     mean = total / count
     variance = max(squares / count - mean * mean, 0.0)
