@@ -123,7 +123,7 @@ def test_a_steady_take_gives_the_same_bytes_when_resumed(
 
 def test_the_next_chunk_goes_on_from_steadied_pictures(engine: WanEngine, tone: Path) -> None:
     """Its motion holds what was shown, to rounding, not what was decoded."""
-    plan = plan_for(engine, request_for(tone, num_frames=18, steady="colour"))
+    plan = plan_for(engine, request_for(tone, num_frames=34, steady="colour"))
     with engine.find(plan.request).open(plan.for_engine, RunControl()) as session:
         shown = [f.rgb for chunk in plan.chunks[:2] for f in session.render(chunk, RunControl())]
         assert isinstance(session, Steadying)

@@ -116,7 +116,7 @@ def test_a_file_without_a_suffix_is_a_sound(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        ("soundreel generate --interpolate ", {"auto", "none", "flow", "film"}),
+        ("soundreel generate --interpolate ", {"auto", "none", "flow", "film", "rife"}),
         ("soundreel generate --preset ultra", {"ultrafast"}),
         ("soundreel generate --offload m", {"model"}),
         ("soundreel do", {"doctor"}),
