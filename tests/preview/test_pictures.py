@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from soundreel.engines.preview.draw.pictures import ImageSource, image_palette, make_source
-from soundreel.engines.preview.look.palettes import parse_colour, to_oklab
+from soundreel.engines.preview.look.palettes import parse_colour
+from soundreel.media.oklab import to_oklab
 from soundreel.types import Rgb
 
 FRAME = (160, 240)

@@ -15,11 +15,10 @@ from soundreel.engines.preview.look.palettes import (
     PALETTES,
     colour_table,
     coloured,
-    from_oklab,
     parse_colour,
-    to_oklab,
 )
 from soundreel.engines.preview.look.vocabulary import describe, read_style, vocabulary
+from soundreel.media.oklab import from_oklab, to_oklab
 from soundreel.types import DEFAULT_NEGATIVE_PROMPT, DEFAULT_PROMPT
 
 DOCS = Path(__file__).parents[2] / "docs" / "preview.md"

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from soundreel.post.steady.look import Look, blurred, root
-from soundreel.post.steady.oklab import Floats, to_oklab, to_rgb
+from soundreel.media.oklab import from_oklab, to_oklab
+from soundreel.post.steady.look import Floats, Look, blurred, root
 from soundreel.types import Rgb
 
 TABLE_SIDE = 33
@@ -87,7 +87,7 @@ def colour_map(now: Look, wanted: Look) -> ColourMap:
 
 def colour_table(found: ColourMap, share: float) -> NDArray[np.float32]:
     """The table of `Correction` that goes that share of the map's way."""
-    back: Floats = to_rgb(_LAB + share * (found.moved(_LAB) - _LAB))
+    back: Floats = np.clip(from_oklab(_LAB + share * (found.moved(_LAB) - _LAB)), 0, 1)
     return back.astype(np.float32)
 
 

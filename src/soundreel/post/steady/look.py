@@ -9,8 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from soundreel.post.steady.oklab import Floats, to_oklab
+from soundreel.media.oklab import to_oklab
 from soundreel.types import Rgb
+
+Floats = NDArray[np.float64]
 
 SIDE = 48
 """Longer side of the small picture whose colours are counted."""

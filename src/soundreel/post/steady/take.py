@@ -15,8 +15,7 @@ from fractions import Fraction
 import numpy as np
 
 from soundreel.post.steady.correction import Correction, colour_map, colour_table, sharpening
-from soundreel.post.steady.look import Look, measure
-from soundreel.post.steady.oklab import Floats
+from soundreel.post.steady.look import Floats, Look, measure
 from soundreel.types import Chunk, Plan, Rgb
 
 MEMORY_SECONDS = 3.0

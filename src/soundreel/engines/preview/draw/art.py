@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.ops import Floats, blur, resize_rgb
 from soundreel.engines.preview.draw.depth import Box
-from soundreel.engines.preview.look.palettes import to_oklab
+from soundreel.media.oklab import to_oklab
 from soundreel.media.pixels import BACKDROP
 from soundreel.types import Rgb
 

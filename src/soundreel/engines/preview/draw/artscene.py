@@ -27,10 +27,9 @@ from soundreel.engines.preview.look.palettes import (
     colour_table,
     coloured,
     format_colour,
-    from_oklab,
     parse_colour,
-    to_oklab,
 )
+from soundreel.media.oklab import from_oklab, to_oklab
 from soundreel.types import Rgb
 
 SHARE = 0.13

@@ -14,7 +14,7 @@ import numpy as np
 
 from soundreel.engines.preview.canvas.ops import Floats, blur, resize_rgb, shrink
 from soundreel.engines.preview.drive.curves import smoothstep
-from soundreel.engines.preview.look.palettes import to_oklab
+from soundreel.media.oklab import to_oklab
 from soundreel.types import Rgb
 
 DEPTH_STEP = 16

@@ -12,13 +12,8 @@ from numpy.typing import NDArray
 from soundreel.engines.preview.canvas.ops import Floats, blur, resize, resize_rgb, shrink, to_bytes
 from soundreel.engines.preview.draw.depth import Box, guess_depth
 from soundreel.engines.preview.drive.curves import smoothstep
-from soundreel.engines.preview.look.palettes import (
-    Palette,
-    format_colour,
-    from_keys,
-    from_oklab,
-    to_oklab,
-)
+from soundreel.engines.preview.look.palettes import Palette, format_colour, from_keys
+from soundreel.media.oklab import from_oklab, to_oklab
 from soundreel.types import Rgb
 
 MARGIN = 0.06

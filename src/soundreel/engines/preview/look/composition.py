@@ -18,8 +18,8 @@ from soundreel.engines.preview.look.palettes import (
     from_keys,
     parse_colour,
 )
-from soundreel.engines.preview.look.palettes import to_oklab as _lab
 from soundreel.engines.preview.look.vocabulary import SHAPES, Character, Style, canonical
+from soundreel.media.oklab import to_oklab as _lab
 
 Nature = Literal["still", "sparse", "beat", "voice", "tone"]
 """Silence · a few sounds · music with a beat · speech or song · held sounds."""

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.ops import Floats, held
-from soundreel.engines.preview.canvas.srgb import from_linear, to_linear
 from soundreel.engines.preview.drive.curves import smoothstep
+from soundreel.media.oklab import from_oklab, to_oklab
 
 TONES, HUES = 256, 64
 """Size of the colour table: tone runs along a row, the cycle of keys down the column."""
@@ -121,34 +121,6 @@ def coloured(table: NDArray[np.float32], tone: Floats, hue: Floats | float) -> F
     rows = np.full_like(tone, hue * HUES) if isinstance(hue, float) else hue * HUES
     columns = tone * ((TONES - 1) / FULL_TONE)
     return held(table, columns, rows + HUES)
-
-
-def to_oklab(rgb: NDArray[np.floating]) -> NDArray[np.float64]:
-    """sRGB 0..1 (..., 3) to Oklab."""
-    return np.asarray(np.cbrt(to_linear(rgb) @ _RGB_TO_LMS.T) @ _LMS_TO_LAB.T)
-
-
-def from_oklab(lab: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Oklab (..., 3) to sRGB, unclipped."""
-    return np.asarray(from_linear((lab @ _LAB_TO_LMS.T) ** 3 @ _LMS_TO_RGB.T))
-
-
-_RGB_TO_LMS = np.array(
-    [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-)
-_LMS_TO_LAB = np.array(
-    [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-)
-_LAB_TO_LMS = np.linalg.inv(_LMS_TO_LAB)
-_LMS_TO_RGB = np.linalg.inv(_RGB_TO_LMS)
 
 
 def _curve(tone: NDArray[np.float64]) -> NDArray[np.float64]:

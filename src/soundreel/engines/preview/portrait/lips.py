@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.ops import Floats, blur
-from soundreel.engines.preview.canvas.srgb import to_linear
 from soundreel.engines.preview.portrait.face import Face
+from soundreel.media.srgb import to_linear
 from soundreel.types import Rgb
 
 SCALE = 100
