@@ -110,17 +110,15 @@ class WanEngine:
         missing = missing_packages()
         if missing:
             return (Check("packages", False, missing, install_command("wan")),)
-        from soundreel.engines.wan.memory.device import choose_device, device_name
+        from soundreel.engines.wan.memory.device import gpu_check
 
-        device = choose_device()
-        gpu = Check(
-            "GPU",
-            device.type != "cpu",
-            device_name(device),
-            "install torch for your GPU: https://pytorch.org/get-started",
-        )
         checks = weight_checks(self._settings.models_dir)
-        return (Check("torch", True, version("torch")), gpu, memory_check(total_memory()), *checks)
+        return (
+            Check("torch", True, version("torch")),
+            gpu_check(),
+            memory_check(total_memory()),
+            *checks,
+        )
 
     @property
     def _rates(self) -> Path:

@@ -89,18 +89,11 @@ class WanImageEngine:
         missing = missing_packages()
         if missing:
             return (Check("packages", False, missing, install_command("wan")),)
-        from soundreel.engines.wan.memory.device import choose_device, device_name
+        from soundreel.engines.wan.memory.device import gpu_check
 
-        device = choose_device()
-        gpu = Check(
-            "GPU",
-            device.type != "cpu",
-            device_name(device),
-            "install torch for your GPU: https://pytorch.org/get-started",
-        )
         checks = image_checks(self._settings.models_dir)
         memory = memory_check(total_memory())
-        return (Check("torch", True, version("torch")), gpu, memory, *checks)
+        return (Check("torch", True, version("torch")), gpu_check(), memory, *checks)
 
     @property
     def _rates(self) -> Path:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from soundreel.types import Check
+
 
 def choose_device() -> torch.device:
     """The best device of this machine: cuda (also ROCm), mps, else cpu."""
@@ -40,3 +42,9 @@ def device_name(device: torch.device) -> str:
         memory = torch.cuda.get_device_properties(device).total_memory
         return f"{torch.cuda.get_device_name(device)}, {memory / 2**30:.0f} GiB"
     return "none" if device.type == "cpu" else device.type
+
+
+def gpu_check() -> Check:
+    """A line of the doctor."""
+    device, hint = choose_device(), "install torch for your GPU: https://pytorch.org/get-started"
+    return Check("GPU", device.type != "cpu", device_name(device), hint)
