@@ -1,0 +1,1 @@
+"""Words in the picture: lyrics, captions, titles. From files to cues, from cues to pixels."""
