@@ -18,7 +18,7 @@ ENGINES = ("preview", "comfyui", "wan")
 LAYERS: list[set[str]] = [
     {"safe"},
     {"types", "errors", "events", "options", "installation"},
-    {"config", "audio", "timeline", "directing", "video", "post", "media", "work"}
+    {"config", "audio", "timeline", "directing", "video", "post", "media", "work", "words"}
     | {"engines.base", "engines.wan22", "engines.wan22_options", "engines.tensors"}
     | {"engines.wan22_i2v", "engines.wan22_i2v_options"},
     {f"engines.{name}" for name in ENGINES},

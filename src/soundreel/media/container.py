@@ -67,7 +67,7 @@ def check_file(path: Path, error: type[SoundreelError] = InputError, hint: str =
     a pipe would."""
     try:
         if path.is_dir():
-            raise error(f"{path} is a folder, not a sound file", hint=hint or SOUND_HINT)
+            raise error(f"{path} is a folder, not a file", hint=hint or SOUND_HINT)
         if path.exists() and not path.is_file():
             raise error(f"{path} is not a regular file", hint=hint or "save it to a file first")
         with path.open("rb") as file:

@@ -10,7 +10,11 @@ from fractions import Fraction
 @dataclass(frozen=True, slots=True)
 class Word:
     """One word of a cue, or a syllable: what is sung from `start` to `end`, in seconds of the sound
-    file's own clock."""
+    file's own clock.
+
+    text: with the blank or line break that follows it in the cue. end: no earlier than `start`; the
+        same where the word was sung before the video begins.
+    """
 
     text: str
     start: Fraction
@@ -22,8 +26,9 @@ class Cue:
     """Words that are shown together from `start` to `end`, in seconds of the sound's own clock.
 
     text: as it is to be read; a line break only where the file has one.
-    words: with their times where the file has them, in order; joined they read as `text`, with the
-        blanks that stand between them. () where it has none.
+    words: with their times where the file has them, in the order of the text: joined, without
+        anything between, they are `text`. Starts rise, but begin anew where two lines are sung at
+        once. () where it has none.
     """
 
     text: str
