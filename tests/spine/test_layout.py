@@ -90,6 +90,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "look": {"canvas", "drive"},
         "draw": {"canvas", "drive", "look"},
         "portrait": {"canvas", "drive", "draw"},
+        "looks": {"canvas", "drive", "look", "draw"},
     },
     "engines.comfyui": {
         "graphs": set(),

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from importlib.metadata import version
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from soundreel.engines.preview.session import PreviewSession, worker_count
 from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
 from soundreel.media.cover import reference_image
+from soundreel.media.image import load_image
 from soundreel.media.marks import ALGORITHMIC, COMPOSITE
 from soundreel.types import Check, ChunkGeometry, Estimate, ImageRequest, Plan, Request
 
@@ -66,6 +68,7 @@ class PreviewEngine:
         image = reference_image(request, unasked=True)
         if options.speaks_by_box:
             require_box(options.mouth, image)
+        _check_background(options, request)
         return PreviewReady(options, image is not None or bool(request.pictures), self.scenes)
 
     def estimate(self, plan: Plan) -> Estimate:
@@ -126,6 +129,20 @@ class PreviewReady:
                 yield PreviewSession(scenes.of, pool, workers + 1)
         finally:
             cv2.setNumThreads(threads)
+
+
+def _check_background(options: PreviewOptions, request: Request) -> None:
+    if options.background is None:
+        return
+    looks = {options.look, *(shot.options.get("look", options.look) for shot in request.shot_list)}
+    if looks == {"flow"}:
+        raise InputError.about(
+            {"options.background": options.background},
+            "a background lies beneath a look, and none is chosen",
+            hint=f"add one, such as {mention(look='bars')}",
+        )
+    if isinstance(options.background, Path):
+        load_image(options.background)
 
 
 def _estimate(plan: Plan) -> Estimate:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
 
 Fit = Literal["auto", "fill", "whole", "blur", "crop"]
+
+LookName = Literal["flow", "bars", "waveform"]
 
 _FIT = (
     "the image in the video: fill (borders cut; crop is the same), whole (artwork: neither cut, "
@@ -20,9 +24,17 @@ class PreviewOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     PER_SHOT: ClassVar[frozenset[str]] = frozenset(
-        {"fit", "motion", "mouth", "palette", "strength"}
+        {"fit", "look", "motion", "mouth", "palette", "strength"}
     )
 
+    look: LookName = Field(
+        default="flow",
+        description="what is drawn; flow: the picture that the prompt's words describe",
+    )
+    background: str | Path | None = Field(
+        default=None,
+        description="beneath a look: an image, or a colour by name or code (teal, #20c0ff)",
+    )
     fit: Fit = Field(default="auto", description=_FIT)
     motion: Literal["off", "gentle", "full"] = Field(
         default="full",
@@ -57,6 +69,18 @@ class PreviewOptions(BaseModel):
     def speaks_by_box(self) -> bool:
         """Whether the user marked a mouth."""
         return self.mouth not in ("auto", "off")
+
+    @field_validator("background")
+    @classmethod
+    def _colour_or_file(cls, value: str | Path | None) -> str | Path | None:
+        from soundreel.engines.preview.look.palettes import COLOURS
+
+        if value is None or isinstance(value, Path):
+            return value
+        word = value.strip().lower()
+        if word in COLOURS or re.fullmatch("#[0-9a-f]{6}", word):
+            return COLOURS.get(word, word)
+        return Path(value)
 
     @field_validator("palette")
     @classmethod

@@ -17,6 +17,7 @@ from soundreel.engines.preview.draw.imagescene import ImageScene, StillScene
 from soundreel.engines.preview.draw.pictures import image_palette, is_grey, make_source
 from soundreel.engines.preview.drive.fades import END_S, faded
 from soundreel.engines.preview.drive.signals import Drive, make_drive
+from soundreel.engines.preview.drive.sound import Sound
 from soundreel.engines.preview.look.composition import (
     Composition,
     compose,
@@ -25,6 +26,7 @@ from soundreel.engines.preview.look.composition import (
 )
 from soundreel.engines.preview.look.palettes import Palette
 from soundreel.engines.preview.look.vocabulary import describe, read_style
+from soundreel.engines.preview.looks.make import make_look_scene
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.engines.preview.portrait.face import Search, search_faces
 from soundreel.engines.preview.portrait.phonemes import Recogniser, Speech
@@ -73,6 +75,11 @@ class Scenes:
         def look(own: Palette | None) -> Composition:
             return compose(style, drive, shot.seed, own, chosen)
 
+        if options.look != "flow":
+            return make_look_scene(
+                options.look, options.background, self._plan, shot, drive, self._sound,
+                options.strength, look,
+            )  # fmt: skip
         image = shot_picture(self._plan, shot)
         if image is None:
             return AbstractScene(request.width, request.height, drive, look(None))
@@ -126,6 +133,10 @@ class Scenes:
         art = place_artwork(image, opacity, *size, framed=options.motion != "off")
         own = None if opacity is not None and is_grey(image) else image_palette(image)
         return ArtScene(art, image, drive, look(own), options.motion)
+
+    @cached_property
+    def _sound(self) -> Sound:
+        return Sound(self._plan.audio, self._plan.fps, self._features)
 
     @cached_property
     def _speech(self) -> Speech:

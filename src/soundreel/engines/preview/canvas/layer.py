@@ -1,0 +1,124 @@
+"""Pictures with opacity, and how one comes over another.
+
+A layer is (h, w, 4) bytes: colour times its opacity ("premultiplied"), then the opacity. Nothing is
+0, 0, 0, 0; light that hides nothing but adds is as opaque as its brightest channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from soundreel.engines.preview.canvas.ops import Floats, blur
+from soundreel.types import Rgb
+
+if TYPE_CHECKING:
+    from cv2.typing import MatLike
+
+Layer = NDArray[np.uint8]
+
+Colour = tuple[int, int, int, int]
+"""Of a layer's pixel: red, green, blue, opacity, 0..255, premultiplied."""
+
+OPAQUE: Colour = (255, 255, 255, 255)
+
+FINE = 4
+"""Bits of a pixel's parts that a shape's corners are drawn to."""
+
+GLOW_STEP = 8
+"""Pixels to one of the glow's."""
+
+
+def clear(size: tuple[int, int]) -> Layer:
+    """Nothing, of (width, height)."""
+    return np.zeros((size[1], size[0], 4), np.uint8)
+
+
+def colour(rgb: Sequence[float], opacity: float = 1.0) -> Colour:
+    """rgb: 0..255."""
+    red, green, blue = (round(min(max(value, 0), 255) * opacity) for value in rgb)
+    return red, green, blue, round(255 * opacity)
+
+
+def fill(layer: Layer, corners: NDArray[np.floating], with_: Colour) -> None:
+    """A convex shape, corners (n, 2) x y in pixels; its edges are soft by a pixel."""
+    cv2.fillConvexPoly(layer, _fixed(corners), with_, cv2.LINE_AA, FINE)
+
+
+def line(
+    layer: Layer, points: NDArray[np.floating], with_: Colour, width: float, *, closed: bool = False
+) -> None:
+    """Through (n, 2) x y in pixels."""
+    thick = max(1, round(width))
+    cv2.polylines(layer, [_fixed(points)], closed, with_, thick, cv2.LINE_AA, FINE)
+
+
+def disc(layer: Layer, centre: tuple[float, float], radius: float, with_: Colour) -> None:
+    """A filled circle."""
+    at = (round(centre[0] * (1 << FINE)), round(centre[1] * (1 << FINE)))
+    cv2.circle(layer, at, round(radius * (1 << FINE)), with_, cv2.FILLED, cv2.LINE_AA, FINE)
+
+
+def stencil(size: tuple[int, int]) -> NDArray[np.uint8]:
+    """An empty mask (h, w): `fill`, `line` and `disc` draw on it with OPAQUE."""
+    return np.zeros((size[1], size[0]), np.uint8)
+
+
+def through(mask: NDArray[np.uint8], paint: Layer) -> Layer:
+    """A layer where the mask lets it be seen."""
+    return cast(Layer, cv2.multiply(paint, cv2.merge([mask] * 4), scale=1 / 255))
+
+
+def glowing(layer: Layer, amount: float, reach: float) -> Layer:
+    """The layer with light around what it shows; `reach` in pixels. Changed in place."""
+    size = (layer.shape[1], layer.shape[0])
+    little = (max(2, size[0] // GLOW_STEP), max(2, size[1] // GLOW_STEP))
+    small = cv2.resize(layer, little, None, 0, 0, cv2.INTER_AREA).astype(np.float32)
+    near = blur(small, reach / GLOW_STEP)
+    near += blur(small, 3 * reach / GLOW_STEP) * np.float32(0.8)
+    near *= np.float32(amount)
+    return added(layer, enlarged(near, size))
+
+
+def enlarged(light: Floats, size: tuple[int, int]) -> Layer:
+    """Soft light of a smaller picture (h, w, 4), 0..255, as a layer: premultiplied as it is."""
+    bytes_ = cv2.convertScaleAbs(light + _dither(light.shape[0], light.shape[1]))
+    return cast(Layer, cv2.resize(bytes_, size, None, 0, 0, cv2.INTER_LINEAR))
+
+
+def added(layer: Layer, light: Layer) -> Layer:
+    """Both lights together. Changed in place."""
+    return cast(Layer, cv2.add(layer, light, layer))
+
+
+def over(ground: Rgb, layer: Layer) -> Rgb:
+    """The ground, of the layer's size, with the layer before it."""
+    clearness = cv2.bitwise_not(cv2.extractChannel(layer, 3))
+    left = cv2.multiply(ground, cv2.cvtColor(clearness, cv2.COLOR_GRAY2RGB), scale=1 / 255)
+    return cast(Rgb, cv2.add(left, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), left))
+
+
+def over_layer(under: Layer, layer: Layer) -> Layer:
+    """One layer before another: both are one layer."""
+    clearness = cv2.bitwise_not(cv2.extractChannel(layer, 3))
+    left = cv2.multiply(under, cv2.merge([clearness] * 4), scale=1 / 255)
+    return cast(Layer, cv2.add(left, layer, left))
+
+
+def dimmed(picture: NDArray[np.uint8], light: float) -> NDArray[np.uint8]:
+    """The picture, or layer, times `light`."""
+    return cast("NDArray[np.uint8]", cv2.convertScaleAbs(picture, alpha=light))
+
+
+def _fixed(points: NDArray[np.floating]) -> MatLike:
+    return np.round(points * (1 << FINE)).astype(np.int32).reshape(-1, 1, 2)
+
+
+def _dither(rows: int, columns: int) -> Floats:
+    """Less than half a level, the same in all channels and pictures: no bands in soft light."""
+    noise = np.random.default_rng(9).uniform(-0.5, 0.5, (rows, columns, 1))
+    return noise.astype(np.float32)
