@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
-import soundreel.render
+import soundreel.render.piece
 from soundreel.engines.base import Session
 from soundreel.events import RunControl
 from soundreel.types import Plan, Rgb
@@ -15,15 +16,19 @@ from soundreel.video.writer import SegmentWriter
 
 
 def spy_on_encoder(monkeypatch: pytest.MonkeyPatch) -> list[Rgb]:
-    """Every picture as it will go to the encoder."""
+    """Every picture as it will go to the encoder, in the order of the file's pieces."""
     seen: list[Rgb] = []
+    pieces: list[str] = []
 
     class Spy(SegmentWriter):
         def write(self, rgb: Rgb) -> None:
-            seen.append(rgb.copy())
+            del pieces[len(seen) :]  # whoever asked may have forgotten all
+            place = bisect_right(pieces, self.path.name)
+            pieces.insert(place, self.path.name)
+            seen.insert(place, rgb.copy())
             super().write(rgb)
 
-    monkeypatch.setattr(soundreel.render, "SegmentWriter", Spy)
+    monkeypatch.setattr(soundreel.render.piece, "SegmentWriter", Spy)
     return seen
 
 

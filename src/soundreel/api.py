@@ -59,7 +59,8 @@ from soundreel.record import (
     with_absolute_paths,
 )
 from soundreel.registry import Choice, choose, create, fit_options, source_type
-from soundreel.render import Kept, render_chunks
+from soundreel.render.kept import Kept
+from soundreel.render.run import render_chunks
 from soundreel.timeline.ends import require_ends
 from soundreel.timeline.pieces import pieces_of
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan, silent_clip

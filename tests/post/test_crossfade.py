@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from soundreel.errors import WorkError
-from soundreel.post.crossfade import Crossfade, mix
+from soundreel.post.crossfade import Held, mix, read_held, write_held
 
 LEVELS = np.arange(256, dtype=np.uint8)
 FIRST = np.ascontiguousarray(np.broadcast_to(LEVELS[:, None, None], (256, 256, 3)))
@@ -32,17 +33,18 @@ def test_between_them_it_is_the_weighted_mean_to_the_nearest_level(share: Fracti
     assert mix(FIRST, SECOND, share).dtype == np.uint8
 
 
-def test_what_is_held_goes_on_from_its_snapshot() -> None:
-    fade, again = Crossfade(), Crossfade()
+def test_what_is_held_comes_back_without_loss_and_whole(tmp_path: Path) -> None:
+    held, path = Held(), tmp_path / "chunk-00000.held"
     pictures = np.random.default_rng(1).integers(0, 256, (3, 6, 4, 3), dtype=np.uint8)
     for number, picture in enumerate(pictures, 7):
-        fade.hold(number, picture)
-    black = np.zeros_like(pictures[0])
-    assert np.array_equal(fade.mixed(7, black, Fraction(0)), pictures[0])
-    again.restore(fade.snapshot())
-    for number in (8, 9):
-        shown = again.mixed(number, black, Fraction(0))
-        assert np.array_equal(shown, pictures[number - 7])
-    assert again.snapshot() == b""
-    with pytest.raises(WorkError, match="picture 8"):
-        again.mixed(7, black, Fraction(0))
+        held.hold(number, picture)
+    write_held(path, held)
+    again = read_held(path)
+    assert [number for number in range(20) if number in again] == [7, 8, 9]
+    assert all(np.array_equal(again.picture(n), pictures[n - 7]) for n in (7, 8, 9))
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(WorkError, match=path.name):
+        read_held(path)
+    path.unlink()
+    with pytest.raises(WorkError, match=path.name):
+        read_held(path)

@@ -7,7 +7,6 @@ import json
 import os
 import stat
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ import pytest
 from soundreel.errors import WorkError
 from soundreel.events import Event, Notice, RunControl
 from soundreel.work.job import Job
-from soundreel.work.seal import NO_STATE
+from soundreel.work.seal import NO_STATE, piece_facts
 
 KEY = "ab" * 10
 DIGEST = hashlib.sha256(b"a plan").hexdigest()
@@ -27,7 +26,7 @@ def make_job(work_dir: Path, chunks: int = 3) -> Path:
         job.bind(DIGEST)
         for index in range(chunks):
             job.piece(index).write_bytes(f"pictures of {index}".encode())
-            job.seal(index, b"session", b"post")
+            job.seal(index, b"session", b"post", after=index - 1 if index else None)
     return job.folder
 
 
@@ -62,10 +61,8 @@ def test_a_piece_that_is_not_what_was_sealed_is_refused(
     if change == "link":
         (tmp_path / "copy").write_bytes(data)
         piece.symlink_to(tmp_path / "copy")
-    checks: list[Callable[[Job], object]] = [lambda job: job.state(2), Job.check_pieces]
-    for check in checks:
-        with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match=piece.name):
-            check(job)
+    with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match=piece.name):
+        job.check_pieces()
 
 
 def test_seals_of_the_first_form_are_used_with_a_word(tmp_path: Path) -> None:
@@ -78,7 +75,7 @@ def test_seals_of_the_first_form_are_used_with_a_word(tmp_path: Path) -> None:
     with Job(tmp_path, KEY, RunControl(events.append)) as job:
         assert job.state(2) == (b"four", b"tw")
         job.piece(3).write_bytes(b"more")
-        job.seal(3, b"", b"")
+        job.seal(3, b"", b"", after=2)
     assert "without a digest" in told(events)
     (folder / "chunk-00000.mp4").write_bytes(b"other")
     with Job(tmp_path, KEY) as job, pytest.raises(WorkError, match="chunk-00000"):
@@ -193,9 +190,70 @@ def test_a_job_may_keep_every_state(tmp_path: Path) -> None:
         with Job(tmp_path, "a" * 20, keep_states=keep) as job:
             for index, state in enumerate((b"first", NO_STATE, b"third")):
                 job.piece(index).write_bytes(b"piece")
-                job.seal(index, state, b"post")
+                job.seal(index, state, b"post", after=index - 1 if index else None)
             there = [job.saved_state(index) for index in range(4)]
             assert there == [(b"first", b"post") if keep else None, None, (b"third", b"post"), None]
             assert job.sealed == 3
             job.remove()
         assert not (tmp_path / ("a" * 20)).exists()
+
+
+def test_pieces_are_sealed_in_any_order(tmp_path: Path) -> None:
+    with Job(tmp_path, KEY) as job:
+        job.bind(DIGEST)
+        for index in (4, 0, 2):
+            job.piece(index).write_bytes(f"pictures of {index}".encode())
+            job.seal(index, b"", b"", by=f"hand {index}")
+    with Job(tmp_path, KEY) as job:
+        assert set(job.sealed_pieces) == {0, 2, 4}
+        job.check_pieces()
+        assert job.made_by == {0: "hand 0", 2: "hand 2", 4: "hand 4"}
+        job.piece(2).write_bytes(b"other")
+        with pytest.raises(WorkError, match="chunk-00002"):
+            job.check_pieces()
+
+
+def test_a_chunks_seal_takes_the_place_of_the_one_it_went_on_from(tmp_path: Path) -> None:
+    """So that of each shot one state lies on the disk."""
+    with Job(tmp_path, KEY) as job:
+        job.bind(DIGEST)
+        for index, after in ((0, None), (5, None), (6, 5), (1, 0), (8, 6)):
+            job.piece(index).write_bytes(b"piece")
+            job.seal(index, b"state", b"", after=after)
+        assert sorted(path.name for path in job.folder.glob("*.state")) == [
+            "chunk-00001.state",
+            "chunk-00008.state",
+        ]
+    with Job(tmp_path, KEY) as job:
+        assert set(job.sealed_pieces) == {0, 1, 5, 6, 8}
+        job.check_pieces()
+
+
+def test_a_job_of_the_second_form_goes_on(tmp_path: Path) -> None:
+    """Its seal lists all pieces up to it; those that come are sealed beside it."""
+    folder = make_job(tmp_path)
+    facts = [piece_facts(folder / f"chunk-{index:05}.mp4") for index in range(3)]
+    table = b"".join(struct.pack(">Q32s", one.size, one.sha256) for one in facts)
+    body = bytes.fromhex(DIGEST) + struct.pack(">Q", 3) + table + struct.pack(">QQ", 4, 2)
+    body += b"fourtw"
+    seal = b"SRSTATE2" + hashlib.sha256(body).digest() + body
+    (folder / "chunk-00002.state").write_bytes(seal)
+    with Job(tmp_path, KEY) as job:
+        assert job.sealed == 3
+        assert job.state(2) == (b"four", b"tw")
+        job.piece(4).write_bytes(b"more")
+        job.seal(4, b"", b"")
+    with Job(tmp_path, KEY) as job:
+        assert set(job.sealed_pieces) == {0, 1, 2, 4}
+        job.check_pieces()
+        (folder / "chunk-00000.mp4").write_bytes(b"other")
+        with pytest.raises(WorkError, match="chunk-00000"):
+            job.check_pieces()
+
+
+def test_what_a_killed_hand_began_is_removed(tmp_path: Path) -> None:
+    folder = make_job(tmp_path)
+    left = folder / "chunk-00003.mp4.3f2a.part"
+    left.write_bytes(b"half")
+    with Job(tmp_path, KEY):
+        assert not left.exists()

@@ -247,7 +247,7 @@ def _render(
         control.emit(ChunkSealed(index, len(ranges), resumed=True))
     if resumed == len(ranges):
         return resumed
-    between = make_between(asked.how, job)
+    between = make_between(asked.how, job.fixed, job.folder.parent)
     made = pictures(source, asked.fps, between, control, ranges[resumed].start)
     for index, span in enumerate(ranges[resumed:], resumed):
         control.emit(ChunkStarted(index, len(ranges), len(span)))

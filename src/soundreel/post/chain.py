@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import struct
+from pathlib import Path
 from typing import Protocol
 
-from soundreel.post.crossfade import Crossfade
 from soundreel.post.steady import make_steady
 from soundreel.types import Chunk, Plan, Rgb
-from soundreel.work.job import Job
+from soundreel.work.job import Fixed
 
 _LENGTH = struct.Struct(">Q")
 
@@ -46,28 +46,38 @@ class PassThrough:
         pass
 
 
-def make_post_filter(plan: Plan, job: Job) -> PostFilter:
+class _NothingWaits:
+    """In place of a state that jobs of earlier versions had: pictures that waited to be mixed."""
+
+    def snapshot(self) -> bytes:
+        return b""
+
+    def restore(self, state: bytes) -> None:
+        pass
+
+
+def make_post_filter(plan: Plan, fixed: Fixed, paces: Path) -> PostFilter:
     """The filter that a plan asks for; nothing is left to do where the engine interpolates.
-    job: keeps what is decided on the way."""
+    fixed: keeps what is decided on the way; paces: the folder in which networks note theirs."""
     interpolation = plan.interpolation
     if interpolation.method == "none" or interpolation.by_engine:
         return PassThrough()
     from soundreel.post.interpolate import Interpolator, make_between
 
-    return Interpolator(interpolation.factor, plan.output_frames, make_between(interpolation, job))
+    between = make_between(interpolation, fixed, paces)
+    return Interpolator(interpolation.factor, plan.output_frames, between)
 
 
 class Post:
-    """All that is done to a plan's pictures, with one state; see `Steady`, `PostFilter` and
-    `Crossfade`. steadied: the engine keeps its takes steady itself."""
+    """All that is done to a shot's pictures by themselves, with one state; see `PostFilter` and
+    `Steady`. steadied: the engine keeps its takes steady itself."""
 
-    def __init__(self, plan: Plan, job: Job, steadied: bool = False) -> None:
-        self.rate = make_post_filter(plan, job)
-        self.crossfade = Crossfade()
+    def __init__(self, plan: Plan, fixed: Fixed, paces: Path, *, steadied: bool = False) -> None:
+        self.rate = make_post_filter(plan, fixed, paces)
         coming = plan.output_fps if plan.interpolation.by_engine else plan.fps
         self.steady = None if steadied else make_steady(plan, coming)
         fades = any(shot.fade_in for shot in plan.shots)
-        optional = (self.crossfade if fades else None, self.steady)
+        optional = (_NothingWaits() if fades else None, self.steady)
         self._stages = (self.rate, *(stage for stage in optional if stage is not None))
 
     def enter(self, chunk: Chunk) -> None:
@@ -86,7 +96,7 @@ class Post:
         return b"".join(_LENGTH.pack(len(state)) + state for state in states)
 
     def restore(self, state: bytes) -> None:
-        """An empty state is that before a shot whose pictures are not mixed."""
+        """An empty state is that before a shot."""
         framed, at = len(self._stages) > 1 and state, 0
         for stage in self._stages:
             own = state

@@ -1,4 +1,4 @@
-"""The end of a shot, kept until the next shot's beginning is mixed into it.
+"""What two shots show together: the pictures of both are kept until all of them are there.
 
 Mixed is what a screen is sent: the 8-bit values of the gamma-coded RGB, as editing programs do, so
 that a fade goes on evenly for the eye. Done after interpolation: each shot's pictures are its own.
@@ -6,50 +6,80 @@ that a fade goes on evenly for the eye. Done after interpolation: each shot's pi
 
 from __future__ import annotations
 
+import hashlib
 import struct
+from collections.abc import Mapping
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 
 from soundreel.errors import WorkError
 from soundreel.post.lossless import packed, unpacked
 from soundreel.types import Rgb
+from soundreel.work.files import create, disk_errors, read_regular, sync
 
 STEPS = 1 << 16
 """Of a weight: 0, 1/2 and 1 are exact, and every other is far finer than a level of a picture."""
 
 _ENTRY = struct.Struct(">QQ")  # number of the picture, bytes of its PNG
+_HASH = hashlib.sha256().digest_size
 
 
-class Crossfade:
-    """Holds pictures by their numbers in the file; `snapshot` is what `restore` needs to go on."""
+class Held:
+    """Pictures that wait, by their numbers in the file."""
 
-    def __init__(self) -> None:
-        self._held: dict[int, bytes] = {}
+    def __init__(self, pictures: Mapping[int, bytes] | None = None) -> None:
+        self._pictures = dict(pictures or {})
+
+    def __bool__(self) -> bool:
+        return bool(self._pictures)
+
+    def __contains__(self, number: int) -> bool:
+        return number in self._pictures
 
     def hold(self, number: int, rgb: Rgb) -> None:
-        """Keep picture `number` of the shot that ends."""
-        self._held[number] = packed(rgb)
+        """Keep picture `number` of a shot."""
+        self._pictures[number] = packed(rgb)
 
-    def mixed(self, number: int, rgb: Rgb, share: Fraction) -> Rgb:
-        """Picture `number` of the file: the held one and `rgb`, which has this share."""
-        if number not in self._held:
-            raise WorkError(
-                f"picture {number + 1} of the shot that fades out is not at hand",
-                hint="remove the work folder of this job, then run the same command again",
-            )
-        return mix(unpacked(self._held.pop(number)), rgb, share)
+    def picture(self, number: int) -> Rgb:
+        return unpacked(self._pictures[number])
 
-    def snapshot(self) -> bytes:
-        return b"".join(_ENTRY.pack(n, len(png)) + png for n, png in self._held.items())
+    def to_bytes(self) -> bytes:
+        """After their SHA-256."""
+        body = b"".join(_ENTRY.pack(n, len(png)) + png for n, png in self._pictures.items())
+        return hashlib.sha256(body).digest() + body
 
-    def restore(self, state: bytes) -> None:
-        """Take up a snapshot; an empty one holds nothing."""
-        self._held, at = {}, 0
-        while at < len(state):
-            number, size = _ENTRY.unpack_from(state, at)
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Held:
+        """Raises ValueError where they are not whole."""
+        body, at, found = data[_HASH:], 0, dict[int, bytes]()
+        if hashlib.sha256(body).digest() != data[:_HASH]:
+            raise ValueError("damaged")
+        while at < len(body):
+            number, size = _ENTRY.unpack_from(body, at)
             at += _ENTRY.size + size
-            self._held[number] = state[at - size : at]
+            found[number] = body[at - size : at]
+        return cls(found)
+
+
+def write_held(path: Path, held: Held) -> None:
+    """Raises WorkError where the disk refuses."""
+    with disk_errors(f"write {path}"):
+        create(path)
+        path.write_bytes(held.to_bytes())
+        sync(path)
+
+
+def read_held(path: Path) -> Held:
+    """Raises WorkError where they are gone, or not as they were written."""
+    try:
+        return Held.from_bytes(read_regular(path))
+    except (OSError, ValueError) as err:
+        raise WorkError(
+            f"pictures that wait for a crossfade are not at hand ({path.name})",
+            hint="remove the work folder of this job, then run the same command again",
+        ) from err
 
 
 def mix(first: Rgb, second: Rgb, share: Fraction) -> Rgb:

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from importlib.util import find_spec
+from pathlib import Path
 
 from soundreel.errors import EngineUnavailable, mention
 from soundreel.installation import install_command
@@ -13,7 +14,7 @@ from soundreel.post.flow import between
 from soundreel.post.lossless import packed, unpacked
 from soundreel.timeline.rates import outputs_after, outputs_at, outputs_up_to
 from soundreel.types import Frame, Interpolation, Rgb
-from soundreel.work.job import Job
+from soundreel.work.job import Fixed
 
 Between = Callable[[Rgb, Rgb, Sequence[Fraction]], list[Rgb]]
 """(first, second, times): a picture for each time between the two, 0 to 1."""
@@ -88,13 +89,14 @@ def require_packages(method: str) -> None:
         )
 
 
-def make_between(interpolation: Interpolation, job: Job) -> Between:
-    """The method that a plan chose. Raises InputError where its weights cannot be used."""
+def make_between(interpolation: Interpolation, fixed: Fixed, paces: Path) -> Between:
+    """The method that a plan chose; fixed, paces: see `NetworkBetween`. Raises InputError where its
+    weights cannot be used."""
     if interpolation.weights is None:
         return between
     from soundreel.post.networks.between import NetworkBetween
 
-    return NetworkBetween(interpolation.weights, interpolation.method, job.fixed, job.folder.parent)
+    return NetworkBetween(interpolation.weights, interpolation.method, fixed, paces)
 
 
 def _frame(state: bytes) -> Frame:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from soundreel.events import (
@@ -66,16 +66,18 @@ class Teller:
     def __init__(self, spell: Callable[[str], str] = str) -> None:
         self._spell = spell
         self._what = self._step = ""
-        self._kept = self._parts = self._part = 0
+        self._kept: list[int] = []
+        self._parts = self._part = 0
         self._pace = _Pace()
 
     def lasting(self, event: Event) -> list[str]:
         """Lines that stay readable after `event`."""
         if isinstance(event, ChunkSealed) and event.resumed:
-            self._kept, self._parts = event.index + 1, event.count
+            self._kept.append(event.index)
+            self._parts = event.count
             return []
         lines = [_kept(self._kept, self._parts)] if self._kept else []
-        self._kept = 0
+        self._kept = []
         return [*lines, self._spell(event.message)] if isinstance(event, Notice) else lines
 
     def now(self, event: Event) -> Told | None:
@@ -110,10 +112,14 @@ class Teller:
                 return None
 
 
-def _kept(number: int, count: int) -> str:
+def _kept(parts: Sequence[int], count: int) -> str:
+    number = len(parts)
+    if number > 1 and list(parts) != list(range(number)):
+        return f"{number} of {count} parts are there from an earlier run"
+    if number == 1:
+        return f"part {parts[0] + 1} of {count} is there from an earlier run"
     joined = "and" if number == 2 else "to"
-    parts = f"part 1 of {count} is" if number == 1 else f"parts 1 {joined} {number} of {count} are"
-    return f"{parts} there from an earlier run"
+    return f"parts 1 {joined} {number} of {count} are there from an earlier run"
 
 
 class _Pace:

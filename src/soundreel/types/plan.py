@@ -98,6 +98,8 @@ class ChunkGeometry:
         latent of the Wan VAE is one picture; where it is the given image, it is kept).
     even_passes: all passes of a shot are of about one length; else the first is as long as it can
         be, since those after it take their motion from it.
+    independent_chunks: a picture depends on the plan and its number alone: every chunk, and any
+        span of one's pictures, can be made by itself. No record has it: it decides no picture.
     """
 
     fps: Fraction
@@ -110,6 +112,7 @@ class ChunkGeometry:
     best_area: int | None = None
     head_frames: int = 0
     even_passes: bool = False
+    independent_chunks: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
     <work_dir>/<key>/        ours alone (0700)
         job.json            facts fixed at the start: seed, engine, output, the plan's digest
         vocals.wav          the voice of the sound, where that drives the picture
-        chunk-00007.mp4     a finished piece of the final encoding
-        chunk-00007.state   written last: seals this piece and all before it
+        chunk-00007.mp4     a piece of the final encoding
+        chunk-00007.held    pictures of its chunk that wait for those of a crossfade's other shot
+        chunk-00007.state   written last: seals this piece
     <work_dir>/<key>.lock   there while a process works on the job
 
-A chunk ends with a piece, and its state is what the next chunk needs; older states are dropped,
-unless the job keeps them.
+Pieces are sealed in any order. A chunk ends with a piece, whose seal has what the next chunk needs.
+It takes the place of the seal of the chunk that it went on from, and seals that one's pieces, too;
+a job that keeps all states keeps both.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -25,44 +27,30 @@ from typing import Any
 
 from soundreel.errors import WorkError, mention
 from soundreel.events import Notice, RunControl
+from soundreel.work.facts import FACTS, MARK, read_facts
 from soundreel.work.files import create, disk_errors, read_regular, write_atomic
 from soundreel.work.lock import Lock
-from soundreel.work.seal import NO_STATE, PieceFacts, Seal, pack, piece_facts, unpack
-
-MARK = "soundreel job"
-"""What tells our job.json from any other program's."""
+from soundreel.work.seal import (
+    NO_STATE,
+    PieceFacts,
+    Seal,
+    pack,
+    piece_facts,
+    sealed_pieces,
+    unpack,
+)
 
 Fixed = Callable[[str, Callable[[], Any]], Any]
 """(name, make): what `make` gave when it was first asked in this job; see `Job.fixed`."""
 
-_FACTS = "job.json"
-_MOST_FACTS = 1 << 20
-"""Bytes; a name of a file is all that can be long in it."""
-
 _UNBOUND = "0" * 64
 
 _STATE = re.compile(r"chunk-([0-9]{5,9})\.state")
-_OWN = re.compile(r"(job\.json|vocals\.wav|chunk-[0-9]{5,9}\.(mp4|mov|state)|owner)(\.part)?")
-
-_RULES: dict[str, Callable[[object], bool]] = {
-    "seed": lambda value: type(value) is int and 0 <= value < 2**64,
-    "digest": lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
-    "asked": lambda value: isinstance(value, dict),
-    "decisions": lambda value: (
-        isinstance(value, dict) and all(isinstance(each, str) for each in value.values())
-    ),
-    "vocals": lambda value: isinstance(value, str) and bool(re.fullmatch("[0-9a-f]{64}", value)),
-    "engine": lambda value: isinstance(value, str) and value != "",
-    "first": lambda value: type(value) is int and value >= 0,
-    "made": lambda value: (
-        isinstance(value, list) and all(type(each) is int and each >= 0 for each in value)
-    ),
-    "film_tile": lambda value: type(value) is int and 128 <= value <= 1 << 16,
-    "output": lambda value: (
-        isinstance(value, str) and Path(value).is_absolute() and "\0" not in value
-    ),
-}
-"""What a fact must be where we know it; job.json may have been written by anybody."""
+_OWN = re.compile(
+    r"(job\.json|vocals\.wav|chunk-[0-9]{5,9}\.(mp4|mov|state|held)|owner)(\.[0-9a-f]+)?(\.part)?"
+)
+_LEFT = re.compile(r"chunk-[0-9]{5,9}\.[a-z0-9]+\.[0-9a-f]+\.part")
+"""What a hand had begun when it was killed."""
 
 
 class Job:
@@ -82,7 +70,8 @@ class Job:
         self._held: list[Lock] = []
         self._control = control or RunControl()
         self.keep_states = keep_states
-        self._pieces: tuple[PieceFacts, ...] = ()
+        self._index: _Index | None = None
+        self._binding = ""
 
     def __enter__(self) -> Job:
         work_dir = self.folder.parent
@@ -141,34 +130,61 @@ class Job:
                 "(other versions, weights or encoder)",
                 hint=self._restart_hint(),
             )
+        self._binding = digest
 
     @property
     def sealed(self) -> int:
-        """How many pieces are finished, counted from the first."""
-        return max((index for index, _ in self._states()), default=-1) + 1
+        """How many pieces are finished."""
+        return len(self.sealed_pieces)
+
+    @property
+    def sealed_pieces(self) -> Collection[int]:
+        """Those that are finished, by index, as far as a glance shows."""
+        if self._index is not None:
+            return self._index.pieces.keys()
+        found: set[int] = set()
+        for index, path in self._states():
+            try:
+                found.update(sealed_pieces(path, index))
+            except (OSError, ValueError):  # said where it is used
+                found.add(index)
+        return found
+
+    @property
+    def made_by(self) -> Mapping[int, str]:
+        """The hands that made pieces, by the pieces' indices, where it makes a difference."""
+        return {n: one.by for n, one in self._whole_index().pieces.items() if one.by}
 
     def piece(self, index: int) -> Path:
         """Where the encoded pictures of piece `index` lie."""
-        return self.folder / f"chunk-{index:05d}.mp4"
+        return self.folder / piece_name(index)
+
+    def held(self, index: int) -> Path:
+        """Where pictures lie that wait, of the chunk that ends with piece `index`."""
+        return self.folder / held_name(index)
 
     @property
     def vocals(self) -> Path:
         """Where the voice lies that was separated for this job; the fact "vocals" has its hash."""
         return self.folder / "vocals.wav"
 
-    def seal(self, index: int, session: bytes, post: bytes) -> None:
-        """Record that the chunk which ends with piece `index` is whole, with the states that the
-        next one starts from."""
-        if len(self._pieces) != self.sealed:
-            self._pieces = self._sealed_pieces(self._read_seal(self.sealed - 1))
-        for new in range(len(self._pieces), index + 1):
-            with disk_errors(f"read {self.piece(new)}"):
-                self._pieces = (*self._pieces, piece_facts(self.piece(new)))
-        binding = self._facts().get("digest", _UNBOUND)
-        write_atomic(self._state(index), *pack(binding, self._pieces, session, post))
-        for other, path in self._states():
-            if other != index and not self.keep_states:
-                path.unlink(missing_ok=True)
+    def seal(
+        self, index: int, session: bytes, post: bytes, *, after: int | None = None, by: str = ""
+    ) -> None:
+        """Record that piece `index` is whole, with the states that the next chunk starts from.
+        after: the piece whose states its chunk went on from, which nobody needs any more; by: the
+        hand that made it."""
+        known = self._whole_index()
+        with disk_errors(f"read {self.piece(index)}"):
+            pieces = {index: piece_facts(self.piece(index), by)}
+        if after is not None and not self.keep_states:
+            pieces = {n: known.pieces[n] for n in known.by_seal.get(after, ())} | pieces
+        parts = pack(self._plan_digest() or _UNBOUND, pieces, session, post)
+        write_atomic(self._state(index), *parts)
+        if len(pieces) > 1 and after is not None:
+            self._state(after).unlink(missing_ok=True)
+            known.by_seal.pop(after, None)
+        known.add(index, pieces)
 
     def saved_state(self, index: int) -> tuple[bytes, bytes] | None:
         """Session and post state after piece `index`, None where they are not here; pieces are not
@@ -179,21 +195,16 @@ class Job:
         return None if seal.session == NO_STATE else (seal.session, seal.post)
 
     def state(self, index: int) -> tuple[bytes, bytes]:
-        """Session and post state after piece `index`. WorkError if the seal or one of the pieces
-        is not what was sealed."""
+        """Session and post state after piece `index`. WorkError if they are not what was sealed."""
         seal = self._read_seal(index)
-        self._pieces = self._sealed_pieces(seal)
-        self.check_pieces()
         return seal.session, seal.post
 
     def check_pieces(self) -> None:
         """Compare every sealed piece with its seal. WorkError if one is not what was sealed."""
-        if self.sealed and not self._pieces:
-            self._pieces = self._sealed_pieces(self._read_seal(self.sealed - 1))
-        for index, expected in enumerate(self._pieces):
+        for index, expected in sorted(self._whole_index().pieces.items()):
             self._control.raise_if_cancelled()
             with disk_errors(f"read {self.piece(index)}"):
-                found = piece_facts(self.piece(index))
+                found = piece_facts(self.piece(index), expected.by)
             if found != expected:
                 raise self._damaged(self.piece(index))
 
@@ -202,34 +213,16 @@ class Job:
         kill in the middle leaves no seal without its piece or its facts."""
         with suppress(OSError):
             own = [path for path in self.folder.iterdir() if _OWN.fullmatch(path.name)]
-            for path in sorted(
-                own, key=lambda path: (path.name == _FACTS, path.suffix != ".state")
-            ):
+            for path in sorted(own, key=lambda path: (path.name == FACTS, path.suffix != ".state")):
                 path.unlink(missing_ok=True)
             self.folder.rmdir()
 
     @property
     def _facts_path(self) -> Path:
-        return self.folder / _FACTS
+        return self.folder / FACTS
 
     def _facts(self) -> dict[str, Any]:
-        try:
-            facts = json.loads(read_regular(self._facts_path, _MOST_FACTS))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError, RecursionError) as err:
-            raise WorkError(
-                f"{self._facts_path} cannot be read: {err}", hint=self._restart_hint()
-            ) from err
-        if not isinstance(facts, dict):
-            raise self._damaged(self._facts_path)
-        for name, rule in _RULES.items():
-            if name in facts and not rule(facts[name]):
-                raise WorkError(
-                    f"{self._facts_path} is damaged: {name!r} cannot be {facts[name]!r:.80}",
-                    hint=self._restart_hint(),
-                )
-        return facts
+        return read_facts(self._facts_path, self._restart_hint())
 
     def _take_folder(self) -> None:
         """Make the folder, or go on in it. Where others could have put something into it, nothing
@@ -241,6 +234,9 @@ class Job:
                 hint=f"choose another with {mention('work_dir')}",
             )
         self._require_own()
+        for path in self.folder.glob("chunk-*"):
+            if _LEFT.fullmatch(path.name):
+                path.unlink(missing_ok=True)
         if os.path.lexists(self._facts_path):
             return
         lost = [path for path in self.folder.glob("chunk-*") if _OWN.fullmatch(path.name)]
@@ -248,7 +244,7 @@ class Job:
             path.unlink(missing_ok=True)
         if lost:
             self._tell(
-                f"the unfinished parts in {self.folder} are not used: {_FACTS}, which says what "
+                f"the unfinished parts in {self.folder} are not used: {FACTS}, which says what "
                 "they belong to, is gone"
             )
 
@@ -284,22 +280,34 @@ class Job:
             seal = unpack(data)
         except ValueError as err:
             raise self._damaged(path) from err
-        if seal.pieces is not None and len(seal.pieces) != index + 1:
+        if seal.pieces is not None and index not in seal.pieces:
             raise self._damaged(path)
-        if seal.pieces is not None and seal.binding != self._facts().get("digest", seal.binding):
+        if seal.pieces is not None and seal.binding != (self._plan_digest() or seal.binding):
             raise WorkError(
-                f"{path} belongs to another plan than {_FACTS} says", hint=self._restart_hint()
+                f"{path} belongs to another plan than {FACTS} says", hint=self._restart_hint()
             )
         return seal
 
-    def _sealed_pieces(self, seal: Seal) -> tuple[PieceFacts, ...]:
-        """What the pieces must be; in the first form of the seal, what they are now."""
-        if seal.pieces is not None:
-            return seal.pieces
-        last = self.sealed - 1
+    def _plan_digest(self) -> str:
+        """ "" where the job is not tied to a plan."""
+        return self._binding or str(self._facts().get("digest", ""))
+
+    def _whole_index(self) -> _Index:
+        """Of all seals that lie here, read once. WorkError if one is not what was written."""
+        if self._index is None:
+            index = _Index()
+            for number, _ in sorted(self._states()):
+                seal = self._read_seal(number)
+                pieces = self._as_they_lie(number, seal) if seal.pieces is None else seal.pieces
+                index.add(number, pieces)
+            self._index = index
+        return self._index
+
+    def _as_they_lie(self, last: int, seal: Seal) -> dict[int, PieceFacts]:
+        """What the pieces are now, of which the first form of the seal does not say it."""
         with disk_errors(f"read the pieces in {self.folder}"):
-            pieces = tuple(piece_facts(self.piece(index)) for index in range(last + 1))
-        if pieces[-1].size != seal.last_size:
+            pieces = {index: piece_facts(self.piece(index)) for index in range(last + 1)}
+        if pieces[last].size != seal.last_size:
             raise self._damaged(self.piece(last))
         self._tell(
             f"{len(pieces)} finished parts were sealed by an earlier version, without a digest: "
@@ -318,6 +326,28 @@ class Job:
 
     def _tell(self, message: str) -> None:
         self._control.emit(Notice(message))
+
+
+class _Index:
+    """What is sealed: every piece, and which of them by the seal of which."""
+
+    def __init__(self) -> None:
+        self.pieces: dict[int, PieceFacts] = {}
+        self.by_seal: dict[int, tuple[int, ...]] = {}
+
+    def add(self, seal: int, pieces: Mapping[int, PieceFacts]) -> None:
+        self.pieces.update(pieces)
+        self.by_seal[seal] = tuple(pieces)
+
+
+def piece_name(index: int) -> str:
+    """Of the file of a piece."""
+    return f"chunk-{index:05d}.mp4"
+
+
+def held_name(index: int) -> str:
+    """Of the file of pictures that wait, of the chunk that ends with a piece."""
+    return f"chunk-{index:05d}.held"
 
 
 def _make_private(folder: Path) -> None:

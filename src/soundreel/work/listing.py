@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from soundreel.errors import InputError, WorkError
+from soundreel.work.facts import MARK
 from soundreel.work.files import read_regular
-from soundreel.work.job import MARK, Job
+from soundreel.work.job import Job
 from soundreel.work.lock import Lock
 
 _KEY = re.compile("[0-9a-f]{20}")

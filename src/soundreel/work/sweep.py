@@ -12,8 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from soundreel.errors import WorkError
+from soundreel.work.facts import MARK
 from soundreel.work.files import read_regular, write_atomic
-from soundreel.work.job import MARK, Job
+from soundreel.work.job import Job
 from soundreel.work.lock import Lock
 
 KEEP_DAYS = 30

@@ -57,7 +57,7 @@ class PreviewEngine:
             raise InputError.about(
                 {"fps": fps}, f"the preview engine draws {MIN_FPS} to {MAX_FPS} pictures a second"
             )
-        return ChunkGeometry(fps=fps, chunk_frames=round(CHUNK_S * fps))
+        return ChunkGeometry(fps, round(CHUNK_S * fps), independent_chunks=True)
 
     def source_type(self, request: Request) -> str:
         return COMPOSITE if request.has_picture else ALGORITHMIC
@@ -123,7 +123,6 @@ class PreviewReady:
         try:
             with control.stage("listen and compose"):
                 scenes = self.scenes(plan, self.options, control)
-                scenes.of(plan.chunks[0])
             workers = worker_count()
             with ThreadPoolExecutor(workers, thread_name_prefix="preview") as pool:
                 yield PreviewSession(scenes.of, pool, workers + 1)

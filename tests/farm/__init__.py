@@ -1,0 +1,1 @@
+"""Many hands, and any order: the bytes are those of one."""
