@@ -20,6 +20,8 @@ from soundreel.safe.secrets import keep_secret
 
 ENV_PREFIX = "SOUNDREEL_"
 OPTIONS_TABLE = "options"
+SERVER_TABLE = "server"
+"""What `web.asked.limits` reads."""
 
 
 class Settings(BaseModel):
@@ -78,6 +80,7 @@ class Settings(BaseModel):
         return value
 
 
+_TABLES = (OPTIONS_TABLE, SERVER_TABLE)
 _PRIVATE = ("token", "url")
 """Settings whose values no message repeats: an address may hold a password."""
 
@@ -122,7 +125,7 @@ def load_settings(
 ) -> Settings:
     """The settings of this machine: of the config file, the environment, and `flags`, by the names
     of Settings, where not None. Raises InputError naming the bad value."""
-    values = {key: value for key, value in read_config(config).items() if key != OPTIONS_TABLE}
+    values = {key: value for key, value in read_config(config).items() if key not in _TABLES}
     for field in Settings.model_fields:
         text = environ.get(ENV_PREFIX + field.upper())
         if text:

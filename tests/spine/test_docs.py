@@ -102,6 +102,7 @@ def test_commands_in_the_docs_are_ones_the_program_knows(page: Path) -> None:
         "check",
         "compare",
         "doctor",
+        "serve",
         "models",
         "models list",
         "models pull",

@@ -23,7 +23,8 @@ LAYERS: list[set[str]] = [
     | {"engines.wan22_i2v", "engines.wan22_i2v_options"},
     {f"engines.{name}" for name in ENGINES},
     {"registry", "inputs", "record", "render", "output", "versions", "api", "remake"}
-    | {"finished", "framerate", "progress", "proof"},
+    | {"documents", "finished", "framerate", "progress", "proof"},
+    {"web"},
     {"cli"},
     {"__main__"},
 ]
@@ -79,6 +80,13 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "terminal": set(),
         "flags": {"terminal"},
         "commands": {"terminal", "flags"},
+        "commands.serving": {"terminal", "flags"},
+    },
+    "web": {
+        "asked": set(),
+        "jobs": {"asked"},
+        "studio": {"asked", "jobs"},
+        "http": {"asked", "studio"},
     },
     "proof": {
         "senses": set(),

@@ -24,9 +24,10 @@ from soundreel.cli.commands.jobs import app as jobs_app
 from soundreel.cli.commands.make import generate, plan
 from soundreel.cli.commands.models import app as models_app
 from soundreel.cli.commands.probe import probe
+from soundreel.cli.commands.serving.serve import serve
 from soundreel.cli.flags.help import HelpfulCommand, HelpfulGroup
-from soundreel.cli.terminal.report import error_json
 from soundreel.cli.terminal.say import say, say_error, say_failure, say_json
+from soundreel.documents.failures import error_json
 from soundreel.errors import Cancelled, InputError, SoundreelError, WorkError
 from soundreel.installation import __version__
 from soundreel.safe.secrets import keep_environment_secret
@@ -96,7 +97,7 @@ _LONGEST_TRACE = 10_000
 
 _COMMANDS = (
     *(generate, plan, image_to_video, remake, interpolate),
-    *(probe, check, compare, doctor, engines),
+    *(probe, check, compare, doctor, engines, serve),
 )
 for command in _COMMANDS:
     app.command(cls=HelpfulCommand)(command)

@@ -21,9 +21,10 @@ from soundreel.cli.flags.arguments import (
 )
 from soundreel.cli.flags.sounds import with_folder
 from soundreel.cli.terminal.logfile import LogFile
-from soundreel.cli.terminal.report import plan_json, plan_report
+from soundreel.cli.terminal.report import plan_report
 from soundreel.cli.terminal.say import say, say_json
 from soundreel.cli.terminal.watching import say_result, watched
+from soundreel.documents.plans import plan_json
 from soundreel.options.table import FILE, RUN
 
 

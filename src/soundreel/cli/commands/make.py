@@ -25,17 +25,13 @@ from soundreel.cli.flags.arguments import (
 )
 from soundreel.cli.flags.sounds import require_folder, sound_files, with_folder
 from soundreel.cli.terminal.logfile import LogFile
-from soundreel.cli.terminal.report import (
-    error_json,
-    plan_json,
-    plan_report,
-    result_json,
-    result_summary,
-)
+from soundreel.cli.terminal.report import plan_report, result_json, result_summary
 from soundreel.cli.terminal.say import name, say, say_error, say_failure, say_json
 from soundreel.cli.terminal.spelling import spell
 from soundreel.cli.terminal.verdicts import CHECK_FAILED
 from soundreel.cli.terminal.watching import watched
+from soundreel.documents.failures import error_json
+from soundreel.documents.plans import plan_json
 from soundreel.errors import SoundreelError
 from soundreel.events import Notice, RunControl
 from soundreel.options.table import FILE, RUN

@@ -1,20 +1,18 @@
-"""Results and plans as text and as JSON."""
+"""Results and plans as text, results as JSON."""
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
-from typing import Any
 
 from soundreel.cli.terminal.say import name
 from soundreel.cli.terminal.shot_table import shot_lines
 from soundreel.cli.terminal.spelling import spell
 from soundreel.cli.terminal.verdicts import verdict_lines, verdict_summary
-from soundreel.errors import InputError, SoundreelError
+from soundreel.documents.plans import start_of
 from soundreel.options.texts import VOCALS
 from soundreel.record import to_json
 from soundreel.timeline.grid import clock, format_seconds, frame_time
-from soundreel.types import AudioClip, Chunk, Estimate, Face, Interpolated, Plan, Result
+from soundreel.types import AudioClip, Estimate, Face, Interpolated, Plan, Result
 from soundreel.work.room import bytes_text
 
 _SHOWN_CHUNKS = 12
@@ -34,30 +32,6 @@ def result_json(result: Result) -> dict[str, object]:
         "timings": dict(result.timings),
         **({} if result.check is None else {"check": dict(result.check)}),
     }
-
-
-def error_json(error: SoundreelError) -> dict[str, object]:
-    """`fields`: what does not fit, by its path ("width", "encoding.crf", "options.steps")."""
-    about: dict[str, object] = {
-        "type": type(error).__name__,
-        "message": error.message,
-        "hint": error.hint,
-        "exit_code": error.exit_code,
-    }
-    if isinstance(error, InputError) and error.fields:
-        about["fields"] = {path: _plain(value) for path, value in error.fields.items()}
-        about["rule"] = error.rule
-    return about
-
-
-def _plain(value: object) -> Any:
-    """A value as JSON; what JSON has not as the text that Python shows of it."""
-    plain = to_json(value)
-    try:
-        json.dumps(plain, allow_nan=False)
-    except (TypeError, ValueError):
-        return f"<{type(value).__name__}>"
-    return plain
 
 
 def result_summary(result: Result) -> str:
@@ -96,34 +70,6 @@ def interpolated_summary(made: Interpolated) -> str:
         f"{count(made.cuts, 'cut')}, the sound as it was\n"
         f"  {took}"
     )
-
-
-def plan_json(plan: Plan, estimate: Estimate) -> dict[str, object]:
-    return {
-        "engine": plan.request.engine,
-        "size": to_json(plan.request.output_size),
-        "drawn_size": to_json(plan.drawn_size),
-        "start": str(plan.audio.start),
-        "seconds": float(plan.audio.duration),
-        "sound_seconds": float(plan.audio.sound_duration),
-        "fps": str(plan.fps),
-        "frames": plan.num_frames,
-        "output_fps": str(plan.output_fps),
-        "output_frames": plan.output_frames,
-        "loudness": to_json(plan.audio.loudness),
-        "geometry": to_json(plan.geometry),
-        "interpolation": to_json(plan.interpolation),
-        "shots": to_json(plan.shots),
-        "chunks": [
-            {
-                **to_json(chunk),
-                "trimmed_frames": chunk.trimmed_frames,
-                "start": str(_start(plan, chunk)),
-            }
-            for chunk in plan.chunks
-        ],
-        "estimate": to_json(estimate),
-    }
 
 
 def plan_report(plan: Plan, estimate: Estimate) -> str:
@@ -224,16 +170,11 @@ def _loudness(plan: Plan) -> list[str]:
 def _chunk_line(plan: Plan, index: int) -> str:
     chunk = plan.chunks[index]
     span = f"{chunk.start_frame}-{chunk.end_frame - 1}"
-    start = format_seconds(_start(plan, chunk))
+    start = format_seconds(start_of(plan, chunk))
     return (
         f"{index + 1:5}  {span:13}  {chunk.num_frames:4}  {chunk.generated_frames:9}  "
         f"{chunk.dropped_frames:7}  {chunk.trimmed_frames:7}  {start} s"
     )
-
-
-def _start(plan: Plan, chunk: Chunk) -> Fraction:
-    """Second of the sound file that the chunk's first kept picture shows."""
-    return plan.audio.start + frame_time(chunk.start_frame, plan.fps)
 
 
 def _estimate_lines(estimate: Estimate) -> list[str]:

@@ -1,0 +1,64 @@
+"""`soundreel serve`: the page and the HTTP API."""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soundreel.cli.flags.arguments import ConfigFile, ModelsDir, Url, make_settings
+from soundreel.cli.terminal.say import say_error
+from soundreel.config import SERVER_TABLE, read_config
+from soundreel.errors import EngineUnavailable
+from soundreel.installation import install_command
+
+_PACKAGES = ("fastapi", "uvicorn", "sse_starlette", "prometheus_client", "python_multipart")
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535)] = 7860,
+    access_key: Annotated[
+        str | None,
+        typer.Option(
+            "--access-key",
+            metavar="KEY",
+            envvar="SOUNDREEL_ACCESS_KEY",
+            show_envvar=False,
+            help="What clients must know; better in SOUNDREEL_ACCESS_KEY, which no list of "
+            "processes shows.",
+        ),
+    ] = None,
+    is_open: Annotated[
+        bool,
+        typer.Option("--open", help="Let anybody in who reaches it, without a key."),
+    ] = False,
+    work_dir: Annotated[
+        Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
+    ] = None,
+    url: Url = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Serve the web page and the HTTP API on this machine. Jobs outlive the server: stop it, and
+    start it again when you like."""
+    missing = [name for name in _PACKAGES if find_spec(name) is None]
+    if missing:
+        raise EngineUnavailable(
+            f"the server needs the package {missing[0]}, which is not installed",
+            hint=install_command("web"),
+        )
+    from soundreel.web.asked.limits import read_limits
+    from soundreel.web.serve import serve as run
+
+    settings = make_settings({"work_dir": work_dir, "url": url, "models_dir": models_dir}, config)
+    limits = read_limits(read_config(config).get(SERVER_TABLE, {}))
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
+    shown = f"[{host}]" if ":" in host else host
+    say_error(f"soundreel listens on http://{shown}:{port} (Ctrl-C stops it)")
+    run(settings, limits, host, port, access_key, is_open=is_open)

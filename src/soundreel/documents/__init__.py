@@ -1,0 +1,1 @@
+"""Plans and failures as JSON, for the command line and the server."""

@@ -1,0 +1,71 @@
+"""The server: a studio behind uvicorn, until it is told to stop."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+
+import uvicorn
+
+from soundreel.config import Settings
+from soundreel.errors import InputError, mention
+from soundreel.safe.secrets import keep_secret
+from soundreel.web.asked.limits import Limits
+from soundreel.web.http.app import create_app
+from soundreel.web.http.guard import Access, hosts_for
+from soundreel.web.studio.service import Studio
+
+_LEAST_KEY = 12
+_STOP_S = 5
+
+
+def serve(
+    settings: Settings, limits: Limits, host: str, port: int, key: str | None, *, is_open: bool
+) -> None:
+    """Serve until Ctrl-C or SIGTERM; what runs then goes on at the next start. Raises InputError
+    where strangers could come in, WorkError where the folder is taken."""
+    access = Access(
+        _checked(host, key, settings, is_open=is_open), hosts_for(host, limits.allowed_hosts)
+    )
+    studio = Studio(settings, limits)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    uvicorn.run(
+        create_app(studio, access),
+        host=host,
+        port=port,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_S,
+    )
+
+
+def _checked(host: str, key: str | None, settings: Settings, *, is_open: bool) -> str | None:
+    if key is None:
+        if not is_open and not is_loopback(host):
+            raise InputError(
+                f"{host} is reached from other machines, and anybody there could use this server",
+                hint=f"give it a key: SOUNDREEL_ACCESS_KEY, or {mention('access_key')}; or say "
+                f"{mention(open=True)}",
+            )
+        return None
+    if len(key) < _LEAST_KEY or not all("!" <= char <= "~" for char in key):
+        raise InputError(
+            f"an access key has at least {_LEAST_KEY} characters: ASCII letters, digits and signs",
+            hint="python -c 'import secrets; print(secrets.token_urlsafe())' makes one",
+        )
+    token = settings.token
+    if token is not None and token.get_secret_value() == key:
+        raise InputError(
+            f"the access key is the {mention('token')} of the ComfyUI server",
+            hint="take another one: who may use this server need not know that one",
+        )
+    keep_secret(key)
+    return key
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

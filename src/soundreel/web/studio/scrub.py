@@ -1,0 +1,42 @@
+"""Words of the core made fit for strangers: no path of this machine."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+_PATH = re.compile(
+    r"""(?<![\w:/.])(?!/v1/)(?:/|[A-Za-z]:\\)(?:[^\s'"`:;,/\\]+[/\\])+([^\s'"`:;,/\\]*)"""
+)
+"""A rooted path of two parts and more; the part that stays is its last."""
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+
+
+class Scrub:
+    """folders: where this server keeps things; name_of: how a client called an upload."""
+
+    def __init__(self, folders: list[Path], name_of: Callable[[str], str | None]) -> None:
+        known = {str(folder) for folder in folders} | {str(folder.absolute()) for folder in folders}
+        self._known = sorted(known - {"/", "."}, key=len, reverse=True)
+        self._name_of = name_of
+
+    def text(self, text: str) -> str:
+        for folder in self._known:
+            text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "").replace(folder, "...")
+        text = _PATH.sub(lambda match: match[1] or "...", text)
+        return _DIGEST.sub(self._named, text)
+
+    def document(self, value: Any) -> Any:
+        """Texts inside it too, names of keys as they are."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, Mapping):
+            return {name: self.document(item) for name, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.document(item) for item in value]
+        return value
+
+    def _named(self, match: re.Match[str]) -> str:
+        return self._name_of(match[0]) or "the file"
