@@ -54,6 +54,7 @@ class FakeEngine:
     interpolations: frozenset[str] = frozenset()
     Options = FakeOptions
     available = True
+    draws_overlay = True
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -101,6 +102,20 @@ class FakeImageReady(FakeReady):
         yield FakeImageSession(plan)
 
 
+ORANGE = (255, 120, 20)
+
+
+def disc(level: int, size: tuple[int, int]) -> Rgb:
+    """Of an overlay: an orange disc, nearly opaque, the larger the louder, with a soft halo, on
+    nothing. Premultiplied."""
+    width, height = size
+    y, x = np.ogrid[:height, :width]
+    beyond = np.hypot(x - width / 2, y - height / 2) - (0.15 + level / 1000) * min(size)
+    opacity = np.maximum(0.95 * np.clip(-beyond, 0, 1), 0.5 - np.abs(beyond) * 5 / min(size))
+    straight = np.array([*ORANGE, 255]) * np.clip(opacity, 0, 1)[..., None]
+    return np.rint(straight).astype(np.uint8)
+
+
 class FakeSession:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -144,7 +159,10 @@ class FakeSession:
             [level]
         )
         height, width = self.plan.request.height, self.plan.request.width
-        picture = np.full((height, width, 3), level, np.uint8)
+        if self.plan.channels == 4:
+            picture = disc(level, (width, height))
+        else:
+            picture = np.full((height, width, 3), level, np.uint8)
         picture[-height // 8 :] = self.carry[0]
         return picture
 

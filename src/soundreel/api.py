@@ -25,6 +25,7 @@ from soundreel.finished.label import label_of, require_poster, tags_of, thumbnai
 from soundreel.framerate.weights import with_weights
 from soundreel.inputs import (
     check_faces,
+    check_overlay,
     check_request,
     not_separated,
     separated,
@@ -58,7 +59,14 @@ from soundreel.record import (
     require_same_inputs,
     with_absolute_paths,
 )
-from soundreel.registry import Choice, choose, create, fit_options, source_type
+from soundreel.registry import (
+    Choice,
+    choose,
+    create,
+    fit_options,
+    require_overlay,
+    source_type,
+)
 from soundreel.render.kept import Kept
 from soundreel.render.run import render_chunks
 from soundreel.timeline.ends import require_ends
@@ -199,6 +207,7 @@ def plan_request(
     geometry = engine.geometry(request)
     by_engine = engine.interpolations - set(lacks)
     interpolation = choose_interpolation(request, geometry.fps, by_engine, LOCAL_METHODS)
+    check_overlay(request, interpolation)
     factor = interpolation.factor
     whole = silent_clip(request, geometry.fps) if info is None else info.clip
     clip, count, notices = fit_sound(request, whole, geometry.fps, factor)
@@ -242,6 +251,7 @@ def plan(
         made = plan_request(choice.request, info, choice.engine, control, lacking(choice.ready))
         return made, _whole(choice.ready.estimate(made.for_engine), made, settings)
     engine = create(request.engine, settings, request.kind)
+    require_overlay(engine, request)
     made = plan_request(fit_options(request, control), info, engine, control)
     return made, _whole(engine.estimate(made.for_engine), made, settings)
 

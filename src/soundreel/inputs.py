@@ -19,7 +19,7 @@ from soundreel.media.image import load_image
 from soundreel.media.regions import coverage
 from soundreel.options.texts import VOCALS
 from soundreel.record import file_hash
-from soundreel.types import AudioClip, Face, Request, Rgb
+from soundreel.types import AudioClip, Face, Interpolation, Request, Rgb
 from soundreel.work.files import create, disk_errors
 from soundreel.work.job import Job
 
@@ -100,6 +100,25 @@ def _check_places(faces: Sequence[Face], picture: Rgb, control: RunControl) -> N
     if shared > SHARED:
         names = " and ".join(face.name for face in faces)
         control.emit(Notice(f"{names} share {shared:.1%} of the picture: each moves it in part"))
+
+
+def check_overlay(request: Request, interpolation: Interpolation) -> None:
+    """Raises InputError where pictures with alpha would have to go through what knows none."""
+    if not request.encoding.alpha:
+        return
+    wrong = {
+        "fps": request.fps if interpolation.factor != 1 else None,
+        "steady": None if request.steady == "off" else request.steady,
+        "fit_output": request.fit_output if request.fit_output == "blur" else None,
+    }
+    rules = {
+        "fps": "an overlay has the engine's own pictures alone: none are made between them",
+        "steady": "an overlay is drawn, and does not drift",
+        "fit_output": "a blurred copy behind it would cover the film",
+    }
+    for name, value in wrong.items():
+        if value is not None:
+            raise InputError.about({name: value}, rules[name], hint="leave it out")
 
 
 def with_separator(request: Request, models_dir: Sequence[Path]) -> Request:

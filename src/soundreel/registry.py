@@ -161,7 +161,18 @@ def _best(request: Request, settings: Settings, control: RunControl) -> Choice:
     raise EngineUnavailable(f"no engine can run here: {'; '.join(reasons)}", "see soundreel doctor")
 
 
+def require_overlay(engine: Engine, request: Request) -> None:
+    """Raises InputError where an overlay is asked for, and the engine fills its pictures."""
+    if request.encoding.alpha and not getattr(engine, "draws_overlay", False):
+        raise InputError.about(
+            {"engine": engine.name},
+            "its pictures fill the frame, and an overlay is clear where nothing is drawn",
+            hint=f"take {mention(engine='preview')}, or leave out {mention(alpha=True)}",
+        )
+
+
 def _find(engine: Engine, request: Request) -> Ready:
+    require_overlay(engine, request)
     return engine.find(for_engine(request, engine.geometry(request)))
 
 

@@ -368,6 +368,8 @@ def test_a_video_cut_by_another_program_is_noticed(
 ) -> None:
     """Its pictures do not begin where the record says."""
     from soundreel.finished.stitch import copy_pictures
+    from soundreel.video.encoders import encoder_for
 
+    piece, encoder = tmp_path / "piece.mp4", encoder_for(video.plan.request.encoding)
     with pytest.raises(WorkError, match="do not stand alone"):
-        copy_pictures(video.path, range(7, 12), video.plan.output_fps, tmp_path / "piece.mp4", 2)
+        copy_pictures(video.path, range(7, 12), video.plan.output_fps, piece, encoder)

@@ -70,8 +70,8 @@ class KeptPieces:
 
     def copy(self, piece: Piece, path: Path) -> None:
         """Raises WorkError where the video was changed by another program."""
-        delay = encoder_for(self.plan.request.encoding).decode_delay
-        copy_pictures(self.source.video, piece.frames, self.plan.output_fps, path, delay)
+        encoder = encoder_for(self.plan.request.encoding)
+        copy_pictures(self.source.video, piece.frames, self.plan.output_fps, path, encoder)
 
     def begins(self, index: int) -> bool:
         """Whether a chunk can be made without the one before it."""

@@ -42,12 +42,14 @@ def with_form(base: Request, changes: Mapping[str, object]) -> dict[str, object]
     lets its own codec be chosen, another codec its own quality."""
     old, output = base.encoding, changes.get("output")
     named = "" if output is None else Path(str(output)).suffix.lower().removeprefix(".")
-    container = changes.get("encoding.container", named or old.container)
+    alpha = changes.get("encoding.alpha", old.alpha)
+    usual = named or (old.container if alpha == old.alpha else None)
+    container = changes.get("encoding.container", usual)
     implied: dict[str, object] = {}
-    if container != old.container:
+    if (container, alpha) != (old.container, old.alpha):
         implied |= {"encoding.container": container if not named else None, "encoding.codec": None}
     codec = changes.get("encoding.codec", implied.get("encoding.codec", old.codec))
-    if codec != old.codec:
+    if codec != old.codec or (alpha and container != old.container) or alpha != old.alpha:
         implied["encoding.crf"] = None
     return {**implied, **changes}
 

@@ -23,7 +23,7 @@ from soundreel.media.container import open_media
 from soundreel.post.cuts import is_cut, small_size
 from soundreel.record import TAG
 from soundreel.types import Rgb, Size
-from soundreel.video.reader import HINT, picture_track, read_tags
+from soundreel.video.reader import HINT, has_alpha, picture_track, read_tags
 
 _HDR = {16: "PQ", 18: "HLG"}
 """Transfer functions of high dynamic range (ITU-T H.273)."""
@@ -131,7 +131,7 @@ def _see(path: Path, control: RunControl, *, search: bool) -> _Seen:
         first = next(frames, None)
         if first is None or track.time_base is None:
             raise InputError(f"no picture can be decoded from {path}", hint=HINT)
-        _require_usable(path, first)
+        _require_usable(path, first, track)
         small = small_size(first.width, first.height)
         last, stamps, cuts = first, [_stamp(path, first)], list[int]()
         before = _small(first, small) if search else None
@@ -164,12 +164,17 @@ def _see(path: Path, control: RunControl, *, search: bool) -> _Seen:
         )  # fmt: skip
 
 
-def _require_usable(path: Path, first: VideoFrame) -> None:
+def _require_usable(path: Path, first: VideoFrame, track: VideoStream) -> None:
     if first.color_trc in _HDR:
         raise InputError(
             f"{path} is of high dynamic range ({_HDR[first.color_trc]}), and pictures are made in "
             "8 bits of BT.709 here",
             hint="map its tones first, e.g. with ffmpeg's filters zscale and tonemap",
+        )
+    if has_alpha(track):
+        raise InputError(
+            f"{path} has alpha, which would be lost: pictures between are opaque here",
+            hint="make it anew at that rate: soundreel --from it, with another rate",
         )
     if first.interlaced_frame:
         raise InputError(

@@ -16,7 +16,8 @@ class Encoding:
     crf: quality on the codec's own scale, 0 (H.264: lossless) to 51; None is what looks like 18 of
     H.264. preset: a speed, by x264's names. codec: of the pictures, "h264", "h265" or "av1"; None
     follows the container. container: "mp4", "mov", "webm", "gif" or "webp"; None follows the name
-    of the output. encoder: "cpu", or "nvenc" of NVIDIA's cards.
+    of the output. encoder: "cpu", or "nvenc" of NVIDIA's cards. alpha: an overlay, clear where
+    nothing is drawn; its codec is that of its container, "mov" or "webm".
     loudness: LUFS that the sound is brought to by one gain; None leaves it as it is.
     audio_codec: what the sound is stored as. audio_bitrate: bits a second, of AAC only; None
     follows the rate and the channels.
@@ -29,6 +30,7 @@ class Encoding:
     codec: str | None = None
     container: str | None = None
     encoder: str = "cpu"
+    alpha: bool = False
     loudness: Given[float | str | None, float | None] = given(None)
 
     def __post_init__(self) -> None:

@@ -7,10 +7,11 @@ from soundreel.options.table import REQUEST_OPTIONS, SOUND, read_field, row_of
 SOUND_ONLY = frozenset(
     {
         *("cast", "by_section", "separator", "drive", "drive_offset", "gate", "images", "prompts"),
-        *("shots", "shot_length", "transition", "turns"),
+        *("shots", "shot_length", "transition", "turns", "encoding.alpha"),
     }
 )
-"""What a video of an image does not know: it is one shot, and nothing drives it."""
+"""What a video of an image does not know: it is one shot that fills the frame, and nothing
+drives it."""
 
 _OWN = (
     row_of("image").but(names=(), optional=False, rule="the name of a picture"),

@@ -60,4 +60,5 @@ def _is_h264(known: Mapping[str, object]) -> bool:
     codec = known.get("encoding.codec") or "h264"
     ending = Path(str(known.get("output") or "")).suffix.lower().removeprefix(".")
     container = known.get("encoding.container") or ending
-    return codec == "h264" and container not in ("webm", "gif", "webp")
+    plain = codec == "h264" and not known.get("encoding.alpha")
+    return plain and container not in ("webm", "gif", "webp")

@@ -229,6 +229,10 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         help="Kind of file; gif and webp are silent, webm holds AV1 and Opus.",
     ),
     Option(
+        "encoding.alpha", names=("overlay",), panel=FILE, kind=kinds.Flag, rule="true or false",
+        help="Draw on transparency, to be laid over a film: ProRes 4444 in .mov, VP9 in .webm.",
+    ),
+    Option(
         "encoding.preset", names=("preset",), panel=FILE, metavar="NAME", default="veryfast",
         kind=kinds.Preset, rule=f"one of {', '.join(get_args(kinds.Preset))}",
         help="Speed of the encoder, ultrafast to veryslow.",

@@ -16,6 +16,8 @@ from soundreel.types import Plan, Request, Rgb, Size
 _SAME_SHAPE = Fraction(2, 100)
 """Shapes that differ by less are cropped, whatever was asked for: the bars would be lines."""
 
+_BLACK, _WHITE = (0, 0, 0, 255), (255, 255, 255, 255)
+
 _BACKDROP_SHRINK = 8
 _BACKDROP_LIGHT = 0.6
 """Behind the picture stands itself, seen through frosted glass, so dark that it stands back."""
@@ -58,8 +60,8 @@ def crop(picture: Rgb, target: Size) -> Rgb:
 
 
 def pad(picture: Rgb, target: Size) -> Rgb:
-    """The whole picture, with black bars at two sides."""
-    return _on(np.zeros((target.height, target.width, 3), np.uint8), picture, target)
+    """The whole picture, with black bars at two sides, clear ones of an overlay."""
+    return _on(np.zeros((target.height, target.width, picture.shape[2]), np.uint8), picture, target)
 
 
 def blur(picture: Rgb, target: Size) -> Rgb:
@@ -95,7 +97,7 @@ def _marked(picture: Rgb) -> Rgb:
     side = min(picture.shape[:2])
     scale, thick = max(0.35, side / 700), max(1, side // 300)
     place = (max(2, side // 40), picture.shape[0] - max(3, side // 30))
-    for colour, width in (((0, 0, 0), 3 * thick), ((255, 255, 255), thick)):
+    for colour, width in ((_BLACK, 3 * thick), (_WHITE, thick)):
         cv2.putText(
             picture, "DRAFT", place, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, width, cv2.LINE_AA
         )

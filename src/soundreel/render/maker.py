@@ -152,7 +152,7 @@ class Maker:
         """The pictures of the file that a chunk makes of its shot."""
         plan, rate = self._plan, self._post.rate
         following: Rgb | None = None
-        expected = (plan.drawn_size.height, plan.drawn_size.width, 3)
+        expected = (plan.drawn_size.height, plan.drawn_size.width, plan.channels)
         seen = 0
         for frame in self._session.render(chunk, self._control):
             self._control.raise_if_cancelled()

@@ -18,7 +18,8 @@ if TYPE_CHECKING:  # `soundreel --help` needs no arrays
     import numpy as np
 
 Rgb: TypeAlias = "np.ndarray[tuple[int, ...], np.dtype[np.uint8]]"
-"""One picture: (height, width, 3), uint8, RGB."""
+"""One picture: (height, width, 3), uint8, RGB; of an overlay (height, width, 4), RGBA whose colours
+are multiplied by their opacity already, so that what scales and mixes it mixes light."""
 
 
 Span: TypeAlias = tuple[Fraction, Fraction]
@@ -234,6 +235,11 @@ class Plan:
     def drawn_size(self) -> Size:
         """Of the pictures that the engine gives."""
         return self.scaled_from or self.request.output_size
+
+    @property
+    def channels(self) -> int:
+        """Of the pictures: three, or four of an overlay."""
+        return 4 if self.request.encoding.alpha else 3
 
     @property
     def for_engine(self) -> Plan:

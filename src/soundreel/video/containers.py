@@ -9,20 +9,22 @@ from fractions import Fraction
 from soundreel.errors import InputError, mention
 from soundreel.types import Encoding, Request
 
-DEFAULT = "mp4"
+DEFAULT, OVERLAY = "mp4", "mov"
+"""What a file is of which nobody says it, and one with alpha."""
 
 
 @dataclass(frozen=True, slots=True)
 class Container:
     """name: of the format, and the ending of the file's name. codecs, sounds: what it may be asked
-    to hold; no sounds where it is silent. tick: its times are whole multiples, 0 where they are
-    exact. most_fps: the highest rate that it shows, 0 where nothing bounds it. remark: what the
-    user is told.
+    to hold; no sounds where it is silent. overlay: what pictures with alpha are stored as, "" where
+    none can be. tick: its times are whole multiples, 0 where they are exact. most_fps: the highest
+    rate that it shows, 0 where nothing bounds it. remark: what the user is told.
     """
 
     name: str
     codecs: tuple[str, ...] = ("h264", "h265", "av1")
     sounds: tuple[str, ...] = ("aac",)
+    overlay: str = ""
     tick: Fraction = Fraction(0)
     most_fps: int = 0
     remark: str = ""
@@ -43,10 +45,13 @@ _CONTAINERS: Mapping[str, Container] = {
     one.name: one
     for one in (
         Container("mp4", sounds=("aac", "copy", "flac", "alac")),
-        Container("mov", codecs=("h264", "h265"), sounds=("aac", "copy", "alac")),
+        Container(
+            "mov", codecs=("h264", "h265"), sounds=("aac", "copy", "alac"), overlay="ProRes 4444"
+        ),
         Container(
             "webm",
             codecs=("av1",),
+            overlay="VP9",
             tick=Fraction(1, 1000),
             remark="WebM: the sound is stored as Opus, and times are in whole milliseconds",
         ),
@@ -70,7 +75,7 @@ NAMES = tuple(_CONTAINERS)
 
 
 def container_of(encoding: Encoding) -> Container:
-    return _CONTAINERS[encoding.container or DEFAULT]
+    return _CONTAINERS[encoding.container or _usual(encoding)]
 
 
 def with_container(request: Request) -> Request:
@@ -78,7 +83,7 @@ def with_container(request: Request) -> Request:
     codec that suits it where none was named. Raises InputError where two of them differ."""
     encoding = request.encoding
     ending = "" if request.output is None else request.output.suffix.lower().removeprefix(".")
-    name = encoding.container or (ending if ending in _CONTAINERS else DEFAULT)
+    name = encoding.container or (ending if ending in _CONTAINERS else _usual(encoding))
     if request.output is not None and ending != name:
         better = mention(output=request.output.with_suffix(f".{name}").name)
         raise InputError(
@@ -86,7 +91,11 @@ def with_container(request: Request) -> Request:
             hint=f"write e.g. {better}; known endings: {', '.join(_CONTAINERS)}",
         )
     container = _CONTAINERS[name]
-    encoding = replace(encoding, container=name, codec=encoding.codec or container.codecs[0])
+    if encoding.alpha:
+        _require_alpha(encoding, container)
+    else:
+        encoding = replace(encoding, codec=encoding.codec or container.codecs[0])
+    encoding = replace(encoding, container=name)
     _require_fitting(encoding, container)
     if isinstance(request.poster, Fraction) and not (container.shows_poster or request.thumbnail):
         raise InputError.about(
@@ -109,8 +118,37 @@ def require_rate(encoding: Encoding, fps: Fraction) -> None:
         )
 
 
+def _usual(encoding: Encoding) -> str:
+    return OVERLAY if encoding.alpha else DEFAULT
+
+
+def _require_alpha(encoding: Encoding, container: Container) -> None:
+    """An overlay's codec is that of its container, and the CPU encodes it."""
+    if not container.overlay:
+        able = [one.name for one in _CONTAINERS.values() if one.overlay]
+        raise InputError.about(
+            {"encoding.container": container.name},
+            "an overlay needs a file that holds alpha",
+            hint=f"name an output that ends in .{' or .'.join(able)}",
+        )
+    said = {
+        "codec": encoding.codec,
+        "encoder": None if encoding.encoder == "cpu" else encoding.encoder,
+        "crf": encoding.crf if container.name == OVERLAY else None,  # ProRes has no such scale
+    }
+    for name, value in said.items():
+        if value is not None:
+            raise InputError.about(
+                {f"encoding.{name}": value},
+                f"an overlay in a {container.name} is {container.overlay}, encoded by the CPU"
+                if name != "crf"
+                else f"{container.overlay} has no such scale of quality",
+                hint="leave it out",
+            )
+
+
 def _require_fitting(encoding: Encoding, container: Container) -> None:
-    if encoding.codec not in container.codecs:
+    if not encoding.alpha and encoding.codec not in container.codecs:
         known = ", ".join(container.codecs)
         raise InputError.about(
             {"encoding.codec": encoding.codec},

@@ -26,23 +26,29 @@ class Encoder:
     """One of FFmpeg's encoders.
 
     name: FFmpeg's name of it; codec: FFmpeg's name of what it writes.
-    crf: the value of its quality scale that looks like x264's 18 (docs/delivery.md).
+    crf: the value of its quality scale that looks like x264's 18 (docs/delivery.md); None where it
+        has no such scale.
     settings: options beside quality and preset; presets: its own words for x264's.
     decode_delay: a picture is shown at most so many pictures later than it is decoded.
     tag: the four letters of the sample description, "" for FFmpeg's own choice.
-    quality: what it calls that scale. least_side: pixels across and down that it needs.
+    quality, speed: what it calls that scale, and its presets; speed is "" where it has none.
+    least_side: pixels across and down that it needs.
+    pixels: the format of what it encodes. pieces: the kind of file that its packets are kept in.
     """
 
     name: str
     codec: str
-    crf: int
+    crf: int | None
     settings: Mapping[str, str]
     threads: int = 0
     decode_delay: int = 0
     tag: str = ""
     presets: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     quality: str = "crf"
+    speed: str = "preset"
     least_side: int = 0
+    pixels: str = "yuv420p"
+    pieces: str = "mp4"
 
     @property
     def identity(self) -> str:
@@ -52,8 +58,9 @@ class Encoder:
 
     def options(self, encoding: Encoding) -> dict[str, str]:
         """As FFmpeg takes them."""
-        preset = self.presets.get(encoding.preset, encoding.preset)
-        return {"preset": preset, self.quality: str(settled(encoding).crf), **self.settings}
+        crf, preset = settled(encoding).crf, self.presets.get(encoding.preset, encoding.preset)
+        quality = {} if crf is None else {self.quality: str(crf)}
+        return {**({self.speed: preset} if self.speed else {}), **quality, **self.settings}
 
 
 _X265 = "pools=4:frame-threads=2:ctu=32:open-gop=0:info=0:log-level=error"
@@ -80,6 +87,40 @@ _CPU: Mapping[str, Encoder] = {
     # lp: its level of parallelism, which changes no byte (measured) but the memory it takes.
     "av1": Encoder("libsvtav1", "av1", 26, {"svtav1-params": "lp=2"}, presets=_SVT_PRESETS),
 }
+
+
+_VPX_PRESETS: Mapping[str, str] = {
+    "ultrafast": "5", "superfast": "5", "veryfast": "4", "faster": "4", "fast": "3",
+    "medium": "2", "slow": "1", "slower": "1", "veryslow": "0",
+}  # fmt: skip
+
+_OVERLAYS: Mapping[str, Encoder] = {
+    # The vendor is told since Apple's own programs ask for it; sixteen bits hold any opacity.
+    "mov": Encoder(
+        "prores_ks",
+        "prores",
+        None,
+        {"profile": "4444", "vendor": "apl0", "alpha_bits": "16"},
+        threads=4,
+        tag="ap4h",
+        speed="",
+        pixels="yuva444p10le",
+        pieces="mov",
+    ),
+    # Two encoders run, of colour and of opacity: a fixed distance lets both begin anew at once.
+    "webm": Encoder(
+        "libvpx-vp9",
+        "vp9",
+        24,
+        {"deadline": "good", "b": "0", "g": "48", "keyint_min": "48"},
+        threads=4,
+        presets=_VPX_PRESETS,
+        speed="cpu-used",
+        pixels="yuva420p",
+        pieces="webm",
+    ),
+}
+"""Those whose pictures have an opacity, by container."""
 
 
 _NVENC_PRESETS: Mapping[str, str] = {
@@ -113,6 +154,8 @@ _ENCODERS = {"cpu": _CPU, "nvenc": _NVENC}
 
 def encoder_for(encoding: Encoding) -> Encoder:
     """What makes the pieces of this encoding."""
+    if encoding.alpha:
+        return _OVERLAYS[encoding.container or "mov"]
     return _ENCODERS[encoding.encoder][encoding.codec or "h264"]
 
 

@@ -26,7 +26,7 @@ from soundreel.video.animated import gif, webp
 from soundreel.video.animated.strip import Strip
 from soundreel.video.containers import container_of
 from soundreel.video.encoders import Encoder, encoder_for
-from soundreel.video.reader import probe_video, read_frames
+from soundreel.video.reader import WITH_ALPHA, has_alpha, probe_video, read_frames
 from soundreel.video.sound_format import SoundFormat, stored_as
 from soundreel.video.storage import discard, writing
 from soundreel.video.verify import verify as verify
@@ -160,17 +160,19 @@ def mp4_options(fps: Fraction, rate: int) -> dict[str, str]:
 def add_pictures(container: OutputContainer, first: Path, encoder: Encoder) -> VideoStream:
     """A stream for the packets of all pieces, of which `first` is one."""
     with open_media(first, WorkError, _PIECE_HINT) as piece:
-        stream = picture_stream(container, _picture_track(piece, first))
-        if encoder.tag:
-            stream.codec_context.codec_tag = encoder.tag
-        return stream
+        return picture_stream(container, _picture_track(piece, first), encoder)
 
 
-def picture_stream(container: OutputContainer, track: VideoStream) -> VideoStream:
-    """A stream that takes the packets of `track` as they are."""
+def picture_stream(container: OutputContainer, track: VideoStream, encoder: Encoder) -> VideoStream:
+    """A stream that takes the packets of `track`, which the encoder made, as they are."""
     # Without `opaque` PyAV looks for an encoder of the name of the decoder: dav1d has none.
     opaque = track.codec_context.name not in _TWINS
-    return container.add_stream_from_template(track, opaque=opaque)
+    stream = container.add_stream_from_template(track, opaque=opaque)
+    if encoder.tag:
+        stream.codec_context.codec_tag = encoder.tag
+    if has_alpha(track):
+        stream.metadata.update(WITH_ALPHA)
+    return stream
 
 
 def pictures(
@@ -193,7 +195,7 @@ def pictures(
                 if packet.pts is None or packet.time_base is None:
                     continue
                 frame = packet.pts * packet.time_base * fps
-                packet.pts = first_frame + int(frame)
+                packet.pts = first_frame + round(frame)  # WebM counts in milliseconds
                 packet.dts = decoded - delay
                 packet.duration = 1
                 packet.time_base = 1 / fps

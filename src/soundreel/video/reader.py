@@ -9,17 +9,24 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from av.codec import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from soundreel.errors import InputError
+from soundreel.media.alpha import on_black
 from soundreel.media.container import check_file, decodable, open_media, read_metadata
 from soundreel.types import Rgb
 from soundreel.video.animated import gif, webp
 
 HINT = "give a video that plays, e.g. an MP4 or a WebM"
+
+WITH_ALPHA = {"alpha_mode": "1"}
+"""What FFmpeg calls the mark of a WebM whose pictures have alpha (AlphaMode)."""
 
 _UNSPECIFIED = 2
 """AVCOL_SPC_UNSPECIFIED."""
@@ -39,7 +46,8 @@ _AREA = 0x20
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
     """What a video file holds. width, height: as shown (a phone's rotation applied). fps: the
-    average rate. audio_*: of the first sound track; None, 0 and 0 without one."""
+    average rate. audio_*: of the first sound track; None, 0 and 0 without one. alpha: whether its
+    pictures say how opaque they are."""
 
     path: Path
     container: str
@@ -53,13 +61,14 @@ class VideoInfo:
     audio_rate: int
     audio_channels: int
     tags: Mapping[str, str]
+    alpha: bool = False
 
 
 def probe_video(path: Path) -> VideoInfo:
     """Look at the file; decodes one picture. Raises InputError if there is no video in it."""
     with open_media(path, InputError, HINT) as container:
         stream = picture_track(container, path)
-        first = next(container.decode(stream), None)
+        first = next(decoded(container, stream), None)
         if first is None:
             raise InputError(f"no picture can be decoded from {path}", hint=HINT)
         turned = first.rotation % 180 != 0
@@ -78,14 +87,16 @@ def probe_video(path: Path) -> VideoInfo:
             audio_rate=sound.rate if sound else 0,
             audio_channels=sound.channels if sound else 0,
             tags=read_tags(path),
+            alpha=is_clear(first),
         )
 
 
 def read_frames(path: Path, start: int = 0) -> Iterator[Rgb]:
     """The pictures from number `start` on, in the order of showing, upright, converted with the
-    stream's own colour matrix. Raises InputError where the file is not a video or breaks off."""
+    stream's own colour matrix, one with alpha as over black. Raises InputError where the file is
+    not a video or breaks off."""
     with open_media(path, InputError, HINT) as container:
-        for frame in islice(container.decode(picture_track(container, path)), start, None):
+        for frame in islice(decoded(container, picture_track(container, path)), start, None):
             yield _to_rgb(frame)
 
 
@@ -94,7 +105,7 @@ def read_shown(path: Path, side: int) -> Iterator[tuple[Fraction, Rgb]]:
     `read_frames` gives them. A picture without a time of its own has that of the one before."""
     time = Fraction(0)
     with open_media(path, InputError, HINT) as container:
-        for frame in container.decode(picture_track(container, path)):
+        for frame in decoded(container, picture_track(container, path)):
             if frame.pts is not None and frame.time_base is not None:
                 time = frame.pts * frame.time_base
             yield time, _to_rgb(frame, side)
@@ -124,6 +135,33 @@ def picture_track(container: InputContainer, path: Path) -> VideoStream:
     return stream
 
 
+def has_alpha(stream: VideoStream) -> bool:
+    """Whether its pictures say how opaque they are. Of VP9 only the WebM around it knows."""
+    said = {key.lower(): value for key, value in stream.metadata.items()}
+    return WITH_ALPHA.items() <= said.items() or _clear(stream.codec_context.format)
+
+
+def decoded(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """The stream's pictures from where the container stands, with their alpha. FFmpeg's own decoder
+    of VP9 leaves that out; libvpx reads it."""
+    if not (stream.codec_context.codec.canonical_name == "vp9" and has_alpha(stream)):
+        yield from container.decode(stream)
+        return
+    decoder = CodecContext.create("libvpx-vp9", "r")
+    assert isinstance(decoder, VideoCodecContext)
+    for packet in container.demux(stream):
+        yield from decoder.decode(packet if packet.size else None)
+
+
+def is_clear(frame: VideoFrame) -> bool:
+    """Whether the picture has alpha."""
+    return _clear(frame.format)
+
+
+def _clear(form: VideoFormat | None) -> bool:
+    return form is not None and any(part.is_alpha for part in form.components)
+
+
 def _average_rate(stream: VideoStream) -> Fraction | None:
     rate = stream.average_rate  # no Fraction, but PyAV's own kind of number from 19 on
     return Fraction(rate.numerator, rate.denominator) if rate else None
@@ -146,14 +184,16 @@ def _length(path: Path, stream: VideoStream) -> tuple[int, Fraction]:
 
 def _to_rgb(frame: VideoFrame, side: int | None = None) -> Rgb:
     shrink = 1.0 if side is None else min(1.0, side / max(frame.width, frame.height))
+    clear = is_clear(frame)
     converted = frame.reformat(
         width=max(2, round(frame.width * shrink)),
         height=max(2, round(frame.height * shrink)),
-        format="rgb24",
+        format="rgba" if clear else "rgb24",
         src_colorspace=_untagged_matrix(frame),
         interpolation=_EXACT if shrink == 1 else _AREA,
     )
     rgb = np.asarray(converted.to_ndarray(), dtype=np.uint8)
+    rgb = on_black(rgb) if clear else rgb
     turns = frame.rotation // 90 % 4
     return np.ascontiguousarray(np.rot90(rgb, turns)) if turns else rgb
 

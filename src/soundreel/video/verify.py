@@ -18,6 +18,7 @@ from soundreel.types import Encoding
 from soundreel.video.animated import check as animated
 from soundreel.video.containers import container_of
 from soundreel.video.encoders import encoder_for
+from soundreel.video.reader import decoded, is_clear
 from soundreel.video.sound_format import AAC_FRAME
 
 _HINT = "run the same command again: the finished parts are kept and only joined anew"
@@ -57,7 +58,8 @@ def verify(
             _check_opus(path, duration)
         elif duration is not None:
             _check_sound(path, sounds[0], sound_end, duration, encoding.audio_codec)
-        _check_pictures(path, container, video, _shown_at(num_frames - 1, fps, tick))
+        last = _shown_at(num_frames - 1, fps, tick)
+        _check_pictures(path, container, video, last, encoding.alpha)
 
 
 def _check_packets(
@@ -120,15 +122,17 @@ def _check_sound(
 
 
 def _check_pictures(
-    path: Path, container: InputContainer, stream: VideoStream, last: Fraction
+    path: Path, container: InputContainer, stream: VideoStream, last: Fraction, alpha: bool
 ) -> None:
     container.seek(0, stream=stream)
-    first = next(container.decode(stream), None)
+    first = next(decoded(container, stream), None)
     if first is None or first.pts != 0:
         raise _wrong(path, "the first picture cannot be decoded")
+    if is_clear(first) != alpha:
+        raise _wrong(path, f"its pictures have {'no ' if alpha else ''}alpha")
     assert stream.time_base is not None
     container.seek(int(last / stream.time_base), stream=stream)
-    shown = [frame.pts for frame in container.decode(stream) if frame.pts is not None]
+    shown = [frame.pts for frame in decoded(container, stream) if frame.pts is not None]
     if not shown or shown[-1] * stream.time_base != last:
         raise _wrong(path, "the last picture cannot be decoded")
 

@@ -14,7 +14,10 @@ from soundreel.video.sound_format import stored_as
 
 # Bits of a pixel in one picture at the encoder's own quality: the geometric mean of what the
 # preview's pictures take without an image, with one, and of a portrait (480x640; docs/delivery.md).
-_PIECE_BITS: Mapping[str, float] = {"h264": 0.21, "hevc": 0.14, "av1": 0.13}
+_PIECE_BITS: Mapping[str, float] = {
+    **{"h264": 0.21, "hevc": 0.14, "av1": 0.13},
+    **{"prores": 10.0, "vp9": 0.34},  # of overlays: colours and opacity
+}
 _DRAWN_BITS: Mapping[str, float] = {"gif": 4.0, "webp": 0.63}
 _CRF_OF_HALF = 6
 """So many steps more of crf take half the bits."""
@@ -36,8 +39,9 @@ def expected_weight(plan: Plan) -> Weight:
     encoding = settled(plan.request.encoding)
     encoder, container = encoder_for(encoding), container_of(encoding)
     pixels = plan.request.output_size.area * plan.output_frames
-    assert encoding.crf is not None
-    quality = 2 ** ((encoder.crf - encoding.crf) / _CRF_OF_HALF)
+    quality = 1.0
+    if encoder.crf is not None and encoding.crf is not None:
+        quality = 2 ** ((encoder.crf - encoding.crf) / _CRF_OF_HALF)
     pieces = round(pixels * _PIECE_BITS[encoder.codec] * quality / 8)
     if container.silent:
         return Weight(pieces, round(pixels * _DRAWN_BITS[container.name] / 8))

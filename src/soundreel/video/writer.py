@@ -12,12 +12,14 @@ from typing import Self
 
 import av
 import numpy as np
+from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 
 from soundreel.errors import InputError, WorkError, mention
+from soundreel.media.alpha import straight
 from soundreel.media.container import url
 from soundreel.types import Encoding, Rgb
 from soundreel.video.encoders import Encoder, encoder_for, is_exact
@@ -42,7 +44,7 @@ def encoder_identity(encoding: Encoding) -> str:
 
 
 class SegmentWriter:
-    """Writes one piece: an MP4 of closed GOPs that `mux.finish` joins without encoding again.
+    """Writes one piece: closed GOPs that `mux.finish` joins without encoding again.
 
     The same pictures give the same bytes. A piece that an exception cuts short is removed.
     Raises WorkError where the disk refuses.
@@ -53,15 +55,15 @@ class SegmentWriter:
     ) -> None:
         self.path = path
         self.num_frames = 0
-        self._size = (height, width, 3)
-        self._time_base = 1 / fps
         self._encoder = encoder_for(encoding)
+        self._size = (height, width, 4 if encoding.alpha else 3)
+        self._time_base = 1 / fps
         self._num_packets = 0
         self._converter = VideoReformatter()
         os.environ.setdefault("SVT_LOG", _SVT_ERRORS)
         with writing(path):
             create(path)
-            self._container = av.open(url(path), "w", format="mp4", options=_container(fps))
+            self._container = open_piece(path, self._encoder, fps)
             stream = self._container.add_stream(
                 self._encoder.name, rate=fps, options=self._encoder.options(encoding)
             )
@@ -88,16 +90,18 @@ class SegmentWriter:
             raise
 
     def write(self, rgb: Rgb) -> None:
-        """Encode the next picture."""
+        """Encode the next picture: of an overlay premultiplied, as all pictures with alpha here."""
         if rgb.shape != self._size or rgb.dtype != np.uint8:
             raise ValueError(f"picture {rgb.shape} {rgb.dtype}, want {self._size} uint8")
         frame = self._converter.reformat(
-            av.VideoFrame.from_ndarray(np.ascontiguousarray(rgb), format="rgb24"),
-            format="yuv420p",
+            _as_frame(rgb),
+            format=self._encoder.pixels,
             dst_colorspace=_BT709,
             dst_color_range=_LIMITED_RANGE,
         )
         frame.pts, frame.time_base = self.num_frames, self._time_base
+        if self._encoder.codec == "prores":  # which tells each picture's colours beside it
+            frame.color_primaries = frame.color_trc = _BT709
         with writing(self.path):
             self._encode(frame)
         self.num_frames += 1
@@ -147,15 +151,24 @@ def require_encoder(encoding: Encoding, width: int, height: int) -> None:
         ) from err
 
 
-def _container(fps: Fraction) -> dict[str, str]:
-    # The movie timescale decides how exactly an edit list can say the length.
-    return {"fflags": "+bitexact", "movie_timescale": str(fps.numerator)}
+def open_piece(path: Path, encoder: Encoder, fps: Fraction) -> OutputContainer:
+    """A new file for packets of that encoder."""
+    options = {"fflags": "+bitexact"}
+    if encoder.pieces != "webm":  # how exactly an edit list can say the length
+        options["movie_timescale"] = str(fps.numerator)
+    return av.open(url(path), "w", format=encoder.pieces, options=options)
+
+
+def _as_frame(picture: Rgb) -> VideoFrame:
+    if picture.shape[2] == 4:
+        return av.VideoFrame.from_ndarray(straight(picture), format="rgba")
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
 
 
 def _configure(
     stream: VideoStream, encoder: Encoder, width: int, height: int, fps: Fraction
 ) -> None:
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.width, stream.height, stream.pix_fmt = width, height, encoder.pixels
     context: VideoCodecContext = stream.codec_context
     context.time_base = 1 / fps
     if encoder.threads:

@@ -107,7 +107,7 @@ def _sound(sound: AudioInfo) -> str:
 def _picture(picture: VideoInfo) -> str:
     return (
         f"{picture.width}x{picture.height}, {count(picture.num_frames, 'picture')}, "
-        f"{format_seconds(picture.fps)} a second, {picture.codec}"
+        f"{format_seconds(picture.fps)} a second, {picture.codec}{', alpha' * picture.alpha}"
     )
 
 
