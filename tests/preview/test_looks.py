@@ -18,7 +18,7 @@ from soundreel.engines.preview.looks.scene import LookScene
 from soundreel.engines.preview.looks.table import LOOKS
 from soundreel.engines.preview.options import LookName
 from soundreel.errors import InputError
-from soundreel.types import Request
+from soundreel.types import Encoding, Request
 
 RATE = 16000
 CLICK = 30
@@ -109,3 +109,23 @@ def test_a_background_that_is_not_there_is_refused(sounds: Path, tmp_path: Path)
     options = {"look": "bars", "background": str(tmp_path / "gone.png")}
     with pytest.raises(InputError, match="gone"):
         PreviewEngine(Settings()).find(Request(audio=sounds / "speech.wav", options=options))
+
+
+def test_an_overlay_is_the_look_without_its_ground(sounds: Path) -> None:
+    plain, clear = (
+        scene(sounds / "speech.wav", "bars", encoding=Encoding(alpha=alpha))
+        for alpha in (False, True)
+    )
+    np.testing.assert_array_equal(clear.frame(30), plain.layer(30))
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [({}, "fills the frame"), ({"look": "bars", "background": "teal"}, "beneath an overlay")],
+)
+def test_an_overlay_without_a_look_or_with_a_background_is_refused(
+    sounds: Path, options: dict[str, object], words: str
+) -> None:
+    asked = Request(audio=sounds / "speech.wav", options=options, encoding=Encoding(alpha=True))
+    with pytest.raises(InputError, match=words):
+        PreviewEngine(Settings()).find(asked)

@@ -305,3 +305,8 @@ def test_another_kind_of_it_has_its_own_codec(made: Result) -> None:
 def test_nothing_is_put_between_its_pictures(made: Result, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has alpha, which would be lost"):
         interpolate(made.path, 32, output=tmp_path / "b.mp4")
+
+
+def test_auto_takes_an_engine_that_draws_overlays(tmp_path: Path, settings: Settings) -> None:
+    request = replace(asked(tmp_path, "mov"), engine="auto", options={"look": "bars"})
+    assert plan(request, settings)[0].request.engine == "preview"

@@ -44,6 +44,8 @@ class PreviewEngine:
     interpolations: frozenset[str] = frozenset()
     Options: type[PreviewOptions] = PreviewOptions
     scenes: type[Scenes] = Scenes
+    draws_overlay = True
+    """Its looks are drawn before their ground."""
     shows_cover = True
     """Of a sound without an image it shows the cover, unasked. To a model it would be a person."""
 
@@ -69,6 +71,7 @@ class PreviewEngine:
         if options.speaks_by_box:
             require_box(options.mouth, image)
         _check_background(options, request)
+        _check_overlay(options, request)
         return PreviewReady(options, image is not None or bool(request.pictures), self.scenes)
 
     def estimate(self, plan: Plan) -> Estimate:
@@ -83,6 +86,7 @@ class PreviewImageEngine(PreviewEngine):
 
     Options = PreviewImageOptions
     scenes = StillScenes
+    draws_overlay = False
 
     def geometry(self, request: Request) -> ChunkGeometry:
         assert isinstance(request, ImageRequest)
@@ -133,8 +137,7 @@ class PreviewReady:
 def _check_background(options: PreviewOptions, request: Request) -> None:
     if options.background is None:
         return
-    looks = {options.look, *(shot.options.get("look", options.look) for shot in request.shot_list)}
-    if looks == {"flow"}:
+    if _looks(options, request) == {"flow"}:
         raise InputError.about(
             {"options.background": options.background},
             "a background lies beneath a look, and none is chosen",
@@ -142,6 +145,28 @@ def _check_background(options: PreviewOptions, request: Request) -> None:
         )
     if isinstance(options.background, Path):
         load_image(options.background)
+
+
+def _check_overlay(options: PreviewOptions, request: Request) -> None:
+    if not request.encoding.alpha:
+        return
+    if "flow" in _looks(options, request):
+        raise InputError.about(
+            {"options.look": "flow"},
+            "it fills the frame, and an overlay is clear where nothing is drawn",
+            hint=f"choose another look, such as {mention(look='bars')}",
+        )
+    if options.background is not None:
+        raise InputError.about(
+            {"options.background": options.background},
+            "beneath an overlay lies a film",
+            hint="leave it out",
+        )
+
+
+def _looks(options: PreviewOptions, request: Request) -> set[object]:
+    """Of the whole request and of its shots."""
+    return {shot.options.get("look", options.look) for shot in request.shot_list} or {options.look}
 
 
 def _estimate(plan: Plan) -> Estimate:

@@ -39,6 +39,10 @@ class Ground:
         return dimmed(self.picture, 1 + self.breath * (min(float(drive.glow[i]), 1.0) - 1))
 
 
+UNSEEN = Ground(np.zeros((1, 1, 3), np.uint8), 0.0, 0.0)
+"""Of an overlay: taken for dark, as films mostly are."""
+
+
 def plain(layout: Layout, code: str) -> Ground:
     """A colour, "#rrggbb", as it is."""
     rgb = np.round(parse_colour(code) * 255).astype(np.uint8)

@@ -10,10 +10,10 @@ from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.drive.sound import Sound
 from soundreel.engines.preview.look.composition import Composition
 from soundreel.engines.preview.look.palettes import Palette
-from soundreel.engines.preview.looks.ground import Ground, lit, pictured, plain
+from soundreel.engines.preview.looks.ground import UNSEEN, Ground, lit, pictured, plain
 from soundreel.engines.preview.looks.inks import make_inks
 from soundreel.engines.preview.looks.layout import Layout
-from soundreel.engines.preview.looks.scene import LookScene
+from soundreel.engines.preview.looks.scene import LookScene, OverlayScene
 from soundreel.engines.preview.looks.stage import Stage
 from soundreel.engines.preview.looks.table import LOOKS
 from soundreel.media.cover import shot_picture
@@ -39,10 +39,11 @@ def make_look_scene(
     behind = _behind(background, None if look_type.shows_picture else picture)
     seen = picture if picture is not None else behind
     words = compose(None if seen is None else image_palette(seen))
-    ground = _ground(layout, background, behind, words, look_type.light)
+    clear = plan.channels == 4
+    ground = UNSEEN if clear else _ground(layout, background, behind, words, look_type.light)
     inks = make_inks(words.palette, ground.lightness)
     stage = Stage(layout, drive, sound, strength, inks, words, picture, plan, shot)
-    return LookScene(look_type(stage), ground, drive)
+    return (OverlayScene if clear else LookScene)(look_type(stage), ground, drive)
 
 
 def _behind(background: str | Path | None, picture: Rgb | None) -> Rgb | None:

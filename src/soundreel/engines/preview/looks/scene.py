@@ -25,3 +25,10 @@ class LookScene:
         light = float(self._drive.light[i])
         layer = self._look.draw(i)
         return layer if light == 1 else dimmed(layer, light)
+
+
+class OverlayScene(LookScene):
+    """A look that a film will lie beneath."""
+
+    def frame(self, i: int) -> Layer:
+        return self.layer(i)
