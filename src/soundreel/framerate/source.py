@@ -17,7 +17,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from soundreel.errors import InputError
+from soundreel.errors import InputError, mention
 from soundreel.events import NodeProgress, RunControl
 from soundreel.media.container import open_media
 from soundreel.post.cuts import is_cut, small_size
@@ -174,7 +174,7 @@ def _require_usable(path: Path, first: VideoFrame, track: VideoStream) -> None:
     if has_alpha(track):
         raise InputError(
             f"{path} has alpha, which would be lost: pictures between are opaque here",
-            hint="make it anew at that rate: soundreel --from it, with another rate",
+            hint="make it again at that rate: " + mention(**{"from": path.name, "fps": "RATE"}),
         )
     if first.interlaced_frame:
         raise InputError(
