@@ -83,6 +83,7 @@ from soundreel.video.sound import measure_loudness
 from soundreel.video.sound_format import stored_as
 from soundreel.video.weight import expected_weight
 from soundreel.video.writer import require_encoder
+from soundreel.words.planned import words_of
 from soundreel.work.job import Job
 from soundreel.work.listing import ListedJob
 from soundreel.work.room import room_notices
@@ -223,6 +224,7 @@ def plan_request(
     drive = driving_sound(request, clip, control, vocals or partial(not_separated, control))
     made = make_plan(request, geometry, clip, count, interpolation, shots)
     made = replace(made, drive=drive, voices=voices(request, clip, drive, control))
+    made = replace(made, words=words_of(made, control))
     require_rate(request.encoding, made.output_fps)
     require_size(request.encoding, request.output_size)
     require_poster(made)
@@ -304,8 +306,11 @@ def job_key(request: Request, settings: Settings, kept: Kept | None = None) -> s
     place = (request.output or settings.output_dir).absolute()
     whole = with_container(with_absolute_paths(request))
     files = ((name, getattr(request, name)) for name in request.file_fields)
-    names: Mapping[str, Any] = {name: file and file.name for name, file in files}
-    named = replace(whole, output=place, **names)
+    names: Mapping[str, Any] = {
+        name: file.name if isinstance(file, Path) else file for name, file in files
+    }
+    fonts = tuple(Path(font.name) for font in request.font)
+    named = replace(whole, output=place, font=fonts, **names)
     facts = [] if kept is None else [kept.facts]
     return digest_of([named, hash_inputs(request), *facts])[:20]
 

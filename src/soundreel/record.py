@@ -23,12 +23,13 @@ from soundreel.options.faces import read_faces, with_masks
 from soundreel.options.texts import VOCALS, read_path
 from soundreel.safe.text import json_text
 from soundreel.types import AudioClip, Encoding, Face, Plan, Request, request_class
+from soundreel.types.request import WORD_FILES
 
 TAG = "soundreel"
 """Key of the record in the tags of the file."""
 
 _BY_HAND = "it was made by another version; give the options by hand"
-_LOCAL_FIELDS = ("audio", "drive", "image", "last_frame", "separator", "output")
+_LOCAL_FIELDS = ("audio", "drive", "image", "last_frame", "separator", "output", "font")
 _DIRECTING_FIELDS = (
     *("shots", "transition", "shot_length", "images", "prompts", "by_section", "turns", "cast"),
 )
@@ -131,6 +132,7 @@ def make_record(
             **_drive(plan),
             "chunks": [[chunk.generated_frames, chunk.num_frames] for chunk in plan.chunks],
             **_shot_spans(plan),
+            **_words(plan),
         },
         "engine": {"name": plan.request.engine, **identity},
         "seed": plan.request.seed,
@@ -138,6 +140,15 @@ def make_record(
         "versions": dict(versions),
         "source_type": source_type,
     }
+
+
+def _words(plan: Plan) -> dict[str, object]:
+    """What is written, and by which fonts."""
+    if plan.words is None:
+        return {}
+    fonts = [[font.path.name, font.index, file_hash(font.path)] for font in plan.words.fonts]
+    written = digest_of(replace(plan.words, fonts=()))
+    return {"words": {"written": written, "fonts": fonts}}
 
 
 def _drive(plan: Plan) -> dict[str, object]:
@@ -160,8 +171,10 @@ def _driven(clip: AudioClip) -> dict[str, object]:
 def _request(request: Request) -> dict[str, object]:
     """Without a list of shots it reads as it did before there were any; the list says all that
     was handed out."""
-    left_out = (*_LOCAL_FIELDS, *_DIRECTING_FIELDS)
+    left_out = (*_LOCAL_FIELDS, *_DIRECTING_FIELDS, *WORD_FILES, "title", "artist")
     said = {key: value for key, value in to_json(request).items() if key not in left_out}
+    spoken = {name: getattr(request, name) for name in (*WORD_FILES, "title", "artist")}
+    said |= {name: value for name, value in spoken.items() if isinstance(value, str)}
     said["options"] = _options_without_places(request.options)
     if request.drive == VOCALS:
         said["drive"] = VOCALS
@@ -285,7 +298,7 @@ def request_from_record(record: Mapping[str, Any], files: Mapping[str, Path]) ->
             values["shots"] = [_with_pictures(shot, files) for shot in values["shots"]]
         made = request_class(values.pop("kind", Request.kind))
         drive = _drive_among(files, values.get("drive"))
-        values |= {"drive": drive, **_own_files(made, files)}
+        values |= {"drive": drive, **_own_files(made, files, values)}
         return made(options=options, **values)
     except InputError as err:
         raise InputError(
@@ -303,10 +316,11 @@ def with_absolute_paths(request: Request) -> Request:
         replace(shot, image=_absolute(shot.image), faces=with_masks(shot.faces, _absolute))
         for shot in request.shot_list
     )
+    spoken = {name: getattr(request, name) for name in request.file_fields}
     return replace(
         request,
         drive=_drive_among(files, request.drive),
-        **_own_files(type(request), files),
+        **_own_files(type(request), files, spoken),
         images=tuple(image.absolute() for image in request.images),
         options=options,
         shots=shots or request.shots,
@@ -317,9 +331,17 @@ def _absolute(path: Path | None) -> Path | None:
     return None if path is None else path.absolute()
 
 
-def _own_files(kind: type[Request], files: Mapping[str, Path]) -> dict[str, Any]:
-    """The files that have fields of their own, by these."""
-    return {name: files.get(name) for name in kind.file_fields}
+def _own_files(
+    kind: type[Request], files: Mapping[str, Path], said: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The files that have fields of their own, by these; words that stand for one stay."""
+    fonts = tuple(path for name, path in files.items() if name.startswith("font."))
+    own = {name: files.get(name, _word(said.get(name))) for name in kind.file_fields}
+    return {**own, "font": fonts}
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _drive_among(files: Mapping[str, Path], said: object) -> Path | dict[str, Path] | str | None:

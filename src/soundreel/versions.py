@@ -12,6 +12,7 @@ from soundreel.installation import __version__
 from soundreel.options.texts import VOCALS
 from soundreel.types import Encoding, Interpolation, Plan
 from soundreel.video.writer import encoder_identity
+from soundreel.words.shaping import shaping_identity
 
 _PACKAGES = (
     *("soundreel", "av", "numpy", "scipy", "opencv-python-headless", "pillow", "hama", "httpx"),
@@ -28,6 +29,8 @@ def versions(plan: Plan) -> dict[str, str]:
     found = basic_versions(plan.request.encoding, plan.interpolation)
     if plan.request.encoding.container == "webp" or isinstance(plan.request.poster, Fraction):
         found["pillow"] = version("pillow")
+    if plan.words is not None:
+        found["letters"] = shaping_identity()
     if plan.request.drive == VOCALS:
         found["separator"] = f"demucs {version('demucs')}, torch {version('torch')}"
     return found

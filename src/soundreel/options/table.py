@@ -19,7 +19,7 @@ from soundreel.options.option import Option
 from soundreel.options.platforms import PLATFORM_FIELDS, PLATFORMS
 from soundreel.options.sizes import SIDE_RULE
 
-SOUND, PICTURE, FILE, RUN = "Sound", "Picture", "Output", "Run"
+SOUND, PICTURE, WORDS, FILE, RUN = "Sound", "Picture", "Words", "Output", "Run"
 """Panels of the help text, in their order."""
 
 REQUEST_OPTIONS: tuple[Option, ...] = (
@@ -183,6 +183,40 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         rule="give true or false",
         help="Hand out images and prompts by the parts of the song: the chorus looks like the "
         "chorus again.",
+    ),
+    Option(
+        "lyrics", names=("lyrics",), panel=WORDS, metavar="FILE", kind=kinds.Name, optional=True,
+        rule="the name of a file of lyrics",
+        help="Lyrics, as .lrc, .srt, .vtt or .ass, written into the pictures as they are sung.",
+    ),
+    Option(
+        "captions", names=("captions",), panel=WORDS, metavar="FILE", kind=kinds.Name,
+        optional=True, rule="the name of a file of captions",
+        help="The same few words at a time, large; the one that is spoken stands out.",
+    ),
+    Option(
+        "title", names=("title",), panel=WORDS, metavar="TEXT|tags", kind=kinds.Text,
+        optional=True, rule="a text, or tags",
+        help="Written at the top; tags is what the sound file says.",
+    ),
+    Option(
+        "artist", names=("artist",), panel=WORDS, metavar="TEXT|tags", kind=kinds.Text,
+        optional=True, rule="a text, or tags", help="Written below the title.",
+    ),
+    Option(
+        "artwork", names=("cover",), panel=WORDS, metavar="FILE|tags", kind=kinds.Artwork,
+        optional=True, rule="the name of a picture, or tags",
+        help="A small picture beside them; tags is the one inside the sound file.",
+    ),
+    Option(
+        "logo", names=("logo",), panel=WORDS, metavar="FILE", kind=kinds.Name, optional=True,
+        rule="the name of a picture", help="A picture for the upper right corner, clear where it "
+        "is transparent.",
+    ),
+    Option(
+        "font", names=("font",), panel=WORDS, metavar="FILE,...", kind=kinds.Paths,
+        rule="name font files with commas between them", default="one in the package",
+        help="Fonts to write with, asked in turn for each character.",
     ),
     Option(
         "fps", names=("fps",), panel=PICTURE, metavar="RATE", default="the engine's own",

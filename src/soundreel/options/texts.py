@@ -232,6 +232,15 @@ def read_drive(value: object) -> Path | dict[str, Path] | str:
     return {name: read_path(track) for name, track in read_named(value).items()}
 
 
+TAGS = "tags"
+"""What the sound file says of itself, or holds."""
+
+
+def read_artwork(value: object) -> Path | str:
+    """The name of a picture, or "tags"."""
+    return TAGS if value == TAGS else read_path(value)
+
+
 def read_turns(value: object) -> Path | str:
     """The file that says who speaks when, or "tracks"."""
     return "tracks" if value == "tracks" else read_path(value)

@@ -12,6 +12,7 @@ import numpy as np
 
 from soundreel.media.image import load_image
 from soundreel.types import Plan, Request, Rgb, Size
+from soundreel.words.burn import Burn
 
 _SAME_SHAPE = Fraction(2, 100)
 """Shapes that differ by less are cropped, whatever was asked for: the bars would be lines."""
@@ -23,14 +24,16 @@ _BACKDROP_LIGHT = 0.6
 """Behind the picture stands itself, seen through frosted glass, so dark that it stands back."""
 
 
-def make_finish(plan: Plan) -> Callable[[Rgb], Rgb]:
-    """What is done to every picture of the file before it is encoded."""
+def make_finish(plan: Plan) -> Callable[[Rgb, int], Rgb]:
+    """What is done to every picture of the file, given with its number, before it is encoded."""
     source, target = plan.drawn_size, plan.request.output_size
     how = "crop" if same_shape(source, target) else plan.request.fit_output
+    burn = None if plan.words is None else Burn(plan, plan.words)
 
-    def finish(picture: Rgb) -> Rgb:
+    def finish(picture: Rgb, number: int) -> Rgb:
         fitted = picture if source == target else _FITS[how](picture, target)
-        return _marked(fitted) if plan.request.draft else fitted
+        written = fitted if burn is None else burn(fitted, number)
+        return _marked(written) if plan.request.draft else written
 
     return finish
 

@@ -17,7 +17,7 @@ class PieceWriter:
 
     def __init__(self, plan: Plan, control: RunControl) -> None:
         self._plan, self._control = plan, control
-        self._finish: Callable[[Rgb], Rgb] = make_finish(plan)
+        self._finish: Callable[[Rgb, int], Rgb] = make_finish(plan)
 
     def write(self, path: Path, pictures: Iterable[tuple[int, Rgb]]) -> None:
         """pictures: with their numbers in the file, as they leave interpolation."""
@@ -26,5 +26,5 @@ class PieceWriter:
         with SegmentWriter(path, *size, plan.output_fps, encoding) as writer:
             for number, picture in pictures:
                 self._control.raise_if_cancelled()
-                writer.write(self._finish(picture))
+                writer.write(self._finish(picture, number))
                 self._control.emit(FrameDone(number + 1, plan.output_frames))

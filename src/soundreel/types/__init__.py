@@ -33,6 +33,7 @@ from soundreel.types.request import (
     for_platform,
     with_values,
 )
+from soundreel.types.words import Cue, Font, Word, Words
 from soundreel.types.results import Check, Estimate, Interpolated, Result
 
 __all__ = [
@@ -45,9 +46,11 @@ __all__ = [
     "Check",
     "Chunk",
     "ChunkGeometry",
+    "Cue",
     "Encoding",
     "Estimate",
     "Face",
+    "Font",
     "Frame",
     "ImageRequest",
     "Interpolated",
@@ -64,6 +67,8 @@ __all__ = [
     "Size",
     "Span",
     "Take",
+    "Word",
+    "Words",
     "for_platform",
     "request_class",
     "with_values",

@@ -10,7 +10,7 @@ from typing import ClassVar
 from soundreel.errors import InputError
 from soundreel.options.given import AnyPath, Given, given, reading_dataclass
 from soundreel.options.image_table import SOUND_ONLY, read_image_field
-from soundreel.types.request import Kind, Request
+from soundreel.types.request import WORD_FILES, Kind, Request
 
 DEFAULT_IMAGE_PROMPT = (
     "The scene comes to life with slow, natural movement, steady camera, rich detail, soft "
@@ -40,7 +40,7 @@ class ImageRequest(Request):
     """
 
     kind: ClassVar[Kind] = "image"
-    file_fields: ClassVar[tuple[str, ...]] = ("audio", "image", "last_frame")
+    file_fields: ClassVar[tuple[str, ...]] = ("audio", "image", "last_frame", *WORD_FILES)
     image: Given[AnyPath, Path]
     last_frame: Given[AnyPath | None, Path | None] = given(None)
     last_only: bool = False

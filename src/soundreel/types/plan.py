@@ -13,6 +13,7 @@ from soundreel.options.faces import Face
 from soundreel.options.shot_request import Take
 from soundreel.options.sizes import MIN_SIDE, Size
 from soundreel.types.request import Request
+from soundreel.types.words import Words
 
 if TYPE_CHECKING:  # `soundreel --help` needs no arrays
     import numpy as np
@@ -218,6 +219,7 @@ class Plan:
     scaled_from: the size that the engine draws, where the file has another one.
     drive: the sound that steers the engine, where it is another than `audio`, which is heard.
     voices: by name, the sound of each speaker whose face is one of several.
+    words: what is written into the pictures.
     """
 
     request: Request
@@ -230,6 +232,7 @@ class Plan:
     scaled_from: Size | None = None
     drive: AudioClip | None = None
     voices: Mapping[str, AudioClip] = field(default_factory=dict)
+    words: Words | None = None
 
     @property
     def drawn_size(self) -> Size:

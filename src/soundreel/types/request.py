@@ -38,6 +38,9 @@ DEFAULT_NEGATIVE_PROMPT = (
 Kind = Literal["sound", "image"]
 """What a video is made of: a sound, or a picture that begins to move."""
 
+WORD_FILES = ("lyrics", "captions", "artwork", "logo")
+"""What is written or laid over the pictures; some may be a word in place of a file."""
+
 COVER_WORDS = {"cover": True, "none": False}
 """What may stand for the name of an image."""
 
@@ -78,6 +81,10 @@ class Request:
         `cast`. Where `cast` has places in one picture ("@left"), it is one shot of all of them.
     images, prompts: handed out over the shots that have none of their own, in turn; images may be a
         folder, prompts a file. by_section: shots of the same part of a song get the same ones.
+    lyrics, captions: words in time, burned in (see `words`); captions few at a time, large. font:
+        files that are asked for every character before those in the package and on this machine.
+    title, artist: written into the pictures; "tags" is what the sound file says.
+    artwork: a picture beside them; "tags" is the one inside the sound file. logo: in a corner.
     options: options of the engine, by name; None values are left out.
     tag: short word in the file name.
     output: the file to write; None makes a name in the output folder.
@@ -92,7 +99,7 @@ class Request:
         __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
 
     kind: ClassVar[Kind] = "sound"
-    file_fields: ClassVar[tuple[str, ...]] = ("audio", "image", "separator")
+    file_fields: ClassVar[tuple[str, ...]] = ("audio", "image", "separator", *WORD_FILES)
     audio: Given[AnyPath, Path]
     image: Given[AnyPath | None, Path | None] = given(None)
     cover: bool | None = None
@@ -134,6 +141,13 @@ class Request:
     prompts: Given[AnyPath | Sequence[str], Path | tuple[str, ...]] = given(())
     by_section: bool = False
     turns: Given[AnyPath | None, Path | str | None] = given(None)
+    lyrics: Given[AnyPath | None, Path | None] = given(None)
+    captions: Given[AnyPath | None, Path | None] = given(None)
+    font: Given[AnyPath | Sequence[AnyPath], tuple[Path, ...]] = given(())
+    title: str | None = None
+    artist: str | None = None
+    artwork: Given[AnyPath | None, Path | str | None] = given(None)
+    logo: Given[AnyPath | None, Path | None] = given(None)
     cast: Given[Mapping[str, AnyPath | Region] | Sequence[str], Mapping[str, Path | Region]] = (
         given(())
     )
@@ -206,11 +220,12 @@ class Request:
 
     @property
     def files(self) -> dict[str, Path]:
-        """What it is made from, by name: `file_fields`, "drive" or "drive.anna", ..., the options
-        that are paths, "images.1", ... for those of single shots, "masks.1", ... for faces."""
+        """What it is made from, by name: `file_fields`, "drive" or "drive.anna", ..., "font.1", ...,
+        the options that are paths, "images.1", ... for those of single shots, "masks.1", ... for faces."""
         own = {name: getattr(self, name) for name in (*self.file_fields, "drive")}
         tracks = {f"drive.{name}": each for name, each in self.tracks.items()}
-        named = {**own, **tracks, **self.options, **self.shot_images, **self.masks}
+        fonts = {f"font.{number}": path for number, path in enumerate(self.font, 1)}
+        named = {**own, **tracks, **fonts, **self.options, **self.shot_images, **self.masks}
         return {name: value for name, value in named.items() if isinstance(value, Path)}
 
     @property

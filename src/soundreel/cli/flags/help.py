@@ -13,9 +13,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from soundreel.cli.flags.engine_options import ENGINE_PANEL
 from soundreel.cli.terminal.say import say
-from soundreel.options.table import FILE, PICTURE, RUN, SOUND
+from soundreel.options.table import FILE, PICTURE, RUN, SOUND, WORDS
 
-_PANELS = (SOUND, PICTURE, FILE, RUN, ENGINE_PANEL)
+_PANELS = (SOUND, PICTURE, WORDS, FILE, RUN, ENGINE_PANEL)
 """In this order; panels of others follow."""
 _WIDEST = 100
 _NAMES = 26

@@ -1,0 +1,68 @@
+"""What a plan writes into its pictures: files read, fonts chosen, before anything is rendered."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+from soundreel.errors import InputError, mention
+from soundreel.events import Notice, RunControl
+from soundreel.options.texts import TAGS
+from soundreel.types import Plan, Request
+from soundreel.types.words import Cue, Words
+from soundreel.video.labels.words import read_words
+from soundreel.words.fonts import choose_fonts
+from soundreel.words.reading.files import read_cues
+from soundreel.words.sfnt import read_face
+from soundreel.words.shaping import require_shaping
+from soundreel.words.text import cleaned
+
+
+def words_of(plan: Plan, control: RunControl) -> Words | None:
+    """None where nothing is to be written or laid over the pictures. Raises InputError."""
+    request = plan.request
+    if request.lyrics is not None and request.captions is not None:
+        raise InputError.about(
+            {"captions": request.captions},
+            f"the words are shown once, and {mention('lyrics')} shows them already",
+            hint="give one of them",
+        )
+    cues = _seen(request, plan.audio.start, plan.audio.start + plan.audio.duration, control)
+    title, artist = _said(request, "title"), _said(request, "artist")
+    if not (cues or title or artist or request.artwork or request.logo):
+        return None
+    texts = [cleaned(text) for text in (title, artist, *(cue.text for cue in cues))]
+    for text in texts:
+        require_shaping(text)
+    fonts = choose_fonts(texts, request.font)
+    if cues:
+        names = ", ".join(dict.fromkeys(read_face(font).family for font in fonts))
+        control.emit(Notice(f"{len(cues)} lines of words are written, in {names}"))
+    return Words(cues, request.captions is not None, title, artist, fonts)
+
+
+def _seen(
+    request: Request, start: Fraction, end: Fraction, control: RunControl
+) -> tuple[Cue, ...]:
+    """The cues that the clip shows something of."""
+    path = request.lyrics or request.captions
+    if path is None:
+        return ()
+    cues = tuple(cue for cue in read_cues(path) if cue.start < end and cue.end > start)
+    if not cues:
+        control.emit(Notice(f"no line of {path.name} is sung in this part of the sound"))
+    return cues
+
+
+def _said(request: Request, name: str) -> str:
+    """Title or artist; of the sound file's own. Raises InputError where that says nothing."""
+    value = getattr(request, name) or ""
+    if value != TAGS:
+        return cleaned(value)
+    found = {} if request.sound is None else read_words(request.sound)
+    if name not in found:
+        raise InputError.about(
+            {name: value},
+            f"{request.source.name} does not say it",
+            hint=f"write it, or leave {mention(name)} out",
+        )
+    return cleaned(found[name])

@@ -1,0 +1,150 @@
+"""One word in pixels: its characters in the fonts that have them, joined and ordered by HarfBuzz
+and FriBiDi, as Pillow brings them (raqm)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont, features
+
+from soundreel.errors import InputError
+from soundreel.types.words import Font
+from soundreel.words.fonts import face_for
+from soundreel.words.sfnt import Face, read_face
+from soundreel.words.text import clusters, needs_shaping
+
+_STRIKES = (109, 160, 136, 128, 96, 72, 64, 48, 32)
+"""Pixels an em that bitmaps in fonts have, usual ones first: FreeType scales none."""
+
+_EMOJI_SCALE = 0.9
+"""Of the em: beside capitals they would look too large."""
+
+Mask = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A part of a word in one font."""
+
+    text: str
+    face: Face
+    leftward: bool
+
+
+def has_shaping() -> bool:
+    """Whether Pillow can shape here: raqm is in its wheels, FriBiDi is the system's."""
+    return bool(features.check("raqm"))
+
+
+def shaping_identity() -> str:
+    """What decides how letters look, beside their fonts."""
+    names = ("pil", "freetype2", "raqm", "harfbuzz", "fribidi")
+    return ", ".join(f"{name} {features.version(name)}" for name in names)
+
+
+def require_shaping(text: str) -> None:
+    """Raises InputError where letters would stand apart that must join."""
+    if needs_shaping(text) and not has_shaping():
+        raise InputError(
+            f"{text.split()[0]!r} cannot be written here: its letters must be joined or ordered",
+            hint="install the library FriBiDi (Debian: libfribidi0; macOS: brew install fribidi)",
+        )
+
+
+class Shaper:
+    """Measures and draws words by the plan's fonts."""
+
+    def __init__(self, fonts: Sequence[Font]) -> None:
+        self._faces = [read_face(font) for font in fonts]
+
+    @property
+    def main(self) -> Face:
+        """What blanks and lines are measured by."""
+        return next((face for face in self._faces if not face.colour), self._faces[0])
+
+    def runs(self, word: str, leftward: bool) -> list[Run]:
+        """From left to right."""
+        named = [(self._face(cluster), cluster) for cluster in clusters(word)]
+        found = [
+            Run("".join(text for _, text in group), face, leftward)
+            for face, group in groupby(named, key=lambda pair: pair[0])
+        ]
+        return found[::-1] if leftward else found
+
+    def width(self, word: str, size: int, leftward: bool = False) -> float:
+        return sum(_advance(run, size) for run in self.runs(word, leftward))
+
+    def blank(self, size: int) -> float:
+        return _advance(Run(" ", self.main, False), size)
+
+    def draw(self, word: str, size: int, leftward: bool, fill: Image.Image, colour: Image.Image,
+             at: tuple[float, int]) -> None:
+        """Onto `fill` ("L", how much of a pixel is letter) and `colour` ("RGBA", what has colours of
+        its own), from `at`: the left end of its base line."""
+        x, base = at
+        for run in self.runs(word, leftward):
+            if run.face.colour:
+                _draw_colour(run, size, colour, (x, base))
+            else:
+                ImageDraw.Draw(fill).text(
+                    (x, base), run.text, fill=255, anchor="ls", **_said(run, size)
+                )
+            x += _advance(run, size)
+
+    def _face(self, cluster: str) -> Face:
+        face = face_for(cluster, self._faces)
+        assert face is not None, "fonts are chosen for these texts"
+        return face
+
+
+def _said(run: Run, size: int) -> dict[str, object]:
+    said: dict[str, object] = {"font": _opened(run.face.font, size)}
+    if has_shaping():
+        said["direction"] = "rtl" if run.leftward else "ltr"
+    return said
+
+
+def _advance(run: Run, size: int) -> float:
+    if not run.face.colour:
+        said = _said(run, size)
+        font = said.pop("font")
+        return float(font.getlength(run.text, **said))
+    strike = _strike(run.face.font)
+    said = _said(run, strike)
+    return float(said.pop("font").getlength(run.text, **said)) * _EMOJI_SCALE * size / strike
+
+
+def _draw_colour(run: Run, size: int, canvas: Image.Image, at: tuple[float, int]) -> None:
+    strike = _strike(run.face.font)
+    said = _said(run, strike)
+    font = said["font"]
+    width = math.ceil(_advance(run, size) / size * strike / _EMOJI_SCALE) + 2
+    tile = Image.new("RGBA", (width, 2 * strike), (0, 0, 0, 0))
+    ImageDraw.Draw(tile).text((0, strike * 3 // 2), run.text, anchor="ls", embedded_color=True, **said)
+    scale = _EMOJI_SCALE * size / strike
+    small = tile.resize((round(width * scale), round(2 * strike * scale)), Image.Resampling.BOX)
+    place = (round(at[0]), at[1] - round(strike * 1.5 * scale))
+    canvas.alpha_composite(small, (max(0, place[0]), max(0, place[1])))
+
+
+@lru_cache(maxsize=64)
+def _opened(font: Font, size: int) -> ImageFont.FreeTypeFont:
+    engine = ImageFont.Layout.RAQM if has_shaping() else ImageFont.Layout.BASIC
+    return ImageFont.truetype(str(font.path), size, index=font.index, layout_engine=engine)
+
+
+@lru_cache(maxsize=16)
+def _strike(font: Font) -> int:
+    for size in _STRIKES:
+        try:
+            _opened(font, size)
+        except OSError:
+            continue
+        return size
+    raise InputError(f"{font.path} has no pictures of a usual size", hint="give another font")
