@@ -12,7 +12,7 @@ from soundreel.installation import __version__
 from soundreel.options.texts import VOCALS
 from soundreel.types import Encoding, Interpolation, Plan
 from soundreel.video.writer import encoder_identity
-from soundreel.words.shaping import shaping_identity
+from soundreel.words.letters.shaping import shaping_identity
 
 _PACKAGES = (
     *("soundreel", "av", "numpy", "scipy", "opencv-python-headless", "pillow", "hama", "httpx"),

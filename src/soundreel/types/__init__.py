@@ -33,8 +33,8 @@ from soundreel.types.request import (
     for_platform,
     with_values,
 )
-from soundreel.types.words import Cue, Font, Word, Words
 from soundreel.types.results import Check, Estimate, Interpolated, Result
+from soundreel.types.words import Cue, Font, Word, Words
 
 __all__ = [
     "COVER_WORDS",

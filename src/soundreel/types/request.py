@@ -220,8 +220,9 @@ class Request:
 
     @property
     def files(self) -> dict[str, Path]:
-        """What it is made from, by name: `file_fields`, "drive" or "drive.anna", ..., "font.1", ...,
-        the options that are paths, "images.1", ... for those of single shots, "masks.1", ... for faces."""
+        """What it is made from, by name: `file_fields`, "drive" or "drive.anna", ...,
+        "font.1", ..., the options that are paths, "images.1", ... for those of single shots,
+        "masks.1", ... for faces."""
         own = {name: getattr(self, name) for name in (*self.file_fields, "drive")}
         tracks = {f"drive.{name}": each for name, each in self.tracks.items()}
         fonts = {f"font.{number}": path for number, path in enumerate(self.font, 1)}

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +42,8 @@ Cues = Sequence[Cue]
 """In the order of their starts; no two are shown at once."""
 
 
-class Font(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Font:
     """A face in a font file."""
 
     path: Path

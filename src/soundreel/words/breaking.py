@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from soundreel.types.words import Cue
-from soundreel.words.text import NOT_FIRST, NOT_LAST, cleaned, clusters, is_ideographic
+from soundreel.words.letters.text import NOT_FIRST, NOT_LAST, cleaned, clusters, is_ideographic
 
 Span = tuple[Fraction, Fraction]
 
@@ -82,10 +82,10 @@ def in_lines(
     cuts = [n for n in range(1, len(atoms)) if may_break(atoms[n - 1], atoms[n])]
     pairs = [(atoms[:n], atoms[n:]) for n in cuts]
     fitting = [pair for pair in pairs if max(map(width, pair)) <= widest]
-    return list(min(fitting, key=lambda pair: _uneven(pair, width))) if fitting else None
+    return [*min(fitting, key=lambda pair: _uneven(pair, width))] if fitting else None
 
 
-def _uneven(pair: tuple[Sequence[Atom], Sequence[Atom]], width: Callable[..., float]) -> float:
+def _uneven(pair: Sequence[Sequence[Atom]], width: Callable[..., float]) -> float:
     """Less where the first line ends with a pause."""
     paused = pair[0][-1].text[-1] in ",.;:!?–—،。，、"
     return max(width(pair[0]), width(pair[1])) * (0.85 if paused else 1)
@@ -99,7 +99,7 @@ def crumbled(atom: Atom) -> list[Atom]:
     """A word that fits no line, in characters."""
     found, rest = [], list(atom.stamps)
     for number, part in enumerate(clusters(atom.text)):
-        stamps = (((len(part), rest[0][1]),) if rest else ())
+        stamps = ((len(part), rest[0][1]),) if rest else ()
         found.append(Atom(part, atom.glued or number > 0, stamps=stamps))
         if rest:
             count, span = rest.pop(0)
@@ -135,11 +135,14 @@ def _times(text: str, cue: Cue) -> list[Span | None]:
 
 def _stamps(times: Sequence[Span | None]) -> tuple[tuple[int, Span], ...]:
     """Characters without a time of their own, as a comma, go with those before them."""
+    span = next((time for time in times if time is not None), None)
     found: list[tuple[int, Span]] = []
-    first = next((time for time in times if time is not None), None)
-    for time in times if first is not None else ():
-        if found and (time is None or time == found[-1][1]):
-            found[-1] = (found[-1][0] + 1, found[-1][1])
+    if span is None:
+        return ()
+    for time in times:
+        span = time or span
+        if found and found[-1][1] == span:
+            found[-1] = (found[-1][0] + 1, span)
         else:
-            found.append((1, time or first))
+            found.append((1, span))
     return tuple(found)

@@ -7,9 +7,10 @@ from fractions import Fraction
 
 from soundreel.types import Plan, Rgb
 from soundreel.types.words import Words
+from soundreel.words.card import card_sheets
 from soundreel.words.drawing import sheet_of
 from soundreel.words.layout import Screen, screens_of
-from soundreel.words.shaping import Shaper
+from soundreel.words.letters.shaping import Shaper
 from soundreel.words.sheet import Sheet
 
 
@@ -20,6 +21,7 @@ class Burn:
         self._words, self._size = words, plan.request.output_size
         self._start, self._rate = plan.audio.start, plan.output_fps
         self._shaper = Shaper(words.fonts)
+        self._card = card_sheets(words, plan.request, self._shaper)
         self._starts = [cue.start for cue in words.cues]
         self._cue: tuple[int, list[Screen]] = (-1, [])
         self._sheet: tuple[Screen, Sheet | None] | None = None
@@ -27,12 +29,11 @@ class Burn:
     def __call__(self, picture: Rgb, number: int) -> Rgb:
         """A picture of the file by its number, with what is to be read on it."""
         time = self._start + number / self._rate
-        sheets = [self._sheet_at(time)]
-        if not any(sheets):
-            return picture
-        made = picture.copy()
-        for sheet in filter(None, sheets):
-            sheet.lay(made, time)
+        sheet = self._sheet_at(time)
+        sheets = [*self._card, *([] if sheet is None else [sheet])]
+        made = picture.copy() if sheets else picture
+        for each in sheets:
+            each.lay(made, time)
         return made
 
     def _sheet_at(self, time: Fraction) -> Sheet | None:

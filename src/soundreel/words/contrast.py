@@ -1,4 +1,4 @@
-"""How light a colour is, and how far what lies beneath letters must be darkened for them to be read.
+"""How light a colour is, and how far what lies beneath letters is darkened so that they are read.
 
 Luminance and contrast are those of WCAG 2.2: (L1 + 0.05) / (L2 + 0.05), of sRGB's light. It asks
 for 4.5 of text; we aim a little higher, since encoding blurs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import groupby
 
 import cv2
 import numpy as np
@@ -12,9 +13,10 @@ from PIL import Image
 
 from soundreel.types import Size
 from soundreel.words.contrast import Colour
-from soundreel.words.layout import Placed, Screen
+from soundreel.words.layout import Screen
+from soundreel.words.letters.shaping import Canvas, Shaper
 from soundreel.words.places import Box
-from soundreel.words.shaping import Shaper
+from soundreel.words.setting import Placed
 from soundreel.words.sheet import Line, Mask, Sheet
 
 WHITE: Colour = (255, 255, 255)
@@ -31,29 +33,27 @@ def sheet_of(screen: Screen, shaper: Shaper, size: Size, captions: bool) -> Shee
     """None where nothing of it can be seen."""
     has_times = any(word.timed for word in screen.words)
     plain = _WAITING if has_times and not captions else WHITE
-    lines = [
-        [word for word in screen.words if word.line == number] for number in range(screen.lines)
-    ]
-    drawn = [_drawn(words, shaper, screen.size, size) for words in lines]
+    lines = [list(words) for _, words in groupby(screen.words, key=lambda word: word.line)]
+    drawn = [drawn_line(words, shaper, screen.size, size) for words in lines]
     made = [
-        Line(mask, plain, _LIT, tuple(timed for word in words for timed in word.timed), captions)
-        for words, (mask, _) in zip(lines, drawn, strict=True)
+        Line(letters, plain, _LIT, tuple(timed for word in words for timed in word.timed), captions)
+        for words, (letters, _) in zip(lines, drawn, strict=True)
     ]
     return trimmed(made, [pictures for _, pictures in drawn], screen.size)
 
 
-def _drawn(
-    words: Iterable[Placed], shaper: Shaper, em: int, size: Size
-) -> tuple[Mask, Mask]:
-    """A line on a canvas of the whole picture."""
-    fill, colour = Image.new("L", size), Image.new("RGBA", size)
+def drawn_line(words: Iterable[Placed], shaper: Shaper, em: int, size: Size) -> tuple[Mask, Mask]:
+    """A line on a canvas of the whole picture: letters, and what has its own colours."""
+    canvas = Canvas(Image.new("L", size), Image.new("RGBA", size))
     for word in words:
-        shaper.draw(word.text, em, word.leftward, fill, colour, (word.x, word.base))
-    return np.asarray(fill), np.asarray(colour)
+        shaper.draw(word.text, em, word.leftward, canvas, (word.x, word.base))
+    return np.asarray(canvas.letters), np.asarray(canvas.pictures)
 
 
 def trimmed(lines: list[Line], pictures: list[Mask], em: int) -> Sheet | None:
-    """The part of whole canvases that has something on it, with its shade."""
+    """The part of whole canvases that has something on it, with its shade; None where nothing."""
+    if not lines and not pictures:
+        return None
     cover = np.maximum.reduce([line.mask for line in lines] + [each[..., 3] for each in pictures])
     box = _bounds(cover, round(em * (_OUTLINE + 2 * _GLOW)) + 2)
     if box is None:

@@ -10,11 +10,12 @@ from soundreel.options.texts import TAGS
 from soundreel.types import Plan, Request
 from soundreel.types.words import Cue, Words
 from soundreel.video.labels.words import read_words
-from soundreel.words.fonts import choose_fonts
+from soundreel.words.card import card_sheets
+from soundreel.words.letters.fonts import choose_fonts
+from soundreel.words.letters.sfnt import read_face
+from soundreel.words.letters.shaping import Shaper, require_shaping
+from soundreel.words.letters.text import cleaned
 from soundreel.words.reading.files import read_cues
-from soundreel.words.sfnt import read_face
-from soundreel.words.shaping import require_shaping
-from soundreel.words.text import cleaned
 
 
 def words_of(plan: Plan, control: RunControl) -> Words | None:
@@ -37,12 +38,12 @@ def words_of(plan: Plan, control: RunControl) -> Words | None:
     if cues:
         names = ", ".join(dict.fromkeys(read_face(font).family for font in fonts))
         control.emit(Notice(f"{len(cues)} lines of words are written, in {names}"))
-    return Words(cues, request.captions is not None, title, artist, fonts)
+    words = Words(cues, request.captions is not None, title, artist, fonts)
+    card_sheets(words, request, Shaper(fonts))  # what cannot be read or has no room is told now
+    return words
 
 
-def _seen(
-    request: Request, start: Fraction, end: Fraction, control: RunControl
-) -> tuple[Cue, ...]:
+def _seen(request: Request, start: Fraction, end: Fraction, control: RunControl) -> tuple[Cue, ...]:
     """The cues that the clip shows something of."""
     path = request.lyrics or request.captions
     if path is None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from soundreel.types import Rgb
 from soundreel.words.contrast import Colour, shade_for
-from soundreel.words.layout import Timed
 from soundreel.words.places import Box
+from soundreel.words.setting import Timed
 
 Mask = NDArray[np.uint8]
 

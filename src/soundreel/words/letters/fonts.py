@@ -15,13 +15,11 @@ from pathlib import Path
 
 from soundreel.errors import InputError, mention
 from soundreel.types.words import Font
-from soundreel.words.sfnt import Face, read_face, read_faces
-from soundreel.words.text import clusters, seen, wants_colour
+from soundreel.words.letters.sfnt import Face, read_face, read_faces
+from soundreel.words.letters.text import clusters, seen, wants_colour
 
 _PACKAGED = Path(__file__).with_name("font")
-PACKAGED = tuple(
-    Font(_PACKAGED / name) for name in ("Inter-Bold.otf", "NotoSansSymbols-Bold.ttf")
-)
+PACKAGED = tuple(Font(_PACKAGED / name) for name in ("Inter-Bold.otf", "NotoSansSymbols-Bold.ttf"))
 """Latin, Greek and Cyrillic; musical signs."""
 
 _SUFFIXES = (".ttf", ".otf", ".ttc", ".otc")
@@ -113,7 +111,12 @@ def _folders() -> list[Path]:
         own = Path(os.environ.get("LOCALAPPDATA", home)) / "Microsoft/Windows/Fonts"
         return [Path(os.environ.get("WINDIR", "C:/Windows")) / "Fonts", own]
     data = Path(os.environ.get("XDG_DATA_HOME", home / ".local/share"))
-    return [Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), data / "fonts", home / ".fonts"]
+    return [
+        Path("/usr/share/fonts"),
+        Path("/usr/local/share/fonts"),
+        data / "fonts",
+        home / ".fonts",
+    ]
 
 
 def _no_glyph(cluster: str) -> InputError:

@@ -116,7 +116,7 @@ def _spans_of_12(cmap: bytes, offset: int) -> Iterator[tuple[int, int]]:
 
 
 def _spans_of_4(cmap: bytes, offset: int) -> Iterator[tuple[int, int]]:
-    """Segments; where the glyphs are listed, one character at a time, since 0 is none."""
+    """Segments, empty ones too; where glyphs are listed, characters one by one, as 0 is none."""
     count = struct.unpack_from(">H", cmap, offset + 6)[0] // 2
     ends_at, row = offset + 14, 2 * count
     ends = struct.unpack_from(f">{count}H", cmap, ends_at)
@@ -128,8 +128,9 @@ def _spans_of_4(cmap: bytes, offset: int) -> Iterator[tuple[int, int]]:
         if first == 0xFFFF or first > last:
             continue
         if not ranges[number]:
-            hole = -deltas[number] & 0xFFFF
-            yield from ((a, b) for a, b in ((first, min(last, hole - 1)), (max(first, hole + 1), last)) if a <= b)  # noqa: E501
+            hole = -deltas[number] & 0xFFFF  # the character that would have glyph 0
+            yield first, min(last, hole - 1)
+            yield max(first, hole + 1), last
             continue
         listed = ranges_at + 2 * number + ranges[number]
         glyphs = struct.unpack_from(f">{last - first + 1}H", cmap, listed)

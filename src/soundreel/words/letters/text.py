@@ -67,12 +67,17 @@ def wants_colour(cluster: str) -> bool:
 def is_ideographic(char: str) -> bool:
     """Of a script that is written without blanks and may be broken between any two characters."""
     code = ord(char)
-    return 0x2E80 <= code < 0xA4D0 or 0xF900 <= code < 0xFB00 or 0xFE30 <= code < 0xFE50 or (
-        0xFF00 <= code < 0xFF66 or 0x20000 <= code < 0x40000
+    return (
+        0x2E80 <= code < 0xA4D0
+        or 0xF900 <= code < 0xFB00
+        or 0xFE30 <= code < 0xFE50
+        or (0xFF00 <= code < 0xFF66 or 0x20000 <= code < 0x40000)
     )
 
 
-NOT_FIRST = frozenset("、。，．・：；？！）］｝」』】〕〉》ー々ゝヽぁぃぅぇぉっゃゅょァィゥェォッャュョ…‥")
+NOT_FIRST = frozenset(
+    "、。，．・：；？！）］｝」』】〕〉》ー々ゝヽぁぃぅぇぉっゃゅょァィゥェォッャュョ…‥"
+)
 """Of a line (JIS X 4051, cl-02 to cl-11)."""
 NOT_LAST = frozenset("（［｛「『【〔〈《")
 """Of a line (JIS X 4051, cl-01)."""

@@ -4,28 +4,25 @@ and FriBiDi, as Pillow brings them (raqm)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
+from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont, features
 
 from soundreel.errors import InputError
 from soundreel.types.words import Font
-from soundreel.words.fonts import face_for
-from soundreel.words.sfnt import Face, read_face
-from soundreel.words.text import clusters, needs_shaping
+from soundreel.words.letters.fonts import face_for
+from soundreel.words.letters.sfnt import Face, read_face
+from soundreel.words.letters.text import clusters, needs_shaping
 
 _STRIKES = (109, 160, 136, 128, 96, 72, 64, 48, 32)
 """Pixels an em that bitmaps in fonts have, usual ones first: FreeType scales none."""
 
 _EMOJI_SCALE = 0.9
 """Of the em: beside capitals they would look too large."""
-
-Mask = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +32,21 @@ class Run:
     text: str
     face: Face
     leftward: bool
+
+    @property
+    def direction(self) -> Literal["rtl", "ltr"] | None:
+        """None: as it comes, since nothing here could turn it."""
+        if not has_shaping():
+            return None
+        return "rtl" if self.leftward else "ltr"
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """letters: "L", how much of a pixel is letter. pictures: "RGBA", what has its own colours."""
+
+    letters: Image.Image
+    pictures: Image.Image
 
 
 def has_shaping() -> bool:
@@ -83,18 +95,18 @@ class Shaper:
     def blank(self, size: int) -> float:
         return _advance(Run(" ", self.main, False), size)
 
-    def draw(self, word: str, size: int, leftward: bool, fill: Image.Image, colour: Image.Image,
-             at: tuple[float, int]) -> None:
-        """Onto `fill` ("L", how much of a pixel is letter) and `colour` ("RGBA", what has colours of
-        its own), from `at`: the left end of its base line."""
+    def draw(
+        self, word: str, size: int, leftward: bool, canvas: Canvas, at: tuple[float, int]
+    ) -> None:
+        """From `at`: the left end of its base line."""
         x, base = at
         for run in self.runs(word, leftward):
             if run.face.colour:
-                _draw_colour(run, size, colour, (x, base))
+                _draw_colour(run, size, canvas.pictures, (x, base))
             else:
-                ImageDraw.Draw(fill).text(
-                    (x, base), run.text, fill=255, anchor="ls", **_said(run, size)
-                )
+                pen = ImageDraw.Draw(canvas.letters)
+                font = _opened(run.face.font, size)
+                pen.text((x, base), run.text, 255, font, "ls", direction=run.direction)
             x += _advance(run, size)
 
     def _face(self, cluster: str) -> Face:
@@ -103,34 +115,37 @@ class Shaper:
         return face
 
 
-def _said(run: Run, size: int) -> dict[str, object]:
-    said: dict[str, object] = {"font": _opened(run.face.font, size)}
-    if has_shaping():
-        said["direction"] = "rtl" if run.leftward else "ltr"
-    return said
-
-
 def _advance(run: Run, size: int) -> float:
     if not run.face.colour:
-        said = _said(run, size)
-        font = said.pop("font")
-        return float(font.getlength(run.text, **said))
+        return _length(run, size)
     strike = _strike(run.face.font)
-    said = _said(run, strike)
-    return float(said.pop("font").getlength(run.text, **said)) * _EMOJI_SCALE * size / strike
+    return _length(run, strike) * _EMOJI_SCALE * size / strike
+
+
+def _length(run: Run, size: int) -> float:
+    font = _opened(run.face.font, size)
+    return float(font.getlength(run.text, direction=run.direction))
 
 
 def _draw_colour(run: Run, size: int, canvas: Image.Image, at: tuple[float, int]) -> None:
     strike = _strike(run.face.font)
-    said = _said(run, strike)
-    font = said["font"]
-    width = math.ceil(_advance(run, size) / size * strike / _EMOJI_SCALE) + 2
-    tile = Image.new("RGBA", (width, 2 * strike), (0, 0, 0, 0))
-    ImageDraw.Draw(tile).text((0, strike * 3 // 2), run.text, anchor="ls", embedded_color=True, **said)
     scale = _EMOJI_SCALE * size / strike
-    small = tile.resize((round(width * scale), round(2 * strike * scale)), Image.Resampling.BOX)
-    place = (round(at[0]), at[1] - round(strike * 1.5 * scale))
-    canvas.alpha_composite(small, (max(0, place[0]), max(0, place[1])))
+    tile = Image.new("RGBA", (math.ceil(_length(run, strike)) + 2, 2 * strike))
+    base = strike * 3 // 2
+    ImageDraw.Draw(tile).text(
+        (0, base),
+        run.text,
+        font=_opened(run.face.font, strike),
+        anchor="ls",
+        direction=run.direction,
+        embedded_color=True,
+    )
+    small = tile.resize(
+        (max(1, round(tile.width * scale)), max(1, round(tile.height * scale))),
+        Image.Resampling.BOX,
+    )
+    left, top = round(at[0]), at[1] - round(base * scale)
+    canvas.alpha_composite(small, (max(0, left), max(0, top)))
 
 
 @lru_cache(maxsize=64)

@@ -1,0 +1,1 @@
+"""Letters: which fonts have them, how they join, which way they run."""
