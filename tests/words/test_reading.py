@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundreel.errors import InputError
-from soundreel.words.cues import Cue
+from soundreel.types.words import Cue
 from soundreel.words.reading import ass, lrc, subtitles
 from soundreel.words.reading.drafts import (
     LONGEST_S,

@@ -215,8 +215,8 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "font", names=("font",), panel=WORDS, metavar="FILE,...", kind=kinds.Paths,
-        rule="name font files with commas between them", default="one in the package",
-        help="Fonts to write with, asked in turn for each character.",
+        rule="name font files with commas between them",
+        help="Fonts to write with, asked in turn for each character before the one in the package.",
     ),
     Option(
         "fps", names=("fps",), panel=PICTURE, metavar="RATE", default="the engine's own",

@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import chain, groupby
 
 from soundreel.errors import InputError
-from soundreel.words.cues import Cue, Word
+from soundreel.types.words import Cue, Word
 
 LONGEST_S = 8
 """Seconds that a cue stands at most, where the file says only when it begins."""

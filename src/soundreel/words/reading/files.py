@@ -8,7 +8,7 @@ from pathlib import Path
 
 from soundreel.directing.text_file import read_text
 from soundreel.errors import InputError
-from soundreel.words.cues import Cue
+from soundreel.types.words import Cue
 from soundreel.words.reading import ass, lrc, subtitles
 from soundreel.words.reading.drafts import LONGEST_TEXT, Draft, settled
 
