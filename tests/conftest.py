@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -13,6 +14,13 @@ from media_factory import sine, write_audio
 from soundreel.config import Settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+def pytest_collection_finish() -> None:
+    """By now PyTorch and its libraries are imported: the collector, which the wan engine runs
+    between its models, need not walk them each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ CODE = "from soundreel.cli.start import main; print('here', flush=True); main()"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no SIGINT for one process")
-@pytest.mark.parametrize("delay", [0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2])
+@pytest.mark.parametrize("delay", [0.0, 0.1, 0.3, 0.8])
 def test_an_early_stop_shows_no_traceback(tmp_path: Path, delay: float) -> None:
     sound = write_audio(tmp_path / "a.wav", sine(600, rate=16000), rate=16000)
     command = [sys.executable, "-c", CODE, str(sound), "--engine", "preview", "--size", "64x64"]

@@ -22,12 +22,12 @@ ABSENT = (
 )
 
 
-@pytest.mark.slow
-def test_all_of_it_runs_tiny_on_a_cpu_with_few_packages() -> None:
+@pytest.mark.parametrize("only", [pytest.param("", marks=pytest.mark.soak), "block,bf16"])
+def test_it_runs_tiny_on_a_cpu_with_few_packages(only: str) -> None:
     code = (
         "import runpy, sys\n"
         f"sys.modules.update(dict.fromkeys({ABSENT!r}))\n"
-        "sys.argv = ['bench.gpu', '--tiny']\n"
+        f"sys.argv = ['bench.gpu', '--tiny', '--only', {only!r}]\n"
         "runpy.run_module('bench.gpu', run_name='__main__')\n"
     )
     done = subprocess.run(
@@ -36,7 +36,7 @@ def test_all_of_it_runs_tiny_on_a_cpu_with_few_packages() -> None:
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert done.returncode == 0, done.stdout + done.stderr
     told = [(line["figure"], *line.get("about", ())) for line in lines[1:-1]]
-    assert told == list(gpu.tasks((gpu.TINY_SIZE,)))
+    assert told == list(gpu.chosen((gpu.TINY_SIZE,), only))
     passes = [line for line in lines if line["figure"] == "passes"]
     assert {line["greatest_difference_to_first_level"] for line in passes} == {0.0}
     assert all(line["finite"] and line["predicted_peak"] > 2**30 for line in passes)

@@ -85,7 +85,7 @@ def test_stopped_anywhere_and_resumed_gives_the_same_bytes(
 ) -> None:
     whole = request_for(tone, image=image, num_frames=18, output=tmp_path / "whole.mp4")
     generate(whole, with_model(settings))
-    for frames, sealed in ((3, 0), (8, 1), (14, 2)):
+    for frames, sealed in ((3, 0), (14, 2)):
         broken = replace(whole, output=tmp_path / f"broken{frames}.mp4")
         with pytest.raises(Cancelled):
             generate(broken, with_model(settings), control=cancel_after(frames))
