@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundreel.errors import InputError
+from soundreel.events import RunControl
+from soundreel.types import AudioClip
 from soundreel.types.words import Cue
 from soundreel.words.reading import ass, lrc, subtitles
 from soundreel.words.reading.drafts import (
@@ -25,6 +27,7 @@ from soundreel.words.reading.drafts import (
 )
 from soundreel.words.reading.files import MOST_BYTES, read_cues
 
+A_DAY = AudioClip(Path("none.wav"), Fraction(0), Fraction(100 * 3600), Fraction(0), 0, channels=0)
 Read = Callable[..., tuple[Cue, ...]]
 
 LRC = """\
@@ -108,7 +111,7 @@ def read(tmp_path: Path) -> Read:
     def read_text(text: str, name: str = "words.txt", encoding: str = "utf-8") -> tuple[Cue, ...]:
         path = tmp_path / name
         path.write_bytes(text.encode(encoding))
-        return read_cues(path)
+        return read_cues(path, A_DAY, None, RunControl())
 
     return read_text
 
@@ -238,8 +241,8 @@ def test_the_format_is_told_by_the_content(read: Read) -> None:
         ("[Events]\nFormat: Start, End\n", "line 2: the fields are 'Start, End'"),
         ("[Events]\nDialogue: 0,0:00:01.00", "line 2: 2 fields, and an event has 10"),
         ("[Events]\nDialogue: 0,soon,0:00:01.00,,,,,,,x", "line 2: 'soon' is not a time"),
-        ("[00:01.00]\n[00:02.00]", "there are no words in it"),
-        ("WEBVTT\n", "there are no words in it"),
+        ("[00:01.00]\n[00:02.00]", "there are no words in words.txt"),
+        ("WEBVTT\n", "there are no words in words.txt"),
         (f"[00:01.00]{'a' * 1001}", "line 1: a cue of 1001 characters"),
     ],
 )
@@ -267,7 +270,7 @@ def test_what_is_no_text_is_named(tmp_path: Path, data: bytes, said: str) -> Non
     path = tmp_path / "song.lrc"
     path.write_bytes(data)
     with pytest.raises(InputError) as caught:
-        read_cues(path)
+        read_cues(path, A_DAY, None, RunControl())
     assert said in caught.value.message
     assert caught.value.hint
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.options.texts import TAGS
 from soundreel.types import Plan, Request
-from soundreel.types.words import Cue, Words
+from soundreel.types.words import Words
 from soundreel.video.labels.words import read_words
 from soundreel.words.card import card_sheets
 from soundreel.words.letters.fonts import choose_fonts
@@ -27,7 +25,8 @@ def words_of(plan: Plan, control: RunControl) -> Words | None:
             f"the words are shown once, and {mention('lyrics')} shows them already",
             hint="give one of them",
         )
-    cues = _seen(request, plan.audio.start, plan.audio.start + plan.audio.duration, control)
+    path = request.lyrics or request.captions
+    cues = () if path is None else read_cues(path, plan.audio, plan.drive, control)
     title, artist = _said(request, "title"), _said(request, "artist")
     if not (cues or title or artist or request.artwork or request.logo):
         return None
@@ -41,17 +40,6 @@ def words_of(plan: Plan, control: RunControl) -> Words | None:
     words = Words(cues, request.captions is not None, title, artist, fonts)
     card_sheets(words, request, Shaper(fonts))  # what cannot be read or has no room is told now
     return words
-
-
-def _seen(request: Request, start: Fraction, end: Fraction, control: RunControl) -> tuple[Cue, ...]:
-    """The cues that the clip shows something of."""
-    path = request.lyrics or request.captions
-    if path is None:
-        return ()
-    cues = tuple(cue for cue in read_cues(path) if cue.start < end and cue.end > start)
-    if not cues:
-        control.emit(Notice(f"no line of {path.name} is sung in this part of the sound"))
-    return cues
 
 
 def _said(request: Request, name: str) -> str:

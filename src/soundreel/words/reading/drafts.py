@@ -169,6 +169,12 @@ def trimmed(cues: Sequence[Cue], start: Fraction, end: Fraction) -> tuple[Cue, .
     )
 
 
+def moved(cue: Cue, later: Fraction) -> Cue:
+    """The cue by so many seconds later."""
+    words = (replace(word, start=word.start + later, end=word.end + later) for word in cue.words)
+    return Cue(cue.text, cue.start + later, cue.end + later, tuple(words))
+
+
 def _within(word: Word, start: Fraction, end: Fraction) -> Word:
     first = min(max(word.start, start), end)
     return replace(word, start=first, end=min(max(word.end, first), end))
