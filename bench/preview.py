@@ -2,6 +2,8 @@
 
 The pictures of one run are kept raw in a temporary file; a second process does nothing but encode
 them. Where an ffmpeg exists, its own renderers of sound stand beside.
+
+python -m bench.preview [LOOK ...]
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import tempfile
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import get_args
 
 import av
 import numpy as np
@@ -21,6 +24,7 @@ from bench.sounds import music, write_wav
 from soundreel.api import check_inputs, plan_request
 from soundreel.config import Settings
 from soundreel.engines.preview.engine import PreviewEngine
+from soundreel.engines.preview.options import LookName
 from soundreel.events import RunControl
 from soundreel.types import Encoding, Request
 from soundreel.video.encoders import settled
@@ -42,12 +46,22 @@ class Case:
     target: float
     image: bool = False
     mouth: str = "auto"
+    look: str = "flow"
 
+    @property
+    def options(self) -> dict[str, str]:
+        return {"mouth": self.mouth, "look": self.look}
+
+
+LOOKS = tuple(name for name in get_args(LookName) if name != "flow")
 
 CASES = (
     Case("without an image", "music.wav", 10, 20, 1.5),
     Case("with an image", "music.wav", 10, 20, 1.8, image=True, mouth="off"),
     Case("with a portrait that speaks", "speech.wav", 0, 7, 1.8, image=True),
+    *(Case(f"as {look}", "music.wav", 10, 20, 1.5, look=look) for look in LOOKS),
+    Case("as bars before an image", "music.wav", 10, 20, 1.8, image=True, look="bars"),
+    Case("as ring-bars with an image", "music.wav", 10, 20, 1.8, image=True, look="ring-bars"),
 )
 
 
@@ -56,9 +70,12 @@ def main() -> None:
         folder = Path(name)
         write_wav(folder / "music.wav", music())
         shutil.copy(EXAMPLES / "speech.wav", folder)
+        chosen = sys.argv[1:]
         for case in CASES:
-            _compare(case, folder)
-        _bench_ffmpeg(CASES[0], folder)
+            if not chosen or case.look in chosen:
+                _compare(case, folder)
+        if not chosen:
+            _bench_ffmpeg(CASES[0], folder)
 
 
 def _compare(case: Case, folder: Path) -> None:
@@ -86,7 +103,7 @@ def _request(case: Case, folder: Path) -> Request:
         height=HEIGHT,
         seed=1,
         engine="preview",
-        options={"mouth": case.mouth},
+        options=case.options,
     )
 
 
@@ -95,7 +112,8 @@ def _command(case: Case, folder: Path) -> list[str]:
     picture = ["--image", str(EXAMPLES / "portrait.png")] if case.image else []
     times = ["--start", str(case.start), "--duration", str(case.seconds), "--seed", "1"]
     places = ["--work-dir", str(folder / "work"), "--overwrite", "-o", str(folder / "whole.mp4")]
-    engine = ["--engine", "preview", "--mouth", case.mouth, "--quiet"]
+    options = [word for name, value in case.options.items() for word in (f"--{name}", value)]
+    engine = ["--engine", "preview", *options, "--quiet"]
     return [*program, str(folder / case.sound), *engine, *picture, *times, *places]
 
 
@@ -138,7 +156,7 @@ def _bench_ffmpeg(case: Case, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 3:
+    if len(sys.argv) == 3 and sys.argv[1].endswith(".raw"):
         _encode(Path(sys.argv[1]), Path(sys.argv[2]))
     else:
         main()

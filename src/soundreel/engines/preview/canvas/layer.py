@@ -6,7 +6,9 @@ A layer is (h, w, 4) bytes: colour times its opacity ("premultiplied"), then the
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 import cv2
@@ -49,6 +51,11 @@ def fill(layer: Layer, corners: NDArray[np.floating], with_: Colour) -> None:
     cv2.fillConvexPoly(layer, _fixed(corners), with_, cv2.LINE_AA, FINE)
 
 
+def fills(layer: Layer, shapes: NDArray[np.floating], with_: Colour) -> None:
+    """(n, corners, 2): shapes that do not cover each other, at once."""
+    cv2.fillPoly(layer, list(map(_fixed, shapes)), with_, cv2.LINE_AA, FINE)
+
+
 def line(
     layer: Layer, points: NDArray[np.floating], with_: Colour, width: float, *, closed: bool = False
 ) -> None:
@@ -70,7 +77,8 @@ def stencil(size: tuple[int, int]) -> NDArray[np.uint8]:
 
 def through(mask: NDArray[np.uint8], paint: Layer) -> Layer:
     """A layer where the mask lets it be seen."""
-    return cast(Layer, cv2.multiply(paint, cv2.merge([mask] * 4), scale=1 / 255))
+    spread = cv2.merge([mask] * 4, _room("four", *mask.shape, 4))
+    return cast(Layer, cv2.multiply(paint, spread, scale=1 / 255))
 
 
 def glowing(layer: Layer, amount: float, reach: float) -> Layer:
@@ -81,32 +89,31 @@ def glowing(layer: Layer, amount: float, reach: float) -> Layer:
     near = blur(small, reach / GLOW_STEP)
     near += blur(small, 3 * reach / GLOW_STEP) * np.float32(0.8)
     near *= np.float32(amount)
-    return added(layer, enlarged(near, size))
+    near += _dither(*near.shape[:2])
+    spread = _room("four", *layer.shape)
+    cv2.resize(cv2.convertScaleAbs(near), size, spread, 0, 0, cv2.INTER_LINEAR)
+    return cast(Layer, cv2.add(layer, spread, layer))
 
 
-def enlarged(light: Floats, size: tuple[int, int]) -> Layer:
-    """Soft light of a smaller picture (h, w, 4), 0..255, as a layer: premultiplied as it is."""
-    bytes_ = cv2.convertScaleAbs(light + _dither(light.shape[0], light.shape[1]))
-    return cast(Layer, cv2.resize(bytes_, size, None, 0, 0, cv2.INTER_LINEAR))
-
-
-def added(layer: Layer, light: Layer) -> Layer:
-    """Both lights together. Changed in place."""
-    return cast(Layer, cv2.add(layer, light, layer))
-
-
-def over(ground: Rgb, layer: Layer) -> Rgb:
-    """The ground, of the layer's size, with the layer before it."""
-    clearness = cv2.bitwise_not(cv2.extractChannel(layer, 3))
-    left = cv2.multiply(ground, cv2.cvtColor(clearness, cv2.COLOR_GRAY2RGB), scale=1 / 255)
-    return cast(Rgb, cv2.add(left, cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB), left))
+def over(ground: Rgb, layer: Layer, light: float = 1.0) -> Rgb:
+    """The ground times `light`, of the layer's size, with the layer before it."""
+    rows, columns = layer.shape[:2]
+    clearness = cv2.extractChannel(layer, 3, _room("one", rows, columns))
+    cv2.bitwise_not(clearness, clearness)
+    spread = _room("three", rows, columns, 3)
+    cv2.cvtColor(clearness, cv2.COLOR_GRAY2RGB, spread)
+    left = cv2.multiply(ground, spread, scale=light / 255)
+    cv2.cvtColor(layer, cv2.COLOR_RGBA2RGB, spread)
+    return cast(Rgb, cv2.add(left, spread, left))
 
 
 def over_layer(under: Layer, layer: Layer) -> Layer:
-    """One layer before another: both are one layer."""
-    clearness = cv2.bitwise_not(cv2.extractChannel(layer, 3))
-    left = cv2.multiply(under, cv2.merge([clearness] * 4), scale=1 / 255)
-    return cast(Layer, cv2.add(left, layer, left))
+    """One layer before another: both are one layer. `under` is changed in place."""
+    clearness = cv2.extractChannel(layer, 3, _room("one", *layer.shape[:2]))
+    cv2.bitwise_not(clearness, clearness)
+    spread = cv2.merge([clearness] * 4, _room("four", *layer.shape))
+    cv2.multiply(under, spread, under, scale=1 / 255)
+    return cast(Layer, cv2.add(under, layer, under))
 
 
 def dimmed(picture: NDArray[np.uint8], light: float) -> NDArray[np.uint8]:
@@ -118,6 +125,18 @@ def _fixed(points: NDArray[np.floating]) -> MatLike:
     return np.round(points * (1 << FINE)).astype(np.int32).reshape(-1, 1, 2)
 
 
+_kept = threading.local()
+
+
+def _room(use: str, *shape: int) -> NDArray[np.uint8]:
+    """Room for a step between, kept for each thread: fresh memory costs more than the step."""
+    rooms: dict[str, NDArray[np.uint8]] = _kept.__dict__
+    if use not in rooms or rooms[use].shape != shape:
+        rooms[use] = np.empty(shape, np.uint8)
+    return rooms[use]
+
+
+@cache
 def _dither(rows: int, columns: int) -> Floats:
     """Less than half a level, the same in all channels and pictures: no bands in soft light."""
     noise = np.random.default_rng(9).uniform(-0.5, 0.5, (rows, columns, 1))

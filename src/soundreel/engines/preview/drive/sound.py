@@ -40,7 +40,7 @@ EVEN = 0.45
 1 until it is even. By no more than `GAP_DB` in all."""
 GAP_DB = 30.0
 
-HEADROOM_DB = 7.0
+HEADROOM_DB = 4.0
 """Music spreads its level over many bars: they stand so much higher than its bands say."""
 
 QUIET_DB = -52.0

@@ -17,7 +17,8 @@ How a look is made:
    something lies within `stage.layout.safe`, where no player's buttons are. Nothing is stretched.
 6. Colours come from `stage.inks` alone: they are the prompt's, the picture's, or fit a ground that
    the user chose.
-7. `light` says where the look's own ground is lit, as shares of width and height.
+7. `light` says where the look's own dark ground is lit, as shares of width and height; with None it
+   is pale paper.
 
 A new look is its file, a line in `table.py` and its word in `options.py`.
 """

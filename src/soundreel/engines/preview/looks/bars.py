@@ -13,7 +13,7 @@ from soundreel.engines.preview.canvas.layer import (
     OPAQUE,
     Layer,
     clear,
-    fill,
+    fills,
     glowing,
     stencil,
     through,
@@ -64,14 +64,28 @@ class Bars:
         mask = stencil(layout.size)
         tops = LEAST * layout.unit + levels * places.height
         rest = 1.6 * LEAST * layout.unit + peaks * places.height
-        for k in range(self._count):
-            left, right = places.left[k], places.right[k]
-            fill(mask, _rounded(left, right, places.floor - tops[k], places.floor), OPAQUE)
-            high = places.floor - max(rest[k], tops[k] + 0.4 * PEAK * layout.unit)
-            fill(mask, _rounded(left, right, high - PEAK * layout.unit, high), OPAQUE)
+        fills(mask, self._rounded(places.floor - tops, places.floor), OPAQUE)
+        high = places.floor - np.maximum(rest, tops + 0.4 * PEAK * layout.unit)
+        fills(mask, self._rounded(high - PEAK * layout.unit, high), OPAQUE)
         _mirror(mask, round(places.floor))
         glow = 0.25 + 0.3 * float(self._stage.drive.glow[i])
         return glowing(through(mask, self._paint), glow, 0.02 * layout.unit)
+
+    def _rounded(
+        self, tops: NDArray[np.floating], bottom: NDArray[np.floating] | float
+    ) -> NDArray[np.floating]:
+        """(n, 12, 2): bars with round upper corners."""
+        left, right = self._places.left, self._places.right
+        radius = np.minimum((right - left) / 2, (bottom - tops) / 2)[:, None]
+        x, y = radius * (1 - np.sin(_QUARTER)), radius * (1 - np.cos(_QUARTER))
+        first, last, top = left[:, None], right[:, None], tops[:, None]
+        foot = np.broadcast_to(np.asarray(bottom), tops.shape)[:, None]
+        across = np.concatenate([first + x[:, ::-1], last - x, last, first], axis=1)
+        down = np.concatenate([top + y[:, ::-1], top + y, foot, foot], axis=1)
+        return np.stack([across, down], axis=2)
+
+
+_QUARTER = np.linspace(0, np.pi / 2, 5)
 
 
 def _places(layout: Layout, count: int) -> _Places:
@@ -80,17 +94,6 @@ def _places(layout: Layout, count: int) -> _Places:
     step = (right - left) / count
     edges = left + step * (np.arange(count) + (1 - BAR) / 2)
     return _Places(edges, edges + step * BAR, floor, (floor - top) * 0.96)
-
-
-def _rounded(left: float, right: float, top: float, bottom: float) -> NDArray[np.float64]:
-    """A shape with round upper corners."""
-    radius = min((right - left) / 2, (bottom - top) / 2)
-    turn = np.linspace(0, np.pi / 2, 5)
-    x, y = radius * (1 - np.sin(turn)), radius * (1 - np.cos(turn))
-    ends = np.array([[right, bottom], [left, bottom]])
-    up = np.stack([left + x[::-1], top + y[::-1]], axis=1)
-    down = np.stack([right - x, top + y], axis=1)
-    return np.concatenate([up, down, ends])
 
 
 def _mirror(mask: NDArray[np.uint8], floor: int) -> None:

@@ -9,16 +9,14 @@ from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.layer import dimmed
 from soundreel.engines.preview.canvas.ops import resize, resize_rgb, to_bytes
+from soundreel.engines.preview.draw.pictures import FACE_HEIGHT
 from soundreel.engines.preview.drive.signals import Drive
-from soundreel.engines.preview.look.palettes import Palette, parse_colour
+from soundreel.engines.preview.look.palettes import Palette, format_colour, parse_colour
 from soundreel.engines.preview.looks.layout import Layout
 from soundreel.media.oklab import from_oklab, to_oklab
 from soundreel.types import Rgb
 
-DIMMEST = 0.5
-"""A picture is shown in this light in silence, where the ground answers the sound."""
-
-MOST_LIGHT = 0.46
+MOST_LIGHT = 0.4
 """A picture that is lighter than this in the mean (Oklab) is dimmed until it is not: what stands
 before it shall be seen."""
 
@@ -32,11 +30,9 @@ class Ground:
     lightness: float
     breath: float
 
-    def at(self, drive: Drive, i: int) -> Rgb:
-        """Beneath frame i; not to be written to."""
-        if not self.breath:
-            return self.picture
-        return dimmed(self.picture, 1 + self.breath * (min(float(drive.glow[i]), 1.0) - 1))
+    def light(self, drive: Drive, i: int) -> float:
+        """Of the picture beneath frame i."""
+        return 1 - self.breath * (1 - min(float(drive.glow[i]), 1.0))
 
 
 UNSEEN = Ground(np.zeros((1, 1, 3), np.uint8), 0.0, 0.0)
@@ -52,7 +48,7 @@ def plain(layout: Layout, code: str) -> Ground:
 
 
 def pictured(layout: Layout, image: Rgb) -> Ground:
-    """The image, filling the frame."""
+    """The image, filling the frame; of a tall one rather the upper part, where faces are."""
     picture = _filled(image, layout)
     lightness = _lightness(picture)
     if lightness > MOST_LIGHT:
@@ -62,25 +58,33 @@ def pictured(layout: Layout, image: Rgb) -> Ground:
 
 def lit(layout: Layout, palette: Palette, light: tuple[float, float] | None, hue: float) -> Ground:
     """The palette's deep colour, with a soft light of its keys at a place, as shares of width and
-    height; darker towards the edges."""
+    height; darker towards the edges. No light: plain paper."""
     small = (max(2, layout.width // 4), max(2, layout.height // 4))
+    if light is None:
+        return plain(layout, _paper(palette))
     deep = to_oklab(parse_colour(palette.deep))
     deep[0] = min(deep[0], 0.16)
     lab = np.broadcast_to(deep, (small[1], small[0], 3)).copy()
-    if light is not None:
-        keys = [to_oklab(parse_colour(key)) for key in palette.keys]
-        first = round(hue * len(keys))
-        for turn, (dx, dy) in enumerate(((-0.22, 0.06), (0.24, -0.08))):
-            key = keys[(first + turn) % len(keys)]
-            target = np.array([0.36, *(key[1:] * 0.6)])
-            near = _spot(small, (light[0] + dx, light[1] + dy))[..., None] * 0.7
-            lab += (target - lab) * near
+    keys = [to_oklab(parse_colour(key)) for key in palette.keys]
+    first = round(hue * len(keys))
+    for turn, (dx, dy) in enumerate(((-0.22, 0.06), (0.24, -0.08))):
+        key = keys[(first + turn) % len(keys)]
+        target = np.array([0.36, *(key[1:] * 0.6)])
+        near = _spot(small, (light[0] + dx, light[1] + dy))[..., None] * 0.7
+        lab += (target - lab) * near
     colours = np.clip(from_oklab(lab), 0, 1).astype(np.float32) * 255
     noise = np.random.default_rng(8).uniform(-0.5, 0.5, (layout.height, layout.width, 1))
     picture = to_bytes(
         np.maximum(resize(colours, layout.size, smooth=True) + noise.astype(np.float32), 0)
     )
     return Ground(picture, _lightness(picture), 0.3)
+
+
+def _paper(palette: Palette) -> str:
+    lab = to_oklab(parse_colour(palette.light))
+    lab[0] = max(lab[0], 0.96)
+    lab[1:] *= 0.5
+    return format_colour(from_oklab(lab))
 
 
 def _spot(size: tuple[int, int], at: tuple[float, float]) -> NDArray[np.float64]:
@@ -98,7 +102,7 @@ def _filled(image: Rgb, layout: Layout) -> Rgb:
         min(columns, round(layout.width / scale)),
         min(rows, round(layout.height / scale)),
     )
-    x, y = (columns - width) // 2, (rows - height) // 2
+    x, y = (columns - width) // 2, round((rows - height) * FACE_HEIGHT)
     part = np.ascontiguousarray(image[y : y + height, x : x + width])
     return np.ascontiguousarray(resize_rgb(part, layout.size))
 

@@ -29,6 +29,9 @@ DARKEST, LIGHTEST = 0.30, 0.48
 BRIGHT, VIVID = 0.62, 0.76
 """Of keys on a dark one: ink is light there, and lines are thin."""
 
+PASTEL, FAINT = 0.8, 0.9
+"""Of keys before a picture, which has all colours but few as light."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inks:
@@ -56,10 +59,11 @@ class Inks:
         return [colour(rgb) for rgb in self.rgb(hues, tones).tolist()]
 
 
-def make_inks(palette: Palette, lightness: float) -> Inks:
-    """lightness (Oklab, 0..1) of the ground on which they are to be seen."""
+def make_inks(palette: Palette, lightness: float, *, busy: bool = False) -> Inks:
+    """lightness (Oklab, 0..1) of the ground on which they are to be seen; busy: a picture."""
     pale = lightness >= PALE_GROUND
-    bounds = (DARKEST, LIGHTEST) if pale else (BRIGHT, VIVID)
+    dark = (PASTEL, FAINT) if busy else (BRIGHT, VIVID)
+    bounds = (DARKEST, LIGHTEST) if pale else dark
     keys = tuple(_within(key, bounds) for key in palette.keys)
     light = _within(palette.light, (0.0, 0.22)) if pale else palette.light
     deep = _within(palette.deep, (0.8, 1.0)) if pale else palette.deep

@@ -41,7 +41,8 @@ def make_look_scene(
     words = compose(None if seen is None else image_palette(seen))
     clear = plan.channels == 4
     ground = UNSEEN if clear else _ground(layout, background, behind, words, look_type.light)
-    inks = make_inks(words.palette, ground.lightness)
+    busy = clear or behind is not None
+    inks = make_inks(words.palette, ground.lightness, busy=busy)
     stage = Stage(layout, drive, sound, strength, inks, words, picture, plan, shot)
     return (OverlayScene if clear else LookScene)(look_type(stage), ground, drive)
 

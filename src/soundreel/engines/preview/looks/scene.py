@@ -16,7 +16,8 @@ class LookScene:
         self._look, self._ground, self._drive = look, ground, drive
 
     def frame(self, i: int) -> Rgb:
-        picture = over(self._ground.at(self._drive, i), self._look.draw(i))
+        ground = self._ground
+        picture = over(ground.picture, self._look.draw(i), ground.light(self._drive, i))
         light = float(self._drive.light[i])
         return picture if light == 1 else dimmed(picture, light)
 

@@ -43,7 +43,7 @@ class Stage:
 
 
 class Look(Protocol):
-    """light: where the look's own ground is lit; None: nowhere.
+    """light: where the look's own ground is lit; None: it is pale paper.
     shows_picture: whether it has a place for the picture, which else is its ground."""
 
     light: ClassVar[Light]

@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from soundreel.engines.preview.looks.bars import Bars
+from soundreel.engines.preview.looks.minimal import Minimal
+from soundreel.engines.preview.looks.ring_bars import RingBars
+from soundreel.engines.preview.looks.rings import Rings
 from soundreel.engines.preview.looks.stage import Look
+from soundreel.engines.preview.looks.tunnel import Tunnel
 from soundreel.engines.preview.looks.waveform import Waveform
 
 LOOKS: Mapping[str, type[Look]] = {
+    "rings": Rings,
     "bars": Bars,
+    "ring-bars": RingBars,
     "waveform": Waveform,
+    "tunnel": Tunnel,
+    "minimal": Minimal,
 }

@@ -3,6 +3,7 @@ frame, or down a tall one."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import ClassVar
 
 import numpy as np
@@ -25,14 +26,14 @@ from soundreel.engines.preview.looks.stage import Light, Stage
 SHOWN_S = 0.02
 """So much sound is seen at once, where a frame is as long."""
 
-POINTS = 480
+POINTS = 360
 
 REACH = 0.3
 """How far the wave of loud sound swings, in units."""
 
 WIDTH = 0.0065
 
-GHOSTS = (3, 2, 1)
+GHOSTS = (2, 1)
 """Frames before this one that are still seen, faint."""
 
 
@@ -51,6 +52,7 @@ class Waveform:
         )
         self._ends = np.sin(np.pi * np.linspace(0, 1, POINTS)) ** 0.5
         self._paint = _paint(layout, stage.inks, self._down)
+        self._points = lru_cache(32)(self._triggered)
 
     def draw(self, i: int) -> Layer:
         layout = self._stage.layout
@@ -58,12 +60,12 @@ class Waveform:
         width = WIDTH * layout.unit
         for back in GHOSTS:
             if i >= back:
-                line(mask, self._points(i - back), (90 - 22 * back,) * 4, width * 0.7)
+                line(mask, self._points(i - back), (96 - 28 * back,) * 4, width * 0.7)
         glow = float(self._stage.drive.glow[i])
         line(mask, self._points(i), OPAQUE, width * (1 + 0.5 * glow))
         return glowing(through(mask, self._paint), 0.5 + 0.6 * glow, 0.018 * layout.unit)
 
-    def _points(self, i: int) -> NDArray[np.float64]:
+    def _triggered(self, i: int) -> NDArray[np.float64]:
         sound, layout = self._stage.sound, self._stage.layout
         own = len(sound.wave(i))
         length = min(own, round(SHOWN_S * sound.rate))
@@ -87,7 +89,7 @@ def _paint(layout: Layout, inks: Inks, down: bool) -> Layer:
     """The hue turns along the wave."""
     count = layout.height if down else layout.width
     hue = np.linspace(0, 0.7, count)
-    colours = np.round(inks.rgb(hue, np.full(count, 1.25))).astype(np.uint8)
+    colours = np.round(inks.rgb(hue, np.full(count, 1.0))).astype(np.uint8)
     paint = clear(layout.size)
     paint[..., :3] = colours[:, None] if down else colours[None]
     paint[..., 3] = 255

@@ -1,0 +1,122 @@
+"""Spectrum bars round a disc: low at its bottom, high at its top, both sides alike. The disc shows
+the picture, if there is one."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from soundreel.engines.preview.canvas.layer import (
+    OPAQUE,
+    Layer,
+    clear,
+    disc,
+    fills,
+    glowing,
+    line,
+    over_layer,
+    stencil,
+    through,
+)
+from soundreel.engines.preview.canvas.ops import resize_rgb
+from soundreel.engines.preview.looks.inks import Inks
+from soundreel.engines.preview.looks.layout import Layout, Shape
+from soundreel.engines.preview.looks.polar import on_circle, places, spokes
+from soundreel.engines.preview.looks.stage import Light, Stage
+from soundreel.types import Rgb
+
+HALF = 48
+"""Bars on each side."""
+
+RADIUS: dict[Shape, float] = {"tall": 0.225, "square": 0.215, "wide": 0.205}
+LENGTH: dict[Shape, float] = {"tall": 0.17, "square": 0.19, "wide": 0.195}
+"""Of the disc and of a full bar, in units."""
+
+GAP, LEAST, PEAK = 0.014, 0.007, 0.008
+
+SWELL = 0.07
+"""The bass makes the disc so much larger."""
+
+
+class RingBars:
+    light: ClassVar[Light] = (0.5, 0.47)
+    shows_picture: ClassVar[bool] = True
+
+    def __init__(self, stage: Stage) -> None:
+        layout = stage.layout
+        self._stage, self._centre = stage, layout.middle
+        self._radius = RADIUS[layout.shape] * layout.unit
+        self._length = LENGTH[layout.shape] * layout.unit
+        place = (np.arange(HALF) + 0.5) / (2 * HALF)
+        self._turns = np.concatenate([place, 1 - place[::-1]])
+        self._paint = _paint(layout, stage.inks, self._centre, self._radius + self._length)
+        self._disc = _disc(stage, round(2 * self._radius))
+
+    def draw(self, i: int) -> Layer:
+        layout, drive = self._stage.layout, self._stage.drive
+        levels, peaks = (np.concatenate([half, half[::-1]]) for half in self._stage.bars(i, HALF))
+        radius = self._radius * (1 + SWELL * min(float(drive.bass[i]), 1.0))
+        inner = radius + GAP * layout.unit
+        width = 2 * np.pi * inner / (2 * HALF) * 0.58
+        mask = stencil(layout.size)
+        tops = inner + LEAST * layout.unit + levels * self._length
+        fills(mask, spokes(self._centre, self._turns, inner, tops, width), OPAQUE)
+        high = np.maximum(inner + peaks * self._length, tops) + PEAK * layout.unit
+        marks = spokes(self._centre, self._turns, high, high + PEAK * layout.unit, width)
+        fills(mask, marks, (150,) * 4)
+        glow = float(drive.glow[i])
+        lit = glowing(through(mask, self._paint), 0.35 + 0.4 * glow, 0.018 * layout.unit)
+        return over_layer(lit, self._shown_disc(radius))
+
+    def _shown_disc(self, radius: float) -> Layer:
+        """The disc in its size, in the whole frame."""
+        layout, side = self._stage.layout, len(self._disc)
+        scale = 2 * radius / side
+        left, top = (middle - radius for middle in self._centre)
+        matrix = np.array([[scale, 0, left], [0, scale, top]])
+        shown = cv2.warpAffine(self._disc, matrix, layout.size, flags=cv2.INTER_LINEAR)
+        return np.asarray(shown, np.uint8)
+
+
+def _paint(layout: Layout, inks: Inks, centre: tuple[float, float], far: float) -> Layer:
+    """Hues from low to high up both sides, lighter outwards."""
+    radius, turns = places(layout, centre)
+    hue = 0.66 * (1 - np.abs(2 * turns - 1))
+    tone = 0.75 + 0.7 * np.clip(radius / far, 0, 1.1) ** 4
+    paint = clear(layout.size)
+    paint[..., :3] = np.round(inks.rgb(hue, tone))
+    paint[..., 3] = 255
+    return paint
+
+
+def _disc(stage: Stage, side: int) -> Layer:
+    """The picture cut round, or a dark disc with an inner light; with a rim."""
+    side = max(side, 8)
+    mask = stencil((side, side))
+    middle = ((side - 1) / 2, (side - 1) / 2)
+    disc(mask, middle, side / 2 - 1, OPAQUE)
+    shown = clear((side, side))
+    shown[..., :3] = _orb(stage, side) if stage.picture is None else _square(stage.picture, side)
+    shown[..., 3] = 255
+    shown = through(mask, shown)
+    rim = on_circle(middle, side / 2 - 2.0 - 0.004 * stage.layout.unit, np.linspace(0, 1, 128))
+    line(shown, rim, stage.inks.at(0.33, 1.6), 0.008 * stage.layout.unit, closed=True)
+    return shown
+
+
+def _square(picture: Rgb, side: int) -> Rgb:
+    rows, columns = picture.shape[:2]
+    least = min(rows, columns)
+    y, x = (rows - least) // 2, (columns - least) // 2
+    return resize_rgb(np.ascontiguousarray(picture[y : y + least, x : x + least]), (side, side))
+
+
+def _orb(stage: Stage, side: int) -> NDArray[np.float32]:
+    place = (np.arange(side) + 0.5) / side * 2 - 1
+    away = np.hypot(place[None] + 0.15, place[:, None] + 0.25)
+    tone = 0.12 + 0.38 * np.exp(-((away / 0.75) ** 2))
+    hue = 0.3 + 0.16 * (place[:, None] + place[None])
+    return stage.inks.rgb(hue, tone)
