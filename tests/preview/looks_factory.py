@@ -7,9 +7,9 @@ from pathlib import Path
 from soundreel.api import check_inputs, plan_request
 from soundreel.config import Settings
 from soundreel.engines.preview.engine import PreviewEngine
-from soundreel.engines.preview.looks.scene import LookScene
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.engines.preview.scenes import Scenes
+from soundreel.engines.preview.staging.scene import LookScene
 from soundreel.events import RunControl
 from soundreel.types import Request
 

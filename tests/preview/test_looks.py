@@ -14,9 +14,9 @@ from media_factory import clicks, silence, speech_like, write_audio
 from preview.looks_factory import scene
 from soundreel.config import Settings
 from soundreel.engines.preview.engine import PreviewEngine
-from soundreel.engines.preview.looks.scene import LookScene
 from soundreel.engines.preview.looks.table import LOOKS
 from soundreel.engines.preview.options import LookName
+from soundreel.engines.preview.staging.scene import LookScene
 from soundreel.errors import InputError
 from soundreel.types import Encoding, Request
 

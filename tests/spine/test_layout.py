@@ -98,7 +98,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "look": {"canvas", "drive"},
         "draw": {"canvas", "drive", "look"},
         "portrait": {"canvas", "drive", "draw"},
-        "looks": {"canvas", "drive", "look", "draw"},
+        "staging": {"canvas", "drive", "look", "draw"},
+        "looks": {"canvas", "drive", "look", "draw", "staging"},
     },
     "engines.comfyui": {
         "graphs": set(),

@@ -2,8 +2,8 @@
 
 How a look is made:
 
-1. A class of one file, made from a `Stage` (`stage.py`): the frame's layout, what is heard, the
-   palette, the picture if there is one. What does not change is computed there, once a shot.
+1. A class of one file, made from a `Stage` (`staging/stage.py`): the frame's layout, what is heard,
+   the palette, the picture if there is one. What does not change is computed there, once a shot.
 2. `draw(i)` gives frame i as a `Layer` (`canvas/layer.py`): premultiplied RGBA of the frame's size,
    nothing where the ground is to be seen. The ground comes beneath it later, or never
    (an overlay): a look draws no ground, and never reads it.

@@ -18,9 +18,9 @@ from soundreel.engines.preview.canvas.layer import (
     stencil,
     through,
 )
-from soundreel.engines.preview.looks.inks import Inks
-from soundreel.engines.preview.looks.layout import Layout, Shape
-from soundreel.engines.preview.looks.stage import Light, Stage
+from soundreel.engines.preview.staging.inks import Inks
+from soundreel.engines.preview.staging.layout import Layout, Shape
+from soundreel.engines.preview.staging.stage import Light, Stage
 
 COUNTS: dict[Shape, int] = {"wide": 48, "square": 32, "tall": 24}
 

@@ -10,12 +10,12 @@ from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.drive.sound import Sound
 from soundreel.engines.preview.look.composition import Composition
 from soundreel.engines.preview.look.palettes import Palette
-from soundreel.engines.preview.looks.ground import UNSEEN, Ground, lit, pictured, plain
-from soundreel.engines.preview.looks.inks import make_inks
-from soundreel.engines.preview.looks.layout import Layout
-from soundreel.engines.preview.looks.scene import LookScene, OverlayScene
-from soundreel.engines.preview.looks.stage import Stage
 from soundreel.engines.preview.looks.table import LOOKS
+from soundreel.engines.preview.staging.ground import UNSEEN, Ground, lit, pictured, plain
+from soundreel.engines.preview.staging.inks import make_inks
+from soundreel.engines.preview.staging.layout import Layout
+from soundreel.engines.preview.staging.scene import LookScene, OverlayScene
+from soundreel.engines.preview.staging.stage import Stage
 from soundreel.media.cover import shot_picture
 from soundreel.media.image import load_image
 from soundreel.types import Plan, Rgb, Shot
@@ -41,7 +41,7 @@ def make_look_scene(
     words = compose(None if seen is None else image_palette(seen))
     clear = plan.channels == 4
     ground = UNSEEN if clear else _ground(layout, background, behind, words, look_type.light)
-    busy = clear or behind is not None
+    busy = behind is not None and not clear
     inks = make_inks(words.palette, ground.lightness, busy=busy)
     stage = Stage(layout, drive, sound, strength, inks, words, picture, plan, shot)
     return (OverlayScene if clear else LookScene)(look_type(stage), ground, drive)

@@ -7,8 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from soundreel.engines.preview.canvas.layer import Layer, clear, disc, line
-from soundreel.engines.preview.looks.layout import Shape
-from soundreel.engines.preview.looks.stage import Light, Stage
+from soundreel.engines.preview.staging.layout import Shape
+from soundreel.engines.preview.staging.stage import Light, Stage
 
 COUNT = 7
 

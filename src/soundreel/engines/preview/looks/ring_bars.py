@@ -22,10 +22,10 @@ from soundreel.engines.preview.canvas.layer import (
     through,
 )
 from soundreel.engines.preview.canvas.ops import resize_rgb
-from soundreel.engines.preview.looks.inks import Inks
-from soundreel.engines.preview.looks.layout import Layout, Shape
-from soundreel.engines.preview.looks.polar import on_circle, places, spokes
-from soundreel.engines.preview.looks.stage import Light, Stage
+from soundreel.engines.preview.staging.inks import Inks
+from soundreel.engines.preview.staging.layout import Layout, Shape
+from soundreel.engines.preview.staging.polar import on_circle, places, spokes
+from soundreel.engines.preview.staging.stage import Light, Stage
 from soundreel.types import Rgb
 
 HALF = 48

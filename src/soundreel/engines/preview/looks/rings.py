@@ -16,9 +16,9 @@ from soundreel.engines.preview.canvas.layer import (
     glowing,
     line,
 )
-from soundreel.engines.preview.looks.layout import Layout
-from soundreel.engines.preview.looks.polar import on_circle
-from soundreel.engines.preview.looks.stage import Light, Stage
+from soundreel.engines.preview.staging.layout import Layout
+from soundreel.engines.preview.staging.polar import on_circle
+from soundreel.engines.preview.staging.stage import Light, Stage
 
 COUNT = 8
 

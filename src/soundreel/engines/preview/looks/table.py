@@ -8,9 +8,9 @@ from soundreel.engines.preview.looks.bars import Bars
 from soundreel.engines.preview.looks.minimal import Minimal
 from soundreel.engines.preview.looks.ring_bars import RingBars
 from soundreel.engines.preview.looks.rings import Rings
-from soundreel.engines.preview.looks.stage import Look
 from soundreel.engines.preview.looks.tunnel import Tunnel
 from soundreel.engines.preview.looks.waveform import Waveform
+from soundreel.engines.preview.staging.stage import Look
 
 LOOKS: Mapping[str, type[Look]] = {
     "rings": Rings,

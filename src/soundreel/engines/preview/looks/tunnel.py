@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.layer import Layer, clear, disc, glowing, line
-from soundreel.engines.preview.looks.layout import Layout
-from soundreel.engines.preview.looks.stage import Light, Stage
+from soundreel.engines.preview.staging.layout import Layout
+from soundreel.engines.preview.staging.stage import Light, Stage
 
 GATES = 14
 

@@ -19,9 +19,9 @@ from soundreel.engines.preview.canvas.layer import (
     through,
 )
 from soundreel.engines.preview.drive.scope import BEFORE_S, triggered
-from soundreel.engines.preview.looks.inks import Inks
-from soundreel.engines.preview.looks.layout import Layout
-from soundreel.engines.preview.looks.stage import Light, Stage
+from soundreel.engines.preview.staging.inks import Inks
+from soundreel.engines.preview.staging.layout import Layout
+from soundreel.engines.preview.staging.stage import Light, Stage
 
 SHOWN_S = 0.02
 """So much sound is seen at once, where a frame is as long."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from soundreel.engines.preview.canvas.layer import Layer, dimmed, over
 from soundreel.engines.preview.drive.signals import Drive
-from soundreel.engines.preview.looks.ground import Ground
-from soundreel.engines.preview.looks.stage import Look
+from soundreel.engines.preview.staging.ground import Ground
+from soundreel.engines.preview.staging.stage import Look
 from soundreel.types import Rgb
 
 

@@ -12,7 +12,7 @@ from soundreel.engines.preview.canvas.ops import resize, resize_rgb, to_bytes
 from soundreel.engines.preview.draw.pictures import FACE_HEIGHT
 from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.look.palettes import Palette, format_colour, parse_colour
-from soundreel.engines.preview.looks.layout import Layout
+from soundreel.engines.preview.staging.layout import Layout
 from soundreel.media.oklab import from_oklab, to_oklab
 from soundreel.types import Rgb
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from soundreel.engines.preview.looks.layout import Layout
+from soundreel.engines.preview.staging.layout import Layout
 
 Doubles = NDArray[np.float64]
 

@@ -12,8 +12,8 @@ from soundreel.engines.preview.canvas.layer import Layer
 from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.drive.sound import Sound
 from soundreel.engines.preview.look.composition import Composition
-from soundreel.engines.preview.looks.inks import Inks
-from soundreel.engines.preview.looks.layout import Layout
+from soundreel.engines.preview.staging.inks import Inks
+from soundreel.engines.preview.staging.layout import Layout
 from soundreel.types import Plan, Rgb, Shot
 
 Light = tuple[float, float] | None
