@@ -103,6 +103,7 @@ def test_commands_in_the_docs_are_ones_the_program_knows(page: Path) -> None:
         "compare",
         "doctor",
         "serve",
+        "mcp",
         "models",
         "models list",
         "models pull",

@@ -85,6 +85,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "web": {
         "asked": set(),
         "jobs": {"asked"},
+        "agents": {"asked", "jobs"},
         "studio": {"asked", "jobs"},
         "http": {"asked", "studio"},
     },

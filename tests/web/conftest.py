@@ -78,6 +78,19 @@ def serving(
         thread.join()
 
 
+@contextmanager
+def waiting_studio(folder: Path, limits: Limits | None = None) -> Iterator[Studio]:
+    """A studio that takes jobs and starts none."""
+    settings = Settings(
+        work_dir=folder / "work", output_dir=folder / "out", url="http://127.0.0.1:9"
+    )
+    studio = Studio(settings, limits)
+    try:
+        yield studio
+    finally:
+        studio.stop()
+
+
 @pytest.fixture(scope="session")
 def sound_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("sounds")

@@ -24,6 +24,7 @@ from soundreel.cli.commands.jobs import app as jobs_app
 from soundreel.cli.commands.make import generate, plan
 from soundreel.cli.commands.models import app as models_app
 from soundreel.cli.commands.probe import probe
+from soundreel.cli.commands.serving.mcp import mcp
 from soundreel.cli.commands.serving.serve import serve
 from soundreel.cli.flags.help import HelpfulCommand, HelpfulGroup
 from soundreel.cli.terminal.say import say, say_error, say_failure, say_json
@@ -97,7 +98,7 @@ _LONGEST_TRACE = 10_000
 
 _COMMANDS = (
     *(generate, plan, image_to_video, remake, interpolate),
-    *(probe, check, compare, doctor, engines, serve),
+    *(probe, check, compare, doctor, engines, serve, mcp),
 )
 for command in _COMMANDS:
     app.command(cls=HelpfulCommand)(command)

@@ -25,7 +25,7 @@ def serve(
     """Serve until Ctrl-C or SIGTERM; what runs then goes on at the next start. Raises InputError
     where strangers could come in, WorkError where the folder is taken."""
     access = Access(
-        _checked(host, key, settings, is_open=is_open), hosts_for(host, limits.allowed_hosts)
+        checked_key(host, key, settings, is_open=is_open), hosts_for(host, limits.allowed_hosts)
     )
     studio = Studio(settings, limits)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -40,7 +40,8 @@ def serve(
     )
 
 
-def _checked(host: str, key: str | None, settings: Settings, *, is_open: bool) -> str | None:
+def checked_key(host: str, key: str | None, settings: Settings, *, is_open: bool) -> str | None:
+    """The key, where strangers cannot come in without it. Raises InputError."""
     if key is None:
         if not is_open and not is_loopback(host):
             raise InputError(

@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,36 +94,48 @@ def read_asked(body: Mapping[str, Any], *, from_form: bool = False) -> Asked:
 def make_request(asked: Asked, place: Callable[[str], Path]) -> Request:
     """The request, with each upload where it lies. Raises InputError naming a field as the client
     did; also where a value names a file that is no upload."""
+    used = set[Path]()
+
+    def placed(upload: str) -> Path:
+        path = place(upload)
+        used.add(path)
+        return path
+
     try:
-        used = set[Path]()
-
-        def placed(upload: str) -> Path:
-            path = place(upload)
-            used.add(path)
-            return path
-
         values = {path: _located(path, value, placed) for path, value in asked.values.items()}
-        prefix = "encoding."
-        own = {path: value for path, value in values.items() if not path.startswith(prefix)}
-        encoding = {path: value for path, value in values.items() if path.startswith(prefix)}
-        required = {"sound": "audio", "image": "image"}[asked.kind]
-        if required not in own:
-            raise InputError(
-                "there is no sound to make a video of, and no picture",
-                hint="send audio_reference, a sound; or input_reference, a picture",
-                fields={required: None},
-                rule="it is needed",
-            )
-        made = request_class(asked.kind)(
-            **own,
-            engine=asked.engine,
-            options=dict(asked.options),
-            encoding=Encoding(**{last(path): value for path, value in encoding.items()}),
-        )
+        made = _built(asked, values)
         _require_uploads(made, used)
         return made
     except InputError as err:
         raise named_as_written(err, asked) from err
+
+
+def local_request(asked: Asked, output: Path | None = None) -> Request:
+    """The request of who may name files of this machine. Raises InputError as `make_request`."""
+    try:
+        return replace(_built(asked, asked.values), output=output)
+    except InputError as err:
+        raise named_as_written(err, asked) from err
+
+
+def _built(asked: Asked, values: Mapping[str, Any]) -> Request:
+    prefix = "encoding."
+    own = {path: value for path, value in values.items() if not path.startswith(prefix)}
+    encoding = {path: value for path, value in values.items() if path.startswith(prefix)}
+    required = {"sound": "audio", "image": "image"}[asked.kind]
+    if required not in own:
+        raise InputError(
+            "there is no sound to make a video of, and no picture",
+            hint="send audio_reference, a sound; or input_reference, a picture",
+            fields={required: None},
+            rule="it is needed",
+        )
+    return request_class(asked.kind)(
+        **own,
+        engine=asked.engine,
+        options=dict(asked.options),
+        encoding=Encoding(**{last(path): value for path, value in encoding.items()}),
+    )
 
 
 def named_as_written(error: InputError, asked: Asked) -> InputError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from soundreel.config import SERVER_TABLE
 from soundreel.errors import InputError
@@ -41,7 +41,7 @@ class Limits(BaseModel):
     gpus: _Count = 1
     input_hosts: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
-    webhook_secret: str | None = None
+    webhook_secret: SecretStr | None = None
     allowed_hosts: tuple[str, ...] = ()
 
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 
 from soundreel.options.option import Option
-from soundreel.registry import engine_names
+from soundreel.registry import engine_names, options_model
 from soundreel.types import Encoding, Kind, request_class
 from soundreel.web.asked.asked import PRESETS
 from soundreel.web.asked.fields import FILE_FIELDS, engine_fields, last, rows_of
@@ -44,7 +44,7 @@ def request_schema() -> dict[str, Any]:
     properties["title"] = {"type": "string", "maxLength": 200}
     properties["webhook_url"] = {"type": "string", "description": "Told of the end of the job."}
     for name, field in _engine("sound").items():
-        properties.setdefault(name, {"description": field["help"]})
+        properties.setdefault(name, {**field["schema"], "description": field["help"]})
     return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
@@ -85,9 +85,15 @@ def _engine(kind: Kind) -> dict[str, Any]:
             "help": users[0][1].description or "",
             "default": _json_default(users[0][1].default),
             "words": _words(users[0][1].annotation),
+            "schema": _option_schema(name, users[0][0], kind),
         }
         for name, users in engine_fields(kind).items()
     }
+
+
+def _option_schema(name: str, engine: str, kind: Kind) -> dict[str, Any]:
+    made = options_model(engine, kind).model_json_schema()["properties"][name]
+    return {key: value for key, value in made.items() if key not in ("title", "description")}
 
 
 def _json_default(value: object) -> Any:
@@ -106,10 +112,26 @@ def _schema(row: Option) -> dict[str, Any]:
     if len(row.fields) > 1 or not FILE_FIELDS.isdisjoint(row.fields):
         return about
     try:
-        made = TypeAdapter(row.kind).json_schema(mode="validation")
+        made = TypeAdapter(row.kind).json_schema(mode="serialization")
     except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError):
         made = {}
-    return {**made, **about} if "$defs" not in made else about
+    return {**_as_given(made), **about}
+
+
+_BOUNDS = {"ge": "minimum", "le": "maximum", "gt": "exclusiveMinimum", "multiple_of": "multipleOf"}
+
+
+def _as_given(made: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a value is read as, what may be given: an exact time is a number or a text. What is
+    written in its own way says so in words alone."""
+    if made.get("format") == "fraction":
+        return {"type": ["number", "string"]}
+    if made.get("type") == "integer":
+        bounds = {_BOUNDS[name]: made[name] for name in _BOUNDS if name in made}
+        return {"type": "integer", **bounds}
+    if made.get("type") in ("string", "boolean"):
+        return {name: made[name] for name in ("type", "enum", "minLength") if name in made}
+    return {}
 
 
 def file_names() -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -56,7 +57,8 @@ def install(app: FastAPI, scrub: Any) -> None:
 
     def known(_: Request, err: Exception) -> JSONResponse:
         assert isinstance(err, HTTPException)
-        answer = refuse(Refused(err.status_code, "not_found", str(err.detail).lower()))
+        code = HTTPStatus(err.status_code).phrase.lower().replace(" ", "_")
+        answer = refuse(Refused(err.status_code, code, str(err.detail).lower()))
         answer.headers.update(err.headers or {})
         return answer
 

@@ -60,7 +60,8 @@ class Runner:
             self._wake.notify_all()
         for child in children:
             child.kill()
-        self._dispatcher.join()
+        if self._dispatcher.ident is not None:
+            self._dispatcher.join()
         for thread in list(self._threads):
             thread.join()
 

@@ -54,9 +54,14 @@ def look_at(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> d
 
 
 def _sound(path: Path, control: RunControl) -> dict[str, Any]:
-    info = probe(path, control=control)
+    """One that breaks off is taken, and told: a request may allow it. Raises InputError."""
+    try:
+        info, whole = probe(path, control=control), True
+    except InputError:
+        info, whole = probe(path, allow_truncated=True, control=control), False
     return {
         "kind": "sound",
+        "whole": whole,
         "seconds": round(float(info.duration), 3),
         "rate": info.rate,
         "channels": info.channels,

@@ -11,6 +11,10 @@ _PATH = re.compile(
     r"""(?<![\w:/.])(?!/v1/)(?:/|[A-Za-z]:\\)(?:[^\s'"`:;,/\\]+[/\\])+([^\s'"`:;,/\\]*)"""
 )
 """A rooted path of two parts and more; the part that stays is its last."""
+_QUOTED = re.compile(
+    r"""(?<=['"`])(?!/v1/)(?:/|[A-Za-z]:\\)[^'"`\n]*[/\\]([^'"`/\\\n]*)(?=['"`])"""
+)
+"""One between quotes, which may hold spaces."""
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -25,6 +29,7 @@ class Scrub:
     def text(self, text: str) -> str:
         for folder in self._known:
             text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "").replace(folder, "...")
+        text = _QUOTED.sub(lambda match: match[1] or "...", text)
         text = _PATH.sub(lambda match: match[1] or "...", text)
         return _DIGEST.sub(self._named, text)
 

@@ -25,6 +25,7 @@ from soundreel.web.studio.desk import Desk
 from soundreel.web.studio.refusals import NoSuchJob, Refused
 from soundreel.web.studio.shelf import Shelf
 from soundreel.web.studio.uploads import Receiver, Upload
+from soundreel.web.studio.webhooks import Webhooks
 from soundreel.work.lock import Lock
 
 _SWEEP_S = 3600.0
@@ -47,6 +48,10 @@ class Studio:
         self.store, self.live = Store(self.folder / "jobs.sqlite3"), Live()
         slots = Slots.of(settings.url, self.limits.gpus, self.limits.preview_jobs)
         self._runner = Runner(self.store, slots, self.live, self._describe, self._ended)
+        secret = self.limits.webhook_secret
+        self._webhooks = Webhooks(
+            self.limits.webhook_hosts, None if secret is None else secret.get_secret_value()
+        )
         self._stopped = threading.Event()
 
     def start(self) -> None:
@@ -58,6 +63,7 @@ class Studio:
         """Running jobs stay in progress: the next start goes on with them."""
         self._stopped.set()
         self._runner.stop()
+        self._webhooks.close()
         self.desk.close()
         self.store.close()
         self._lock.release()
@@ -161,6 +167,8 @@ class Studio:
                 raise Refused(400, "invalid_input", f"a key has 1 to {_MAX_KEY} characters")
             if (before := self.store.by_idempotency(idempotency)) is not None:
                 return _same(before, asked, again)
+        if asked.webhook_url is not None:
+            self._webhooks.require(asked.webhook_url)
         self._require_room()
         plan = self.desk.plan(asked)
         job = self.store.add(
@@ -214,6 +222,8 @@ class Studio:
             self.shelf.forget_parts(job.id)
         if self.store.get(job.id) is None:  # it was removed while it ran
             self.shelf.remove(job.id)
+        elif job.ended:
+            self._webhooks.tell(job)
 
     def _sweep(self) -> None:
         while True:

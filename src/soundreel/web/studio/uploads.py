@@ -46,7 +46,7 @@ class Uploads:
     ) -> None:
         self._folder, self._limit, self._look_at = folder, limit, look_at
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in folder.glob("*.part"):
+        for left in folder.glob("*.part*"):
             left.unlink(missing_ok=True)
 
     @contextmanager
@@ -59,16 +59,13 @@ class Uploads:
         """The whole file, looked at. Raises InputError or ChildFailed; then nothing of it stays."""
         key, path = receiver.key, self._folder / f"{receiver.digest}{receiver.ending}"
         found = self._find(key)
-        if found is not None:
+        if found is None:
+            about = self._look_at(receiver.path)
+            receiver.path.replace(path)
+        else:
+            about = found.about
             os.utime(found.path)
-            return found
-        about = self._look_at(receiver.path)
-        receiver.path.replace(path)
-        document = {"name": receiver.name, "created": time.time(), "about": dict(about)}
-        noted = self._note(receiver.digest)
-        part = noted.with_suffix(f".{secrets.token_hex(8)}.part")
-        part.write_text(json.dumps(document), encoding="utf-8")
-        part.replace(noted)
+        self._write_note(receiver, about)
         return self.get(key)
 
     def keep_bytes(self, content: bytes, name: str) -> Upload:
@@ -130,6 +127,13 @@ class Uploads:
                 return Upload(key, noted["name"], size, noted["created"], noted["about"], path)
         return None
 
+    def _write_note(self, receiver: Receiver, about: Mapping[str, Any]) -> None:
+        """Who gives it last names it."""
+        document = {"name": receiver.name, "created": time.time(), "about": dict(about)}
+        part = self._folder / f"{secrets.token_hex(16)}.part"
+        part.write_text(json.dumps(document), encoding="utf-8")
+        part.replace(self._note(receiver.digest))
+
     def _note(self, digest: str) -> Path:
         return self._folder / f"{digest}.json"
 
@@ -141,7 +145,7 @@ class Receiver:
         self.name, self._limit, self.size = name, limit, 0
         ending = Path(name).suffix.lower()
         self.ending = ending if ending in _TEXT_ENDINGS else ""
-        self.path = folder / f"{secrets.token_hex(16)}{self.ending}.part"
+        self.path = folder / f"{secrets.token_hex(16)}.part{self.ending}"
         self._hash = hashlib.sha256()
 
     def __enter__(self) -> Self:

@@ -1,0 +1,36 @@
+"""`soundreel mcp`: the verbs as tools for agents, over standard input and output."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from soundreel.cli.flags.arguments import ConfigFile, ModelsDir, Url, make_settings
+from soundreel.errors import EngineUnavailable
+from soundreel.installation import install_command
+
+
+def mcp(
+    output_dir: Annotated[
+        Path | None, typer.Option("--output-dir", metavar="DIR", help="Folder for videos.")
+    ] = None,
+    work_dir: Annotated[
+        Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
+    ] = None,
+    url: Url = None,
+    models_dir: ModelsDir = None,
+    config: ConfigFile = None,
+) -> None:
+    """Serve plan, generate, status, probe and check to an agent by the Model Context Protocol, over
+    standard input and output."""
+    if find_spec("mcp") is None:
+        raise EngineUnavailable(
+            "this needs the package mcp, which is not installed", hint=install_command("mcp")
+        )
+    from soundreel.web.agents.run import run
+
+    given = {"output_dir": output_dir, "work_dir": work_dir, "url": url, "models_dir": models_dir}
+    run(make_settings(given, config))
