@@ -62,7 +62,8 @@ def _fields(kind: Kind) -> list[dict[str, Any]]:
             "help": row.help,
             "rule": row.rule,
             "words": list(row.words),
-            "default": row.default or defaults.get(row.fields[0]),
+            "default": row.default
+            or (defaults.get(row.fields[0]) if len(row.fields) == 1 else None),
             "many": row.many,
             "takes_upload": not FILE_FIELDS.isdisjoint(row.fields),
             "schema": _schema(row),

@@ -15,7 +15,7 @@ from soundreel.web.http import described, events, metrics, others, problems, ref
 from soundreel.web.http.guard import Access, Guard, Rate
 from soundreel.web.studio.service import Studio
 
-STATIC = Path(__file__).parents[1] / "static"
+PAGE = Path(__file__).parents[1] / "page"
 """The page: index.html and what it loads."""
 
 
@@ -41,8 +41,7 @@ def create_app(studio: Studio, access: Access) -> FastAPI:
     app.include_router(reference.routes(app))
     described.install(app)
     metrics.install(app, studio)
-    if STATIC.is_dir():
-        app.mount("/", StaticFiles(directory=STATIC, html=True), name="page")
+    app.mount("/", StaticFiles(directory=PAGE, html=True), name="page")
     app.add_middleware(
         Guard,
         access=access,

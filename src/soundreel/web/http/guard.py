@@ -224,8 +224,8 @@ def _with_headers(send: Send, scope: Scope) -> Send:
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
-            if scope["path"].startswith("/v1"):
-                headers.setdefault("cache-control", "no-store")
+            kept = "no-store" if scope["path"].startswith("/v1") else "no-cache"
+            headers.setdefault("cache-control", kept)  # no-cache: asks whether it is still the same
         await send(message)
 
     return sent

@@ -14,6 +14,7 @@ from typing import Any
 
 from soundreel import api, remake
 from soundreel.audio.load import probe
+from soundreel.audio.structure.peaks import peaks
 from soundreel.config import Settings
 from soundreel.documents.plans import plan_json
 from soundreel.errors import InputError
@@ -29,6 +30,8 @@ from soundreel.web.jobs.gauge import Gauge
 from soundreel.work.files import write_atomic
 
 _LONGEST_TEXT = 1 << 20
+_PEAKS = 800
+"""Of a sound's waveform: more than a screen shows of it side by side."""
 _TEXTS = (".srt", ".vtt", ".rttm", ".json", ".txt")
 
 
@@ -47,7 +50,7 @@ def look_at(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> d
         except InputError as err:
             raise InputError(
                 "it is neither a sound nor a picture that can be read",
-                hint=f"as a sound: {err.message}; as a picture: {as_image.message}",
+                hint=f"{as_image.message}; {err.message}".replace(path.name, "it"),
                 fields={"file": None},
                 rule="a sound or a picture",
             ) from err
@@ -66,6 +69,7 @@ def _sound(path: Path, control: RunControl) -> dict[str, Any]:
         "rate": info.rate,
         "channels": info.channels,
         "has_cover": _has_cover(path),
+        "peaks": peaks(info.clip, _PEAKS, control),
     }
 
 
@@ -126,7 +130,8 @@ def make(arguments: Mapping[str, Any], control: RunControl, send: Send) -> dict[
         output=output,
         control=control,
     )
-    return _told(result)
+    verdict = prove(result.path, None, control).document() if asked.check else None
+    return _told(replace(result, check=verdict))
 
 
 def draw_report(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> dict[str, Any]:
