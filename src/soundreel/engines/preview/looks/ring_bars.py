@@ -1,5 +1,5 @@
 """Spectrum bars round a disc: low at its bottom, high at its top, both sides alike. The disc shows
-the picture, if there is one."""
+the picture, if there is one. In a wide frame small bars go on to both sides."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from soundreel.engines.preview.canvas.layer import (
 from soundreel.engines.preview.canvas.ops import resize_rgb
 from soundreel.engines.preview.staging.inks import Inks
 from soundreel.engines.preview.staging.layout import Layout, Shape
-from soundreel.engines.preview.staging.polar import on_circle, places, spokes
+from soundreel.engines.preview.staging.polar import Doubles, on_circle, places, spokes
 from soundreel.engines.preview.staging.stage import Light, Stage
 from soundreel.types import Rgb
 
@@ -36,6 +36,9 @@ LENGTH: dict[Shape, float] = {"tall": 0.17, "square": 0.19, "wide": 0.195}
 """Of the disc and of a full bar, in units."""
 
 GAP, LEAST, PEAK = 0.014, 0.007, 0.008
+
+WINGS, WING = 24, 0.075
+"""Bars on each side of a wide frame, and half their length, in units."""
 
 SWELL = 0.07
 """The bass makes the disc so much larger."""
@@ -67,9 +70,23 @@ class RingBars:
         high = np.maximum(inner + peaks * self._length, tops) + PEAK * layout.unit
         marks = spokes(self._centre, self._turns, high, high + PEAK * layout.unit, width)
         fills(mask, marks, (150,) * 4)
+        if layout.shape == "wide":
+            fills(mask, self._wings(i), (190,) * 4)
         glow = float(drive.glow[i])
         lit = glowing(through(mask, self._paint), 0.35 + 0.4 * glow, 0.018 * layout.unit)
         return over_layer(lit, self._shown_disc(radius))
+
+    def _wings(self, i: int) -> Doubles:
+        """(2 WINGS, 4, 2): from the ring outwards, low to high, ever smaller."""
+        layout = self._stage.layout
+        first = self._radius + self._length + 5 * GAP * layout.unit
+        x = np.linspace(first, layout.width / 2 - layout.safe[0], WINGS)
+        levels, _ = self._stage.bars(i, WINGS)
+        half = (0.004 + WING * levels * np.linspace(1, 0.3, WINGS)) * layout.unit
+        wide = (x[1] - x[0]) * 0.2
+        right = np.stack([[x - wide, x + wide, x + wide, x - wide], [-half, -half, half, half]])
+        both = np.concatenate([right, right * np.array([-1, 1])[:, None, None]], axis=2)
+        return np.asarray(both.transpose(2, 1, 0) + np.array(self._centre))
 
     def _shown_disc(self, radius: float) -> Layer:
         """The disc in its size, in the whole frame."""

@@ -29,7 +29,10 @@ SHOWN_S = 0.02
 POINTS = 360
 
 REACH = 0.3
-"""How far the wave of loud sound swings, in units."""
+"""The farthest that the wave swings, in units."""
+
+LOUD = 0.5
+"""Share of it that loud sound swings in the mean."""
 
 WIDTH = 0.0065
 
@@ -44,7 +47,7 @@ class Waveform:
     def __init__(self, stage: Stage) -> None:
         layout = stage.layout
         self._stage = stage
-        self._gain = 0.3 * stage.strength / stage.sound.loud
+        self._gain = LOUD * stage.strength / stage.sound.loud
         left, top, right, bottom = layout.safe
         self._down = layout.shape == "tall"
         self._along = (
