@@ -20,7 +20,7 @@ from soundreel import registry
 from soundreel.audio.segment import read_clip
 from soundreel.config import Settings
 from soundreel.engines.base import shot_options
-from soundreel.errors import EngineUnavailable
+from soundreel.errors import EngineError, EngineUnavailable
 from soundreel.events import Event, FrameDone, RunControl, StepDone
 from soundreel.post.picture import given_picture
 from soundreel.types import (
@@ -125,6 +125,8 @@ class FakeSession:
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         if chunk.first_slot == 0:
             self.carry = START
+        if os.environ.get("FAKE_FAILS"):
+            raise EngineError("the fake engine broke", hint="mend it")
         steps = shot_options(FakeOptions, self.plan, self.plan.shot(chunk), self.options).steps
         for step in range(1, steps + 1):
             control.raise_if_cancelled()

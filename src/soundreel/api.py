@@ -18,8 +18,8 @@ from soundreel.audio.mix import MIX_NOTICE, choose_mix
 from soundreel.config import Settings, load_settings
 from soundreel.directing.direct import direct, read_direction
 from soundreel.directing.drive import driving_sound, voices
-from soundreel.engines.base import Deciding, Engine, lacking
-from soundreel.errors import InputError
+from soundreel.engines.base import Deciding, Engine, Ready, Spreading, lacking
+from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
 from soundreel.framerate.weights import with_weights
@@ -68,7 +68,7 @@ from soundreel.registry import (
     source_type,
 )
 from soundreel.render.kept import Kept
-from soundreel.render.run import render_chunks
+from soundreel.render.run import Make, hands_of, make_here, render_chunks
 from soundreel.timeline.ends import require_ends
 from soundreel.timeline.pieces import pieces_of
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan, silent_clip
@@ -137,7 +137,8 @@ def generate(
             job.bind(digest_of(record))
             same = partial(require_same_inputs, plan.request, inputs)
             with control.stage("render", seconds):
-                resumed = render_chunks(plan, ready, job, control, same, kept)
+                make = _make_with(plan, ready, settings, control)
+                resumed = render_chunks(plan, ready, job, control, same, kept, make)
             with (
                 control.stage("finish", seconds),
                 placed(target, overwrite=overwrite) as temporary,
@@ -147,7 +148,7 @@ def generate(
             resumed = len(plan.chunks)
         beside = write_thumbnail(target, thumbnail(plan, job)) if plan.request.thumbnail else None
         verdict = _judged(target.path, plan, seconds, control) if check else None
-        sidecar = write_sidecar(target, record, _local_facts(plan, seconds, verdict))
+        sidecar = write_sidecar(target, record, _local_facts(plan, job, seconds, verdict))
         if not keep_job:
             job.remove()
     return Result(target.path, sidecar, plan, seconds, resumed, beside, verdict)
@@ -325,6 +326,23 @@ def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) 
         return False
 
 
+def _make_with(plan: Plan, ready: Ready, settings: Settings, control: RunControl) -> Make:
+    """Who makes the pictures: this process, or several where the engine can share its work."""
+    wanted = settings.workers or 1
+    workers = (
+        ready.workers(plan.for_engine, settings.workers) if isinstance(ready, Spreading) else ()
+    )
+    if wanted > max(1, len(workers)):
+        most = "one process" if len(workers) < 2 else f"{len(workers)} processes"
+        said = f"engine {plan.request.engine} can use {most} here, not {mention(workers=wanted)}"
+        control.emit(Notice(said))
+    if len(workers) < 2:
+        return make_here
+    from soundreel.farm.local import make_by_processes
+
+    return partial(make_by_processes, workers, settings)
+
+
 def _join(
     plan: Plan,
     job: Job,
@@ -362,11 +380,14 @@ def _judged(
 
 
 def _local_facts(
-    plan: Plan, seconds: Mapping[str, float], verdict: Mapping[str, object] | None
+    plan: Plan, job: Job, seconds: Mapping[str, float], verdict: Mapping[str, object] | None
 ) -> dict[str, object]:
-    """What only the sidecar says: where the inputs lay, how long the stages took, the verdict."""
+    """What only the sidecar says: where the inputs lay, who made which parts, how long the stages
+    took, the verdict."""
+    hands = hands_of(plan, job)
     return {
         **({} if verdict is None else {"check": verdict}),
+        **({"hands": hands} if hands else {}),
         "files": {name: str(path.absolute()) for name, path in plan.request.files.items()},
         "timings": {stage: round(took, 3) for stage, took in seconds.items()},
     }

@@ -22,14 +22,16 @@ ENV_PREFIX = "SOUNDREEL_"
 OPTIONS_TABLE = "options"
 SERVER_TABLE = "server"
 """What `web.asked.limits` reads."""
+MAX_WORKERS = 256
 
 
 class Settings(BaseModel):
     """url: ComfyUI servers, comma-separated; token: bearer token for them (never logged or stored).
     models_dir: where weight files are looked for first; gpu: the card to plan for, by name, None is
-    this machine's; timeout: seconds for a whole job, None is no limit; work_dir: unfinished jobs;
-    output_dir: finished videos without `-o`; c2pa: the PEM file that finished videos are signed
-    with, None does not sign."""
+    this machine's; workers: processes of this machine that share a job, None is as many as its
+    engine finds good; timeout: seconds for a whole job, None is no limit; work_dir: unfinished
+    jobs; output_dir: finished videos without `-o`; c2pa: the PEM file that finished videos are
+    signed with, None does not sign."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -37,6 +39,7 @@ class Settings(BaseModel):
     token: SecretStr | None = None
     timeout: Annotated[float, Field(gt=0, le=MAX_SECONDS)] | None = None
     gpu: str | None = None
+    workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | None = None
     models_dir: tuple[Path, ...] = ()
     work_dir: Path = user_cache_path("soundreel") / "work"
     output_dir: Path = Path("output/video")
@@ -72,11 +75,11 @@ class Settings(BaseModel):
             raise ValueError("a list of folders")
         return tuple(map(texts.read_path, value))
 
-    @field_validator("timeout", mode="before")
+    @field_validator("timeout", "workers", mode="before")
     @classmethod
-    def _seconds(cls, value: object) -> object:
+    def _number(cls, value: object) -> object:
         if isinstance(value, bool):
-            raise ValueError("a number of seconds")
+            raise ValueError("a number")
         return value
 
 
@@ -100,6 +103,10 @@ SETTINGS_OPTIONS: tuple[Option, ...] = (
     Option(
         "timeout", names=("timeout",), panel=RUN, metavar="SECONDS", default="none",
         help="Stop the job after so long; it can be resumed.",
+    ),
+    Option(
+        "workers", names=("workers",), panel=RUN, metavar="N",
+        help="Processes that share the work (default: by the engine).",
     ),
     Option(
         "url", names=("url",), panel=RUN, metavar="URL", default="http://127.0.0.1:8188",

@@ -19,7 +19,6 @@ from soundreel.engines.base import Ready
 from soundreel.errors import Cancelled, WorkError
 from soundreel.events import RunControl
 from soundreel.render.maker import Maker, Place
-from soundreel.render.run import render_chunks
 from soundreel.render.sealing import Sealing
 from soundreel.timeline.units import units_of
 from soundreel.types import Plan, Request, Result, ShotRequest
@@ -56,8 +55,7 @@ def digest(result: Result) -> str:
 @pytest.fixture
 def in_any_order(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def order(seed: int) -> None:
-        made = partial(render_chunks, make=partial(shuffled, seed))
-        monkeypatch.setattr("soundreel.api.render_chunks", made)
+        monkeypatch.setattr("soundreel.api._make_with", lambda *_: partial(shuffled, seed))
 
     return order
 

@@ -23,7 +23,7 @@ LAYERS: list[set[str]] = [
     | {"engines.wan22_i2v", "engines.wan22_i2v_options"},
     {f"engines.{name}" for name in ENGINES},
     {"registry", "inputs", "record", "render", "output", "versions", "api", "remake"}
-    | {"documents", "finished", "framerate", "progress", "proof"},
+    | {"documents", "finished", "farm", "framerate", "progress", "proof"},
     {"web"},
     {"cli"},
     {"__main__"},

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
@@ -98,6 +99,26 @@ class Steadying(Protocol):
     @property
     def steady(self) -> Steady | None:
         """What does it; None where the request wants none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A process of this machine that may share the work. environment: added to that of the program;
+    name: as the sidecar says who made what, "" where the pictures are the same whoever makes them.
+    """
+
+    name: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Spreading(Protocol):
+    """A Ready whose units several processes of this machine can make at once."""
+
+    def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:
+        """The processes: so many as are wanted and can be, or, where nobody said, as many as make
+        this plan sooner done. With fewer than two all is made in the one that asks."""
         ...
 
 

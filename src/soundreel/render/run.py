@@ -65,6 +65,16 @@ def render_chunks(
     return len(done)
 
 
+def hands_of(plan: Plan, job: Job) -> dict[str, list[int]]:
+    """The parts (from 1) that each hand made, where it makes a difference who did."""
+    hands: dict[str, list[int]] = {}
+    made_by = job.made_by
+    for piece in pieces_of(plan):
+        if piece.index in made_by:
+            hands.setdefault(made_by[piece.index], []).append(piece.chunk + 1)
+    return hands
+
+
 def _is_sealed(piece: Piece, job: Job) -> bool:
     return piece.index in job.sealed_pieces
 

@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 
 from soundreel.config import Settings
-from soundreel.engines.base import Ready, Session, parse_options
+from soundreel.engines.base import Ready, Session, Worker, parse_options
 from soundreel.engines.preview.options import PreviewImageOptions, PreviewOptions
 from soundreel.engines.preview.portrait.face import require_box
 from soundreel.engines.preview.portrait.ready import check_portrait
 from soundreel.engines.preview.scenes import Scenes, StillScenes
-from soundreel.engines.preview.session import PreviewSession, worker_count
+from soundreel.engines.preview.session import PreviewSession, core_count, thread_count
 from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
 from soundreel.media.cover import reference_image
@@ -34,6 +34,9 @@ DEFAULT_FPS = Fraction(16)
 MIN_FPS, MAX_FPS = 8, 60
 CHUNK_S = 10
 """Seconds of picture in a chunk: what a killed job loses at most."""
+
+WORTH_S = 10.0
+"""Seconds of work on two cores that are worth a process of their own, which takes one to start."""
 
 SECONDS_PER_MEGAPIXEL = 0.045
 """Render and encode, wall time on two cores (measured; docs/preview.md)."""
@@ -50,7 +53,7 @@ class PreviewEngine:
     """Of a sound without an image it shows the cover, unasked. To a model it would be a person."""
 
     def __init__(self, settings: Settings) -> None:
-        del settings  # needs nothing of the machine
+        self._workers = settings.workers
 
     def geometry(self, request: Request) -> ChunkGeometry:
         native = request.interpolate in ("auto", "none")
@@ -72,7 +75,8 @@ class PreviewEngine:
             require_box(options.mouth, image)
         _check_background(options, request)
         _check_overlay(options, request)
-        return PreviewReady(options, image is not None or bool(request.pictures), self.scenes)
+        with_image = image is not None or bool(request.pictures)
+        return PreviewReady(options, with_image, self.scenes, thread_count(self._workers or 1))
 
     def estimate(self, plan: Plan) -> Estimate:
         return _estimate(plan)
@@ -103,11 +107,12 @@ class PreviewImageEngine(PreviewEngine):
 @dataclass(frozen=True, slots=True)
 class PreviewReady:
     """There is nothing to find but the options. image: whether faces are looked for in one.
-    scenes: what draws."""
+    scenes: what draws; threads: on how many."""
 
     options: PreviewOptions
     image: bool
     scenes: type[Scenes] = Scenes
+    threads: int = 1
 
     @property
     def identity(self) -> Mapping[str, str]:
@@ -120,6 +125,12 @@ class PreviewReady:
     def estimate(self, plan: Plan) -> Estimate:
         return _estimate(plan)
 
+    def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:
+        """See `engines.base.Spreading`. One for each core, but none for less than WORTH_S of work:
+        each hears the sound anew."""
+        seconds = _estimate(plan).seconds or 0.0
+        return [Worker()] * (wanted or min(core_count(), int(seconds / WORTH_S)))
+
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
         threads = cv2.getNumThreads()
@@ -127,9 +138,8 @@ class PreviewReady:
         try:
             with control.stage("listen and compose"):
                 scenes = self.scenes(plan, self.options, control)
-            workers = worker_count()
-            with ThreadPoolExecutor(workers, thread_name_prefix="preview") as pool:
-                yield PreviewSession(scenes.of, pool, workers + 1)
+            with ThreadPoolExecutor(self.threads, thread_name_prefix="preview") as pool:
+                yield PreviewSession(scenes.of, pool, self.threads + 1)
         finally:
             cv2.setNumThreads(threads)
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from soundreel.events import RunControl
 from soundreel.types import Chunk, Frame, Rgb
 
-MAX_WORKERS = 4
+MAX_THREADS = 4
 
 
 class Scene(Protocol):
@@ -58,5 +58,13 @@ class PreviewSession:
         return Frame(index, future.result())
 
 
-def worker_count() -> int:
-    return min(MAX_WORKERS, os.cpu_count() or 1)
+def thread_count(processes: int) -> int:
+    """Of one of so many processes that share the machine."""
+    return max(1, min(MAX_THREADS, core_count() // processes))
+
+
+def core_count() -> int:
+    """That this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from soundreel.config import Settings
-from soundreel.engines.base import Ready, Session
+from soundreel.engines.base import Ready, Session, Worker
 from soundreel.engines.wan.cost import estimate
 from soundreel.engines.wan.files.lookup import Found, choose, scan
 from soundreel.engines.wan.files.places import places
@@ -183,6 +183,13 @@ class WanReady:
 
     def estimate(self, plan: Plan) -> Estimate:
         return estimate(plan, self.options, self.files, self.gpu, self.rates)
+
+    def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:  # noqa: ARG002
+        """See `engines.base.Spreading`: one for each card."""
+        from soundreel.engines.wan.memory.device import card_names
+
+        cards = card_names()[:wanted]
+        return [Worker(f"GPU {name}", {"CUDA_VISIBLE_DEVICES": name}) for name in cards]
 
     def open(self, plan: Plan, control: RunControl) -> AbstractContextManager[Session]:
         from soundreel.engines.wan.job import open_session

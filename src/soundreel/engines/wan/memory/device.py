@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from soundreel.types import Check
@@ -19,6 +21,15 @@ def choose_device() -> torch.device:
 def default_dtype(device: torch.device) -> torch.dtype:
     """bfloat16 as the official code runs; float32 on a CPU, which is faster there and exact."""
     return torch.float32 if device.type == "cpu" else torch.bfloat16
+
+
+def card_names() -> list[str]:
+    """Each card that torch can use here, as CUDA_VISIBLE_DEVICES calls it; none without CUDA."""
+    if not torch.cuda.is_available():
+        return []
+    count = torch.cuda.device_count()
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return named.split(",")[:count] if named else [str(number) for number in range(count)]
 
 
 def free_bytes() -> int | None:

@@ -1,0 +1,1 @@
+"""Many hands for one plan. The bytes do not depend on them."""

@@ -1,0 +1,68 @@
+"""What a job and a process that makes units for it say to each other, as pickles: both are one
+program on one machine, or on machines of one owner."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from soundreel.config import Settings
+from soundreel.types import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """All that tells a process what it makes units of; it finds the engine's weights by itself, and
+    they must be those of `identity`. decisions: see `engines.base.Deciding`. folder, paces, ending:
+    see `render.maker.Place`. new: the pieces that are made."""
+
+    plan: Plan
+    settings: Settings
+    decisions: Mapping[str, str]
+    identity: Mapping[str, str]
+    folder: Path
+    paces: Path
+    ending: str
+    new: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is fixed for the job under this name? With a value: fix it, if nothing is yet."""
+
+    name: str
+    value: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """None where nothing is fixed."""
+
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The task is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    error: BaseException
+
+
+def send(message: object, pipe: IO[bytes]) -> None:
+    """Raises OSError where nobody listens any more."""
+    pipe.write(pickle.dumps(message))
+    pipe.flush()
+
+
+def receive(pipe: IO[bytes]) -> Any:
+    """Raises EOFError where the other side has ended, perhaps in the middle of a word."""
+    try:
+        return pickle.load(pipe)
+    except pickle.UnpicklingError as err:
+        raise EOFError from err

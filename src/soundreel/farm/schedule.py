@@ -1,0 +1,198 @@
+"""Gives tasks to hands: who is free takes the next one."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from threading import Thread
+
+from soundreel.errors import EngineError, mention
+from soundreel.events import (
+    ChunkStarted,
+    Event,
+    FrameDone,
+    NodeProgress,
+    Notice,
+    RunControl,
+    StepDone,
+    StepPreview,
+)
+from soundreel.farm.hand import Hand, HandLost
+from soundreel.render.maker import MadeChunk, Task
+from soundreel.render.sealing import Sealing
+
+TRIES = 2
+"""A chunk whose hands died so often is an error."""
+
+_LOOK_S = 0.1
+"""So often it is asked whether the job was stopped."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    """The task is made."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    error: BaseException
+    gone: bool = False
+
+
+_Word = Event | MadeChunk | _Done | _Failed
+
+
+@dataclass(slots=True)
+class _Given:
+    """What a hand has of its task still to make; pictures: told of the chunk that it is at."""
+
+    task: Task | None
+    pictures: int = 0
+
+
+def spread(
+    hands: Sequence[Hand], tasks: Iterable[Task], sealing: Sealing, control: RunControl
+) -> None:
+    """Let the hands make all tasks and seal what they give, in this thread. Raises what a hand
+    raised; the other hands are stopped."""
+    schedule = _Schedule(hands, tasks, sealing, control)
+    try:
+        schedule.run()
+    except BaseException:
+        schedule.end(lambda hand: hand.stop())
+        raise
+    schedule.end(lambda hand: hand.finish())
+
+
+class _Schedule:
+    def __init__(
+        self, hands: Sequence[Hand], tasks: Iterable[Task], sealing: Sealing, control: RunControl
+    ) -> None:
+        self._sealing, self._control = sealing, control
+        self._waiting = deque(tasks)
+        self._idle = deque(range(len(hands)))
+        self._given: dict[int, _Given] = {}
+        self._losses: Counter[int] = Counter()
+        self._said: SimpleQueue[tuple[int, _Word]] = SimpleQueue()
+        self._desks = [_Desk(number, hand, self._said) for number, hand in enumerate(hands)]
+        self._notices: set[str] = set()
+        self._shown: int | None = None
+
+    def run(self) -> None:
+        while self._waiting or self._given:
+            self._control.raise_if_cancelled()
+            while self._waiting and self._idle:
+                number, task = self._idle.popleft(), self._waiting.popleft()
+                self._given[number] = _Given(task)
+                self._desks[number].tasks.put(task)
+            try:
+                number, word = self._said.get(timeout=_LOOK_S)
+            except Empty:
+                self._sealing.mix()
+                continue
+            self._hear(number, word)
+
+    def end(self, how: Callable[[Hand], None]) -> None:
+        """Every hand's thread ends; so does what it holds."""
+        for desk in self._desks:
+            desk.tasks.put(None)
+        enders = [Thread(target=how, args=(desk.hand,)) for desk in self._desks]
+        for ender in enders:
+            ender.start()
+        for ender in enders:
+            ender.join()
+        for desk in self._desks:
+            desk.join()
+
+    def _hear(self, number: int, word: _Word) -> None:
+        match word:
+            case MadeChunk():
+                self._made(number, word)
+            case _Done():
+                del self._given[number]
+                self._idle.append(number)
+            case _Failed(error, gone):
+                self._failed(number, error, gone)
+            case Event():
+                self._tell(number, word)
+
+    def _made(self, number: int, made: MadeChunk) -> None:
+        """Whoever is free is given work before the disk is waited for."""
+        given = self._given[number]
+        assert given.task is not None
+        rest = range(made.chunk + 1, given.task.chunks.stop)
+        self._given[number] = _Given(Task(rest, (made.session, made.post)) if rest else None)
+        self._sealing.seal(made, self._desks[number].hand.name)
+
+    def _failed(self, number: int, error: BaseException, gone: bool) -> None:
+        """The rest of a lost hand's task is the next to be made."""
+        given = self._given.pop(number)
+        if not isinstance(error, HandLost):
+            raise error
+        self._sealing.lost(given.pictures)
+        if not gone:
+            self._idle.append(number)
+        if given.task is not None:
+            chunk = given.task.chunks.start
+            self._losses[chunk] += 1
+            if self._losses[chunk] >= TRIES:
+                raise _died(chunk, error)
+            self._waiting.appendleft(given.task)
+        if not self._idle and not self._given and self._waiting:
+            raise EngineError(f"nobody is left to make the pictures: {error}") from error
+
+    def _tell(self, number: int, event: Event) -> None:
+        """What reads well when several say it at once; steps of the one that began last."""
+        match event:
+            case Notice(message):
+                if message in self._notices:
+                    return
+                self._notices.add(message)
+            case FrameDone():
+                self._given[number].pictures += 1
+            case ChunkStarted():
+                self._shown = number
+            case StepDone() | NodeProgress() | StepPreview():
+                if self._shown != number:
+                    return
+            case _:
+                if self._shown is not None or number:
+                    return
+        self._sealing.tell(event)
+
+
+class _Desk(Thread):
+    """The thread of a hand."""
+
+    def __init__(self, number: int, hand: Hand, said: SimpleQueue[tuple[int, _Word]]) -> None:
+        super().__init__(name=f"hand {number}", daemon=True)
+        self.hand = hand
+        self.tasks: SimpleQueue[Task | None] = SimpleQueue()
+        self._number, self._said = number, said
+        self.start()
+
+    def run(self) -> None:
+        while (task := self.tasks.get()) is not None:
+            self._say(self._outcome(task))
+
+    def _outcome(self, task: Task) -> _Word:
+        try:
+            for made in self.hand.make(task, self._say):
+                self._say(made)
+            return _Done()
+        except HandLost as err:
+            return _Failed(err, gone=not self.hand.is_back())
+        except BaseException as err:  # raised where the job runs
+            return _Failed(err)
+
+    def _say(self, word: _Word) -> None:
+        self._said.put((self._number, word))
+
+
+def _died(chunk: int, error: HandLost) -> EngineError:
+    return EngineError(
+        f"part {chunk + 1} could not be made: {error}, {TRIES} times",
+        hint=f"perhaps the memory is too small: try {mention(workers=1)}; finished parts are kept",
+    )
