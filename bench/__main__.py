@@ -6,9 +6,9 @@ Longer ones have commands of their own: `python -m bench.memory 60`, `python -m 
 
 from __future__ import annotations
 
-from bench import audio, diffsynth, memory, peaks, preview, startup, traffic, video
+from bench import audio, diffsynth, farm, memory, peaks, preview, startup, traffic, video
 
 if __name__ == "__main__":
-    for module in (startup, audio, video, preview, memory, peaks, traffic, diffsynth):
+    for module in (startup, audio, video, preview, farm, memory, peaks, traffic, diffsynth):
         print(f"\n== {module.__name__.removeprefix('bench.')}", flush=True)
         module.main()

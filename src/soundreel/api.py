@@ -39,6 +39,7 @@ from soundreel.output import (
     check_target,
     claim,
     claim_automatic,
+    noted_job,
     output_name,
     placed,
     write_sidecar,
@@ -152,6 +153,16 @@ def generate(
         if not keep_job:
             job.remove()
     return Result(target.path, sidecar, plan, seconds, resumed, beside, verdict)
+
+
+def is_made(request: Request, settings: Settings) -> bool:
+    """Whether the file that the request names holds the video of just this request and its files,
+    as its sidecar says."""
+    if request.output is None or not request.output.exists():
+        return False
+    request = read_direction(with_container(request), RunControl())
+    key = job_key(with_separator(request, settings.models_dir), settings)
+    return noted_job(request.output) == key
 
 
 def resume(
@@ -388,6 +399,7 @@ def _local_facts(
     return {
         **({} if verdict is None else {"check": verdict}),
         **({"hands": hands} if hands else {}),
+        "job": job.key,
         "files": {name: str(path.absolute()) for name, path in plan.request.files.items()},
         "timings": {stage: round(took, 3) for stage, took in seconds.items()},
     }

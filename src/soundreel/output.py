@@ -154,6 +154,15 @@ def write_sidecar(
     return target.sidecar
 
 
+def noted_job(video: Path) -> str | None:
+    """The key of the job that made a video, as its sidecar says; None where it does not."""
+    try:
+        noted = json.loads(read_regular(sidecar_path(video), _MAX_RECORD))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return noted.get("job") if isinstance(noted, dict) else None
+
+
 def write_thumbnail(target: Target, jpeg: bytes) -> Path:
     write_atomic(target.thumbnail, jpeg, temporary=target.thumbnail_temporary)
     return target.thumbnail

@@ -80,6 +80,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "terminal": set(),
         "flags": {"terminal"},
         "commands": {"terminal", "flags"},
+        "commands.many": {"terminal", "flags"},
         "commands.serving": {"terminal", "flags"},
     },
     "web": {

@@ -22,6 +22,7 @@ from soundreel.cli.commands.image import image_to_video
 from soundreel.cli.commands.interpolate import interpolate
 from soundreel.cli.commands.jobs import app as jobs_app
 from soundreel.cli.commands.make import generate, plan
+from soundreel.cli.commands.many.batch import batch
 from soundreel.cli.commands.models import app as models_app
 from soundreel.cli.commands.probe import probe
 from soundreel.cli.commands.serving.mcp import mcp
@@ -97,7 +98,7 @@ _HELP_HINT = "see soundreel --help"
 _LONGEST_TRACE = 10_000
 
 _COMMANDS = (
-    *(generate, plan, image_to_video, remake, interpolate),
+    *(generate, plan, image_to_video, batch, remake, interpolate),
     *(probe, check, compare, doctor, engines, serve, mcp),
 )
 for command in _COMMANDS:

@@ -13,7 +13,7 @@ import pytest
 
 from media_factory import sine, write_audio
 from soundreel.cli.app import run
-from soundreel.cli.commands.make import SOME_FAILED
+from soundreel.cli.terminal.verdicts import SOME_FAILED
 from soundreel.video.reader import read_tags
 
 FAKE = ["--engine", "fake", "--size", "64x48", "--seed", "3"]

@@ -28,7 +28,7 @@ from soundreel.cli.terminal.logfile import LogFile
 from soundreel.cli.terminal.report import plan_report, result_json, result_summary
 from soundreel.cli.terminal.say import name, say, say_error, say_failure, say_json
 from soundreel.cli.terminal.spelling import spell
-from soundreel.cli.terminal.verdicts import CHECK_FAILED
+from soundreel.cli.terminal.verdicts import CHECK_FAILED, SOME_FAILED
 from soundreel.cli.terminal.watching import watched
 from soundreel.documents.failures import error_json
 from soundreel.documents.plans import plan_json
@@ -36,9 +36,6 @@ from soundreel.errors import SoundreelError
 from soundreel.events import Notice, RunControl
 from soundreel.options.table import FILE, RUN
 from soundreel.types import Request, Result
-
-SOME_FAILED = 5
-"""Exit code where of several sounds at least one got no video."""
 
 
 @request_command("sound")

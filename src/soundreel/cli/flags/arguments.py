@@ -157,6 +157,12 @@ def _engine_parameters(kind: Kind) -> list[inspect.Parameter]:
     return [p for p in engine_parameters(kind, ENGINE_PANEL) if p.name not in taken]
 
 
+def option_keys(kind: Kind) -> Mapping[str, str]:
+    """Every long name of an option of the request or of an engine, with the key that `make_request`
+    takes it by."""
+    return _known(kind)
+
+
 def make_settings(given: Mapping[str, Any], config: Path | None, **more: Any) -> Settings:
     """Settings from the flags among `given`."""
     flags = {name: given.get(name) for name in Settings.model_fields}

@@ -11,6 +11,9 @@ from soundreel.cli.terminal.say import name
 CHECK_FAILED = 1
 """Exit code where a line fails."""
 
+SOME_FAILED = 5
+"""Exit code where of several jobs at least one got no video."""
+
 WORDS = {"ok": "ok", "note": "note", "fail": "FAIL", "unknown": "?"}
 _WIDTH = 79
 
