@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import sys
 import traceback
 from collections.abc import Callable
@@ -58,8 +59,7 @@ class _Worker:
                 while (task := self._inbox.get()) is not None:
                     self._make(maker, task)
         except BaseException as err:
-            err.add_note("".join(traceback.format_exception(err)))
-            self._say(Failed(err))
+            self._say(Failed(_portable(err)))
 
     def _make(self, maker: Maker, task: Task) -> None:
         for made in maker.make(task):
@@ -92,6 +92,17 @@ def _found(work: Work) -> Ready:
             hint="run the same command again",
         )
     return ready
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error with the place where it was raised, which does not travel with it."""
+    place = "".join(traceback.format_exception(error))
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # another package's, with arguments of its own
+        return RuntimeError(place)
+    error.add_note(place)
+    return error
 
 
 if __name__ == "__main__":

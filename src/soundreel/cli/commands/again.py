@@ -13,6 +13,7 @@ from soundreel.cli.flags.arguments import (
     ModelsDir,
     QuietFlag,
     Url,
+    Workers,
     make_settings,
 )
 from soundreel.cli.terminal.watching import say_result, watched
@@ -62,6 +63,7 @@ def remake(
     work_dir: Annotated[
         Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
     ] = None,
+    workers: Workers = None,
     url: Url = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
@@ -72,7 +74,7 @@ def remake(
     from soundreel import remake as again
 
     changes = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "image": image}
-    given = {"work_dir": work_dir, "url": url, "models_dir": models_dir}
+    given = {"work_dir": work_dir, "workers": workers, "url": url, "models_dir": models_dir}
     with watched(silent=quiet or as_json) as control:
         result = again.remake(
             video,

@@ -14,6 +14,7 @@ from soundreel.cli.flags.arguments import (
     ModelsDir,
     QuietFlag,
     Url,
+    Workers,
     make_settings,
 )
 from soundreel.cli.flags.help import HelpfulCommand, HelpfulGroup
@@ -72,6 +73,7 @@ def resume(
         bool, typer.Option("--overwrite", help="Replace an existing output.")
     ] = False,
     work_dir: WorkDir = None,
+    workers: Workers = None,
     url: Url = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
@@ -82,7 +84,7 @@ def resume(
     from soundreel.api import resume as finish
     from soundreel.framerate.run import resume as go_on
 
-    given = {"work_dir": work_dir, "url": url, "models_dir": models_dir}
+    given = {"work_dir": work_dir, "workers": workers, "url": url, "models_dir": models_dir}
     settings = make_settings(given, config)
     job = find_job(settings.work_dir, key)
     with watched(silent=quiet or as_json) as control:

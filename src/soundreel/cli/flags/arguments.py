@@ -125,6 +125,7 @@ Encoder = Annotated[str | None, _typer_option(_ROWS["encoder"])]
 Preset = Annotated[str | None, _typer_option(_ROWS["preset"])]
 Timeout = Annotated[str | None, _typer_option(_SETTINGS["timeout"])]
 Url = Annotated[str | None, _typer_option(_SETTINGS["url"])]
+Workers = Annotated[str | None, _typer_option(_SETTINGS["workers"])]
 ModelsDir = Annotated[list[Path] | None, _typer_option(_SETTINGS["models_dir"])]
 Gpu = Annotated[str | None, _typer_option(_SETTINGS["gpu"])]
 

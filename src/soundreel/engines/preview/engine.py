@@ -19,7 +19,7 @@ from soundreel.engines.preview.options import PreviewImageOptions, PreviewOption
 from soundreel.engines.preview.portrait.face import require_box
 from soundreel.engines.preview.portrait.ready import check_portrait
 from soundreel.engines.preview.scenes import Scenes, StillScenes
-from soundreel.engines.preview.session import PreviewSession, core_count, thread_count
+from soundreel.engines.preview.session import PreviewSession, core_count, room_for, thread_count
 from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
 from soundreel.media.cover import reference_image
@@ -126,10 +126,12 @@ class PreviewReady:
         return _estimate(plan)
 
     def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:
-        """See `engines.base.Spreading`. One for each core, but none for less than WORTH_S of work:
-        each hears the sound anew."""
-        seconds = _estimate(plan).seconds or 0.0
-        return [Worker()] * (wanted or min(core_count(), int(seconds / WORTH_S)))
+        """See `engines.base.Spreading`. One for each core and for each WORTH_S of work, since each
+        hears the sound anew, as far as there is memory; one alone where a network interpolates,
+        which fills a card by itself."""
+        cost = _estimate(plan)
+        most = min(core_count(), int((cost.seconds or 0) / WORTH_S), room_for(cost.memory_bytes))
+        return [Worker()] * (wanted or (1 if plan.interpolation.weights else most))
 
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:

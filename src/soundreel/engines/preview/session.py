@@ -68,3 +68,10 @@ def core_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def room_for(size: int) -> int:
+    """How many processes of so many bytes half of this machine's memory holds, where it says it."""
+    if not hasattr(os, "sysconf"):
+        return core_count()
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // (2 * size)
