@@ -18,8 +18,8 @@ from soundreel.audio.mix import MIX_NOTICE, choose_mix
 from soundreel.config import Settings, load_settings
 from soundreel.directing.direct import direct, read_direction
 from soundreel.directing.drive import driving_sound, voices
-from soundreel.engines.base import Deciding, Engine, Ready, Spreading, lacking
-from soundreel.errors import InputError, mention
+from soundreel.engines.base import Deciding, Engine, lacking
+from soundreel.errors import InputError
 from soundreel.events import Notice, RunControl
 from soundreel.finished.label import label_of, require_poster, tags_of, thumbnail, write_label
 from soundreel.framerate.weights import with_weights
@@ -69,7 +69,8 @@ from soundreel.registry import (
     source_type,
 )
 from soundreel.render.kept import Kept
-from soundreel.render.run import Make, hands_of, make_here, render_chunks
+from soundreel.render.run import hands_of, render_chunks
+from soundreel.sharing import make_with
 from soundreel.timeline.ends import require_ends
 from soundreel.timeline.pieces import pieces_of
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan, silent_clip
@@ -138,7 +139,7 @@ def generate(
             job.bind(digest_of(record))
             same = partial(require_same_inputs, plan.request, inputs)
             with control.stage("render", seconds):
-                make = _make_with(plan, ready, settings, control)
+                make = make_with(plan, ready, settings, control)
                 resumed = render_chunks(plan, ready, job, control, same, kept, make)
             with (
                 control.stage("finish", seconds),
@@ -158,11 +159,12 @@ def generate(
 def is_made(request: Request, settings: Settings) -> bool:
     """Whether the file that the request names holds the video of just this request and its files,
     as its sidecar says."""
-    if request.output is None or not request.output.exists():
+    video = request.output
+    if video is None or not video.exists():
         return False
     request = read_direction(with_container(request), RunControl())
     key = job_key(with_separator(request, settings.models_dir), settings)
-    return noted_job(request.output) == key
+    return noted_job(video) == key
 
 
 def resume(
@@ -335,23 +337,6 @@ def _is_finished(target: Path, record: Mapping[str, Any], job: Job, plan: Plan) 
         return reader.read_tags(target).get(TAG) == record_text(record)
     except InputError:
         return False
-
-
-def _make_with(plan: Plan, ready: Ready, settings: Settings, control: RunControl) -> Make:
-    """Who makes the pictures: this process, or several where the engine can share its work."""
-    wanted = settings.workers or 1
-    workers = (
-        ready.workers(plan.for_engine, settings.workers) if isinstance(ready, Spreading) else ()
-    )
-    if wanted > max(1, len(workers)):
-        most = "one process" if len(workers) < 2 else f"{len(workers)} processes"
-        said = f"engine {plan.request.engine} can use {most} here, not {mention(workers=wanted)}"
-        control.emit(Notice(said))
-    if len(workers) < 2:
-        return make_here
-    from soundreel.farm.local import make_by_processes
-
-    return partial(make_by_processes, workers, settings)
 
 
 def _join(

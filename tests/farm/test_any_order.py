@@ -55,7 +55,7 @@ def digest(result: Result) -> str:
 @pytest.fixture
 def in_any_order(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     def order(seed: int) -> None:
-        monkeypatch.setattr("soundreel.api._make_with", lambda *_: partial(shuffled, seed))
+        monkeypatch.setattr("soundreel.api.make_with", lambda *_: partial(shuffled, seed))
 
     return order
 

@@ -22,7 +22,7 @@ LAYERS: list[set[str]] = [
     | {"engines.base", "engines.wan22", "engines.wan22_options", "engines.tensors"}
     | {"engines.wan22_i2v", "engines.wan22_i2v_options"},
     {f"engines.{name}" for name in ENGINES},
-    {"registry", "inputs", "record", "render", "output", "versions", "api", "remake"}
+    {"registry", "inputs", "record", "render", "output", "versions", "api", "remake", "sharing"}
     | {"documents", "finished", "farm", "framerate", "progress", "proof"},
     {"web"},
     {"cli"},

@@ -130,7 +130,9 @@ class PreviewReady:
         hears the sound anew, as far as there is memory; one alone where a network interpolates,
         which fills a card by itself."""
         cost = _estimate(plan)
-        most = min(core_count(), int((cost.seconds or 0) / WORTH_S), room_for(cost.memory_bytes))
+        most = min(
+            core_count(), int((cost.seconds or 0) / WORTH_S), room_for(cost.memory_bytes or 1)
+        )
         return [Worker()] * (wanted or (1 if plan.interpolation.weights else most))
 
     @contextmanager

@@ -22,11 +22,12 @@ from soundreel.cli.flags.arguments import (
 )
 from soundreel.cli.flags.sounds import with_folder
 from soundreel.cli.terminal.logfile import LogFile
-from soundreel.cli.terminal.report import error_json, result_json
+from soundreel.cli.terminal.report import result_json
 from soundreel.cli.terminal.say import name, say, say_failure, say_json
 from soundreel.cli.terminal.verdicts import CHECK_FAILED, SOME_FAILED
 from soundreel.cli.terminal.watching import watched
 from soundreel.config import Settings
+from soundreel.documents.failures import error_json
 from soundreel.errors import InputError, SoundreelError, mention
 from soundreel.events import Notice
 from soundreel.options.table import FILE, RUN

@@ -41,7 +41,7 @@ class Entry:
         kind = self.values.get("kind", "sound" if "audio" in self.values else "image")
         if kind not in ("sound", "image"):
             raise InputError(f"{self.place}: a job's kind is sound or image, not {kind!r:.40}")
-        return cast(Kind, kind)
+        return kind
 
     def read(self, folder: Path) -> tuple[Path, dict[str, object]]:
         """Its sound, or its image, and its options by their keys. Files are looked for in `folder`
