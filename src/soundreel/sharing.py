@@ -1,0 +1,29 @@
+"""Who makes the pictures of a job."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from soundreel.config import Settings
+from soundreel.engines.base import Ready, Spreading
+from soundreel.errors import mention
+from soundreel.events import Notice, RunControl
+from soundreel.render.run import Make, make_here
+from soundreel.types import Plan
+
+
+def make_with(plan: Plan, ready: Ready, settings: Settings, control: RunControl) -> Make:
+    """Who makes the pictures: this process, or several where the engine can share its work."""
+    wanted = settings.workers or 1
+    workers = (
+        ready.workers(plan.for_engine, settings.workers) if isinstance(ready, Spreading) else ()
+    )
+    if wanted > max(1, len(workers)):
+        most = "one process" if len(workers) < 2 else f"{len(workers)} processes"
+        said = f"engine {plan.request.engine} can use {most} here, not {mention(workers=wanted)}"
+        control.emit(Notice(said))
+    if len(workers) < 2:
+        return make_here
+    from soundreel.farm.local import make_by_processes
+
+    return partial(make_by_processes, workers, settings)
