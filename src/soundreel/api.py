@@ -76,7 +76,7 @@ from soundreel.timeline.pieces import pieces_of
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan, silent_clip
 from soundreel.types import AudioClip, Estimate, Plan, Request, Result
 from soundreel.versions import versions
-from soundreel.video import mux, reader
+from soundreel.video import mux, reader, subtitles
 from soundreel.video.containers import container_of, require_rate, with_container
 from soundreel.video.encoders import is_exact, require_size, settled
 from soundreel.video.exactness import require_copyable, verify_copy
@@ -353,13 +353,14 @@ def _join(
     fps, encoding = plan.output_fps, plan.request.encoding
     label, mark = label_of(plan, job), marks.SCHEME + record["source_type"]
     tags = {TAG: record_text(record), marks.TAG: mark, **tags_of(label, plan)}
-    mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding)
+    mux.finish(pieces, plan.audio, temporary, fps, tags, control, encoding, plan.subtitles)
     write_label(temporary, label, plan)
     if signer is not None:
         sign(temporary, signer, encoding, mark)
     width, height = plan.request.output_size
     sound = plan.audio.duration if plan.audio.has_sound else None
     mux.verify(temporary, plan.output_frames, fps, width, height, sound, encoding)
+    subtitles.verify(temporary, plan.subtitles, plan.audio)
     if encoding.audio_codec == "copy":
         verify_copy(temporary, plan.audio, control)
     require_same_inputs(plan.request, record["inputs"])  # the sound was read once more

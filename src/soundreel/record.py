@@ -171,10 +171,12 @@ def _driven(clip: AudioClip) -> dict[str, object]:
 def _request(request: Request) -> dict[str, object]:
     """Without a list of shots it reads as it did before there were any; the list says all that
     was handed out."""
-    left_out = (*_LOCAL_FIELDS, *_DIRECTING_FIELDS, *WORD_FILES, "title", "artist")
+    left_out = (*_LOCAL_FIELDS, *_DIRECTING_FIELDS, *WORD_FILES, "title", "artist", "lyrics_mode")
     said = {key: value for key, value in to_json(request).items() if key not in left_out}
     spoken = {name: getattr(request, name) for name in (*WORD_FILES, "title", "artist")}
     said |= {name: value for name, value in spoken.items() if isinstance(value, str)}
+    if request.lyrics_mode != "burn":
+        said["lyrics_mode"] = request.lyrics_mode
     said["options"] = _options_without_places(request.options)
     if request.drive == VOCALS:
         said["drive"] = VOCALS

@@ -1,4 +1,5 @@
-"""New pictures and the sound as it was, packet by packet, in one file; and the check that it is."""
+"""New pictures, and sound and subtitles as they were, packet by packet, in one file; and the check
+that they are."""
 
 from __future__ import annotations
 
@@ -16,6 +17,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
+from av.subtitles.stream import SubtitleStream
 
 from soundreel.errors import InputError, WorkError
 from soundreel.events import RunControl
@@ -37,21 +39,34 @@ _NEAR = Fraction(1, 1000)
 
 
 def require_storable(source: Path, encoding: Encoding) -> None:
-    """Raises InputError where the container cannot hold the source's sound as it is."""
+    """Raises InputError where the container cannot hold the source's sound or subtitles as they
+    are."""
     kind = container_of(encoding).name
     with open_media(source, InputError, HINT) as original:
-        for track in decodable(original.streams.audio):
+        for track in _kept(original):
             try:
                 with av.open(io.BytesIO(), "w", format=kind) as trial:
                     trial.add_stream_from_template(track)
                     trial.start_encoding()
             except BROKEN as err:
-                other = "mov" if kind == "mp4" else "mp4"
-                raise InputError(
-                    f"{track.codec_context.name.upper()} sound cannot stay as it is in an "
-                    f"{kind.upper()}",
-                    hint=f"name an output that ends in .{other}, or store the sound as AAC first",
-                ) from err
+                raise _unstorable(track, kind) from err
+
+
+def _kept(original: InputContainer) -> list[AudioStream | SubtitleStream]:
+    return [*decodable(original.streams.audio), *decodable(original.streams.subtitles)]
+
+
+def _unstorable(track: AudioStream | SubtitleStream, kind: str) -> InputError:
+    codec, other = track.codec_context.name.upper(), "mov" if kind == "mp4" else "mp4"
+    if isinstance(track, SubtitleStream):
+        return InputError(
+            f"{codec} subtitles cannot stay as they are in an {kind.upper()}",
+            hint="take them out first: ffmpeg -i VIDEO -map 0:v -map 0:a -c copy OTHER",
+        )
+    return InputError(
+        f"{codec} sound cannot stay as it is in an {kind.upper()}",
+        hint=f"name an output that ends in .{other}, or store the sound as AAC first",
+    )
 
 
 def finish(
@@ -86,8 +101,8 @@ def _join(
     control: RunControl,
 ) -> None:
     with open_media(source.path, InputError, HINT) as original:
-        tracks = decodable(original.streams.audio)
-        rate = tracks[0].rate if tracks else _ANY_RATE
+        sounds = decodable(original.streams.audio)
+        rate = sounds[0].rate if sounds else _ANY_RATE
         options = mux.mp4_options(fps, rate)
         kind = container_of(encoding).name
         container = av.open(url(output), "w", format=kind, options=options)
@@ -99,7 +114,7 @@ def _join(
             begin = _beginning(original, source)
             parts: list[Iterator[Packet[Any]]] = [
                 mux.told(_later(made, source.starts - begin, fps), num_frames, control),
-                _copied(container, original, tracks, begin),
+                _copied(container, original, _kept(original), begin),
             ]
             for packet in heapq.merge(*parts, key=mux.decode_time):
                 control.raise_if_cancelled()
@@ -142,10 +157,10 @@ def _later(made: Iterator[Packet[Any]], delay: Fraction, fps: Fraction) -> Itera
 def _copied(
     container: OutputContainer,
     original: InputContainer,
-    tracks: Sequence[AudioStream],
+    tracks: Sequence[AudioStream | SubtitleStream],
     begin: Fraction,
 ) -> Iterator[Packet[Any]]:
-    """The packets of all sound tracks, `begin` seconds earlier. Adds the tracks at once."""
+    """The packets of the tracks, `begin` seconds earlier. Adds the tracks at once."""
     streams = {}
     for track in tracks:
         streams[track.index] = container.add_stream_from_template(track)
@@ -171,7 +186,7 @@ def _copied(
 
 def verify(path: Path, source: Source, fps: Fraction, num_frames: int, encoding: Encoding) -> None:
     """Raise WorkError unless `path` holds so many pictures, each on its time, and the very packets
-    of the source's sound. The first and the last picture are decoded."""
+    of the source's sound and subtitles. The first and the last picture are decoded."""
     with open_media(path, WorkError) as container:
         track = picture_track(container, path)
         codec = track.codec_context.codec.canonical_name
@@ -190,18 +205,18 @@ def verify(path: Path, source: Source, fps: Fraction, num_frames: int, encoding:
             shown = {frame.pts for frame in container.decode(track)}
             if int(time / track.time_base) not in shown:
                 raise _wrong(path, f"the picture at {float(time):.3f} s cannot be decoded")
-    if not _same_sound(_sound(path, times[0]), _sound(source.path, source.starts)):
-        raise _wrong(path, "its sound is not that of the source")
+    if not _same(_tracks(path, times[0]), _tracks(source.path, source.starts)):
+        raise _wrong(path, "its sound or its subtitles are not those of the source")
 
 
-_Sound = list[tuple[str, Fraction]]
-"""Of each track: SHA-256 over its packets, and how many seconds after the first
-picture the first one is."""
+_Tracks = list[tuple[str, Fraction]]
+"""Of each track of sound or subtitles: SHA-256 over its packets, and how many seconds after the
+first picture the first one is."""
 
 
-def _sound(path: Path, picture: Fraction) -> _Sound:
+def _tracks(path: Path, picture: Fraction) -> _Tracks:
     with open_media(path, WorkError) as container:
-        tracks = decodable(container.streams.audio)
+        tracks = _kept(container)
         digests = {track.index: hashlib.sha256() for track in tracks}
         begins: dict[int, Fraction] = {}
         for packet in container.demux(*tracks) if tracks else ():
@@ -224,7 +239,7 @@ def _payload(packet: Packet[Any]) -> bytes:
     return data
 
 
-def _same_sound(one: _Sound, other: _Sound) -> bool:
+def _same(one: _Tracks, other: _Tracks) -> bool:
     return len(one) == len(other) and all(
         digest == wanted and abs(begin - was) <= _NEAR
         for (digest, begin), (wanted, was) in zip(one, other, strict=True)

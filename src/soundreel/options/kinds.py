@@ -36,6 +36,8 @@ FitOutput = Literal["crop", "pad", "blur"]
 
 Steadiness = Literal["off", "colour", "full"]
 
+LyricsMode = Literal["burn", "soft"]
+
 AudioCodec = Literal["aac", "copy", "flac", "alac"]
 """What the sound of the finished file can be stored as."""
 

@@ -187,12 +187,19 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
     Option(
         "lyrics", names=("lyrics",), panel=WORDS, metavar="FILE", kind=kinds.Name, optional=True,
         rule="the name of a file of lyrics",
-        help="Lyrics, as .lrc, .srt, .vtt or .ass, written into the pictures as they are sung.",
+        help="Lyrics, as .lrc, .srt, .vtt, .ass or plain text, written into the pictures as they "
+        "are sung.",
     ),
     Option(
         "captions", names=("captions",), panel=WORDS, metavar="FILE", kind=kinds.Name,
         optional=True, rule="the name of a file of captions",
         help="The same few words at a time, large; the one that is spoken stands out.",
+    ),
+    Option(
+        "lyrics_mode", names=("lyrics_mode",), panel=WORDS, metavar="burn|soft", default="burn",
+        kind=kinds.LyricsMode, rule="burn or soft",
+        help="How the words are shown: in the pictures, or as a track of subtitles that the player "
+        "can switch off, in mp4, mov and webm.",
     ),
     Option(
         "title", names=("title",), panel=WORDS, metavar="TEXT|tags", kind=kinds.Text,

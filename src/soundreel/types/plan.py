@@ -13,7 +13,7 @@ from soundreel.options.faces import Face
 from soundreel.options.shot_request import Take
 from soundreel.options.sizes import MIN_SIDE, Size
 from soundreel.types.request import Request
-from soundreel.types.words import Words
+from soundreel.types.words import Cue, Words
 
 if TYPE_CHECKING:  # `soundreel --help` needs no arrays
     import numpy as np
@@ -233,6 +233,11 @@ class Plan:
     drive: AudioClip | None = None
     voices: Mapping[str, AudioClip] = field(default_factory=dict)
     words: Words | None = None
+
+    @property
+    def subtitles(self) -> tuple[Cue, ...]:
+        """Of the file's own track; () where it has none."""
+        return () if self.words is None else self.words.track
 
     @property
     def drawn_size(self) -> Size:

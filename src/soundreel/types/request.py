@@ -83,6 +83,7 @@ class Request:
         folder, prompts a file. by_section: shots of the same part of a song get the same ones.
     lyrics, captions: words in time, burned in (see `words`); captions few at a time, large. font:
         files that are asked for every character before those in the package and on this machine.
+    lyrics_mode: "burn", or "soft", which makes them a track of subtitles in the file.
     title, artist: written into the pictures; "tags" is what the sound file says.
     artwork: a picture beside them; "tags" is the one inside the sound file. logo: in a corner.
     options: options of the engine, by name; None values are left out.
@@ -143,6 +144,7 @@ class Request:
     turns: Given[AnyPath | None, Path | str | None] = given(None)
     lyrics: Given[AnyPath | None, Path | None] = given(None)
     captions: Given[AnyPath | None, Path | None] = given(None)
+    lyrics_mode: str = "burn"
     font: Given[AnyPath | Sequence[AnyPath], tuple[Path, ...]] = given(())
     title: str | None = None
     artist: str | None = None

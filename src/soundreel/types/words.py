@@ -58,6 +58,7 @@ class Words:
     captions: they are shown few words at a time, large, and the word that is spoken stands out.
     title, artist: resolved; "" for none.
     fonts: asked in this order for every glyph.
+    track: cues that are not drawn, but a track of the file.
     """
 
     cues: tuple[Cue, ...] = ()
@@ -65,3 +66,4 @@ class Words:
     title: str = ""
     artist: str = ""
     fonts: tuple[Font, ...] = ()
+    track: tuple[Cue, ...] = ()

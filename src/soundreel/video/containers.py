@@ -18,7 +18,8 @@ class Container:
     """name: of the format, and the ending of the file's name. codecs, sounds: what it may be asked
     to hold; no sounds where it is silent. overlay: what pictures with alpha are stored as, "" where
     none can be. tick: its times are whole multiples, 0 where they are exact. most_fps: the highest
-    rate that it shows, 0 where nothing bounds it. remark: what the user is told.
+    rate that it shows, 0 where nothing bounds it. subtitles: what a track of them is stored as, ""
+    where there can be none. remark: what the user is told.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Container:
     overlay: str = ""
     tick: Fraction = Fraction(0)
     most_fps: int = 0
+    subtitles: str = ""
     remark: str = ""
 
     @property
@@ -44,14 +46,19 @@ class Container:
 _CONTAINERS: Mapping[str, Container] = {
     one.name: one
     for one in (
-        Container("mp4", sounds=("aac", "copy", "flac", "alac")),
+        Container("mp4", sounds=("aac", "copy", "flac", "alac"), subtitles="mov_text"),
         Container(
-            "mov", codecs=("h264", "h265"), sounds=("aac", "copy", "alac"), overlay="ProRes 4444"
+            "mov",
+            codecs=("h264", "h265"),
+            sounds=("aac", "copy", "alac"),
+            overlay="ProRes 4444",
+            subtitles="mov_text",
         ),
         Container(
             "webm",
             codecs=("av1",),
             overlay="VP9",
+            subtitles="webvtt",
             tick=Fraction(1, 1000),
             remark="WebM: the sound is stored as Opus, and times are in whole milliseconds",
         ),
@@ -102,6 +109,12 @@ def with_container(request: Request) -> Request:
             {"poster": request.poster},
             f"{name} holds no picture beside its own",
             hint=f"leave it out, or add {mention(thumbnail=True)}",
+        )
+    if request.lyrics_mode == "soft" and not container.subtitles:
+        raise InputError.about(
+            {"lyrics_mode": "soft"},
+            f"{name} holds no subtitles",
+            hint=f"leave it out, or choose {mention(container=DEFAULT)}",
         )
     return replace(request, encoding=encoding)
 

@@ -20,8 +20,8 @@ from soundreel.errors import WorkError
 from soundreel.events import FrameJoined, RunControl
 from soundreel.media import marks
 from soundreel.media.container import decodable, open_media, url
-from soundreel.types import AudioClip, Encoding
-from soundreel.video import copying, sound
+from soundreel.types import AudioClip, Cue, Encoding
+from soundreel.video import copying, sound, subtitles
 from soundreel.video.animated import gif, webp
 from soundreel.video.animated.strip import Strip
 from soundreel.video.containers import container_of
@@ -58,14 +58,18 @@ def finish(
     tags: Mapping[str, str],
     control: RunControl,
     encoding: Encoding = Encoding(),  # noqa: B008  (frozen)
+    cues: Sequence[Cue] = (),
 ) -> None:
-    """Join the pieces as they are, add the clip's sound, if it has any, as `encoding` says and the
-    tags, in one file that starts to play before it is loaded; GIF and WebP are drawn anew from the
-    pieces, and have no sound. Raises WorkError; a file cut short is removed."""
-    make = _draw if container_of(encoding).silent else _join
+    """Join the pieces as they are, add the clip's sound, if it has any, as `encoding` says, a track
+    of subtitles of the cues, if there are any, and the tags, in one file that starts to play before
+    it is loaded; GIF and WebP are drawn anew from the pieces, and have neither sound nor track.
+    Raises WorkError; a file cut short is removed."""
     try:
         with writing(output):
-            make(segments, audio, output, fps, tags, control, encoding)
+            if container_of(encoding).silent:
+                _draw(segments, audio, output, fps, tags, control, encoding)
+            else:
+                _join(segments, audio, output, fps, tags, control, encoding, cues)
             if marks.TAG in tags and container_of(encoding).name in _WITH_BOXES:
                 marks.append_box(output, tags[marks.TAG])
             sync(output)
@@ -82,6 +86,7 @@ def _join(
     tags: Mapping[str, str],
     control: RunControl,
     encoding: Encoding,
+    cues: Sequence[Cue],
 ) -> None:
     form = stored_as(audio, encoding)
     kind = container_of(encoding).name
@@ -99,6 +104,9 @@ def _join(
         ]
         if form is not None:
             tracks.append(_sound(container, audio, form, control))
+        if cues:
+            track = subtitles.add_stream(container, container_of(encoding).subtitles)
+            tracks.append(subtitles.packets(track, cues, audio))
         for packet in heapq.merge(*tracks, key=decode_time):
             control.raise_if_cancelled()
             container.mux(packet)

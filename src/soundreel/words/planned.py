@@ -6,7 +6,7 @@ from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.options.texts import TAGS
 from soundreel.types import Plan, Request
-from soundreel.types.words import Words
+from soundreel.types.words import Cue, Words
 from soundreel.video.labels.words import read_words
 from soundreel.words.card import card_sheets
 from soundreel.words.letters.fonts import choose_fonts
@@ -26,18 +26,29 @@ def words_of(plan: Plan, control: RunControl) -> Words | None:
             hint="give one of them",
         )
     path = request.lyrics or request.captions
+    if path is None and request.lyrics_mode == "soft":
+        raise InputError.about(
+            {"lyrics_mode": "soft"},
+            "there are no words for a track of subtitles",
+            hint=f"give a file of them: {mention('lyrics')}",
+        )
     cues = () if path is None else read_cues(path, plan.audio, plan.drive, control)
+    track: tuple[Cue, ...] = ()
+    if request.lyrics_mode == "soft":
+        cues, track = (), cues
     title, artist = _said(request, "title"), _said(request, "artist")
-    if not (cues or title or artist or request.artwork or request.logo):
+    if not (cues or track or title or artist or request.artwork or request.logo):
         return None
     texts = [cleaned(text) for text in (title, artist, *(cue.text for cue in cues))]
     for text in texts:
         require_shaping(text)
-    fonts = choose_fonts(texts, request.font)
+    fonts = choose_fonts(texts, request.font) if any(texts) else ()
     if cues:
         names = ", ".join(dict.fromkeys(read_face(font).family for font in fonts))
         control.emit(Notice(f"{len(cues)} lines of words are written, in {names}"))
-    words = Words(cues, request.captions is not None, title, artist, fonts)
+    if track:
+        control.emit(Notice(f"{len(track)} lines of words are a track of subtitles"))
+    words = Words(cues, request.captions is not None, title, artist, fonts, track)
     card_sheets(words, request, Shaper(fonts))  # what cannot be read or has no room is told now
     return words
 

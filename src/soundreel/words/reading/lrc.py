@@ -14,7 +14,7 @@ from fractions import Fraction
 
 from soundreel.words.reading.drafts import Draft, Place, clock, tidy_text, timed
 
-_TIME = r"\d{1,3}:\d{1,2}(?:[.:,]\d{1,3})?|\d{1,2}:\d{1,2}:\d{1,2}[.,]\d{1,3}"
+_TIME = r"\d{1,3}:\d{1,2}(?:[.:,]\d{1,9})?|\d{1,2}:\d{1,2}:\d{1,2}[.,]\d{1,9}"
 _STAMP = re.compile(rf"[\[<]\s*({_TIME})\s*[\]>]")
 _FIRST = re.compile(rf"\s*\[\s*({_TIME})\s*\]")
 _LABEL = re.compile(r"\s*\[\s*([A-Za-z#][^\]:]*):(.*)\]\s*")
