@@ -76,7 +76,7 @@ from soundreel.timeline.pieces import pieces_of
 from soundreel.timeline.plan import choose_interpolation, fit_sound, make_plan, silent_clip
 from soundreel.types import AudioClip, Estimate, Plan, Request, Result
 from soundreel.versions import versions
-from soundreel.video import mux, reader, subtitles
+from soundreel.video import mux, reader
 from soundreel.video.containers import container_of, require_rate, with_container
 from soundreel.video.encoders import is_exact, require_size, settled
 from soundreel.video.exactness import require_copyable, verify_copy
@@ -85,6 +85,7 @@ from soundreel.video.sound import measure_loudness
 from soundreel.video.sound_format import stored_as
 from soundreel.video.weight import expected_weight
 from soundreel.video.writer import require_encoder
+from soundreel.words import track as subtitles
 from soundreel.words.planned import words_of
 from soundreel.work.job import Job
 from soundreel.work.listing import ListedJob

@@ -338,12 +338,9 @@ def _own_files(
 ) -> dict[str, Any]:
     """The files that have fields of their own, by these; words that stand for one stay."""
     fonts = tuple(path for name, path in files.items() if name.startswith("font."))
-    own = {name: files.get(name, _word(said.get(name))) for name in kind.file_fields}
+    words = {name: value for name, value in said.items() if isinstance(value, str)}
+    own = {name: files.get(name, words.get(name)) for name in kind.file_fields}
     return {**own, "font": fonts}
-
-
-def _word(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _drive_among(files: Mapping[str, Path], said: object) -> Path | dict[str, Path] | str | None:

@@ -15,7 +15,7 @@ from soundreel.api import generate
 from soundreel.config import Settings
 from soundreel.errors import InputError, WorkError
 from soundreel.types import Request
-from soundreel.video import subtitles
+from soundreel.words.track import HEADER, verify
 from video_factory import moving_scene
 
 LRC = "[00:00.50]early\n[00:01.10]one & <two\n[00:01.30]\n[00:01.5004]näh\n[00:09.00]late\n"
@@ -113,11 +113,11 @@ def test_a_file_whose_track_is_another_is_found_out(
 ) -> None:
     made = generate(request_of, settings)
     clip, cues = made.plan.audio, made.plan.subtitles
-    subtitles.verify(made.path, cues, clip)
+    verify(made.path, cues, clip)
     later = replace(cues[1], start=cues[1].start + Fraction(1, 100))
     for wrong in ((), cues[:1], (cues[0], later, cues[2])):
         with pytest.raises(WorkError, match="its subtitles are not"):
-            subtitles.verify(made.path, wrong, clip)
+            verify(made.path, wrong, clip)
 
 
 def test_another_rate_keeps_the_track(request_of: Request, settings: Settings) -> None:
@@ -133,7 +133,7 @@ def test_subtitles_that_cannot_be_kept_are_told_at_once(tmp_path: Path, settings
         assert isinstance(pictures, av.VideoStream)
         pictures.pix_fmt = "yuv420p"
         track = container.add_stream("subrip")
-        track.codec_context.subtitle_header = subtitles._HEADER
+        track.codec_context.subtitle_header = HEADER
         for index in range(8):
             frame = av.VideoFrame.from_ndarray(moving_scene(index / 16, (64, 64)), format="rgb24")
             container.mux(pictures.encode(frame))

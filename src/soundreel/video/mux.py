@@ -21,7 +21,7 @@ from soundreel.events import FrameJoined, RunControl
 from soundreel.media import marks
 from soundreel.media.container import decodable, open_media, url
 from soundreel.types import AudioClip, Cue, Encoding
-from soundreel.video import copying, sound, subtitles
+from soundreel.video import copying, sound
 from soundreel.video.animated import gif, webp
 from soundreel.video.animated.strip import Strip
 from soundreel.video.containers import container_of
@@ -30,6 +30,7 @@ from soundreel.video.reader import WITH_ALPHA, has_alpha, probe_video, read_fram
 from soundreel.video.sound_format import SoundFormat, stored_as
 from soundreel.video.storage import discard, writing
 from soundreel.video.verify import verify as verify
+from soundreel.words import track as subtitles
 from soundreel.work.files import sync
 
 _TWINS = ("h264", "hevc")

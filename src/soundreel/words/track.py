@@ -20,7 +20,7 @@ TICK = Fraction(1, 1000)
 
 # FFmpeg's encoders take the look of their text from a header in SSA. Nothing is encoded with it:
 # players show such tracks in their own way.
-_HEADER = b"""[Script Info]
+HEADER = b"""[Script Info]
 ScriptType: v4.00+
 
 [V4+ Styles]
@@ -39,7 +39,7 @@ def add_stream(container: OutputContainer, codec: str) -> SubtitleStream:
     """codec: "mov_text" or "webvtt"."""
     stream = container.add_stream(codec)
     assert isinstance(stream, SubtitleStream)
-    stream.codec_context.subtitle_header = _HEADER
+    stream.codec_context.subtitle_header = HEADER
     return stream
 
 
