@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import get_args
 
@@ -105,6 +106,19 @@ def test_a_background_without_a_look_is_refused(sounds: Path) -> None:
     request = Request(audio=sounds / "speech.wav", options={"background": "teal"})
     with pytest.raises(InputError, match="none is chosen"):
         PreviewEngine(Settings()).find(request)
+
+
+def test_a_colour_s_code_that_is_none_is_refused(sounds: Path) -> None:
+    options = {"look": "bars", "background": "#12345"}
+    with pytest.raises(InputError, match="six digits"):
+        PreviewEngine(Settings()).find(Request(audio=sounds / "speech.wav", options=options))
+
+
+def test_one_thread_and_several_draw_the_same(sounds: Path) -> None:
+    made = scene(sounds / "speech.wav", "ring-bars")
+    alone = [made.frame(i) for i in range(12)]
+    with ThreadPoolExecutor(4) as pool:
+        np.testing.assert_array_equal(list(pool.map(made.frame, range(12))), alone)
 
 
 def test_a_background_that_is_not_there_is_refused(sounds: Path, tmp_path: Path) -> None:

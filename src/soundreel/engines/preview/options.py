@@ -79,7 +79,10 @@ class PreviewOptions(BaseModel):
             return value
         word = value.strip().lower()
         if word in COLOURS or re.fullmatch("#[0-9a-f]{6}", word):
-            return COLOURS.get(word, word)
+            return word
+        if word.startswith("#") and not Path(value).exists():
+            reason = "a colour's code has six digits: #20c0ff"
+            raise PydanticCustomError("background", "{reason}", {"reason": reason})
         return Path(value)
 
     @field_validator("palette")

@@ -9,7 +9,7 @@ from soundreel.engines.preview.draw.pictures import image_palette
 from soundreel.engines.preview.drive.signals import Drive
 from soundreel.engines.preview.drive.sound import Sound
 from soundreel.engines.preview.look.composition import Composition
-from soundreel.engines.preview.look.palettes import Palette
+from soundreel.engines.preview.look.palettes import COLOURS, Palette
 from soundreel.engines.preview.looks.table import LOOKS
 from soundreel.engines.preview.staging.ground import UNSEEN, Ground, lit, pictured, plain
 from soundreel.engines.preview.staging.inks import make_inks
@@ -31,8 +31,8 @@ def make_look_scene(
     strength: float,
     compose: Callable[[Palette | None], Composition],
 ) -> LookScene:
-    """background: a picture's file, a colour as "#rrggbb", or None for the look's own ground.
-    compose: what the words say, of a palette that is used where they name none."""
+    """background: a picture's file, a colour by name or as "#rrggbb", or None for the look's own
+    ground. compose: what the words say, of a palette that is used where they name none."""
     layout = Layout(plan.request.width, plan.request.height)
     picture = shot_picture(plan, shot)
     look_type = LOOKS[name]
@@ -63,5 +63,5 @@ def _ground(
     if behind is not None:
         return pictured(layout, behind)
     if isinstance(background, str):
-        return plain(layout, background)
+        return plain(layout, COLOURS.get(background, background))
     return lit(layout, words.palette, light, words.hue)

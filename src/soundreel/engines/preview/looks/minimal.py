@@ -38,7 +38,7 @@ class Minimal:
             away = abs(k - COUNT // 2)
             band = 2 * away
             level = min(1.0, float(drive.bands[i, band : band + 2].max()))
-            half = 0.006 * layout.unit + self._reach * level * (1 - 0.13 * away)
+            half = 0.001 * layout.unit + self._reach * level * (1 - 0.13 * away)
             x = self._middle[0] + (k - COUNT // 2) * STEP * layout.unit
             ends = np.array([[x, self._middle[1] - half], [x, self._middle[1] + half]])
             line(layer, ends, inks.at(0.33 if away else 0.0, 0.85), WIDTH * layout.unit)

@@ -29,7 +29,7 @@ DARKEST, LIGHTEST = 0.30, 0.48
 BRIGHT, VIVID = 0.62, 0.76
 """Of keys on a dark one: ink is light there, and lines are thin."""
 
-PASTEL, FAINT = 0.8, 0.9
+PASTEL, FAINT = 0.74, 0.84
 """Of keys before a picture, which has all colours but few as light."""
 
 
