@@ -6,6 +6,7 @@ A layer is (h, w, 4) bytes: colour times its opacity ("premultiplied"), then the
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from functools import cache
@@ -30,6 +31,9 @@ OPAQUE: Colour = (255, 255, 255, 255)
 
 FINE = 4
 """Bits of a pixel's parts that a shape's corners are drawn to."""
+
+BROAD = 8
+"""Pixels from which on a line's width may be rounded."""
 
 GLOW_STEP = 8
 """Pixels to one of the glow's."""
@@ -59,8 +63,12 @@ def fills(layer: Layer, shapes: NDArray[np.floating], with_: Colour) -> None:
 def line(
     layer: Layer, points: NDArray[np.floating], with_: Colour, width: float, *, closed: bool = False
 ) -> None:
-    """Through (n, 2) x y in pixels."""
-    thick = max(1, round(width))
+    """Through (n, 2) x y in pixels. OpenCV draws whole widths: a thin line is drawn the next wider
+    one, and as much fainter, so that it does not jump as it grows."""
+    thick = max(1, round(width) if width > BROAD else math.ceil(width))
+    if width < thick <= BROAD:
+        red, green, blue, opacity = (round(part * width / thick) for part in with_)
+        with_ = (red, green, blue, opacity)
     cv2.polylines(layer, [_fixed(points)], closed, with_, thick, cv2.LINE_AA, FINE)
 
 
@@ -116,6 +124,16 @@ def over_layer(under: Layer, layer: Layer) -> Layer:
     return cast(Layer, cv2.add(under, layer, under))
 
 
+def stamp(layer: Layer, little: Layer, corner: tuple[int, int]) -> None:
+    """A smaller layer before a part of this one; `corner` x y, also outside."""
+    x, y = corner
+    first, top = max(0, -x), max(0, -y)
+    part = layer[max(0, y) : max(0, y + little.shape[0]), max(0, x) : max(0, x + little.shape[1])]
+    if part.size:
+        seen = little[top : top + part.shape[0], first : first + part.shape[1]]
+        part[:] = over_layer(np.ascontiguousarray(part), np.ascontiguousarray(seen))
+
+
 def dimmed(picture: NDArray[np.uint8], light: float) -> NDArray[np.uint8]:
     """The picture, or layer, times `light`."""
     return cast("NDArray[np.uint8]", cv2.convertScaleAbs(picture, alpha=light))
@@ -131,9 +149,10 @@ _kept = threading.local()
 def _room(use: str, *shape: int) -> NDArray[np.uint8]:
     """Room for a step between, kept for each thread: fresh memory costs more than the step."""
     rooms: dict[str, NDArray[np.uint8]] = _kept.__dict__
-    if use not in rooms or rooms[use].shape != shape:
-        rooms[use] = np.empty(shape, np.uint8)
-    return rooms[use]
+    name = f"{use} {shape}"
+    if name not in rooms:
+        rooms[name] = np.empty(shape, np.uint8)
+    return rooms[name]
 
 
 @cache

@@ -17,7 +17,7 @@ from soundreel.engines.preview.canvas.layer import (
     fills,
     glowing,
     line,
-    over_layer,
+    stamp,
     stencil,
     through,
 )
@@ -74,7 +74,8 @@ class RingBars:
             fills(mask, self._wings(i), (190,) * 4)
         glow = float(drive.glow[i])
         lit = glowing(through(mask, self._paint), 0.35 + 0.4 * glow, 0.018 * layout.unit)
-        return over_layer(lit, self._shown_disc(radius))
+        self._put_disc(lit, radius)
+        return lit
 
     def _wings(self, i: int) -> Doubles:
         """(2 WINGS, 4, 2): from the ring outwards, low to high, ever smaller."""
@@ -88,14 +89,14 @@ class RingBars:
         both = np.concatenate([right, right * np.array([-1, 1])[:, None, None]], axis=2)
         return np.asarray(both.transpose(2, 1, 0) + np.array(self._centre))
 
-    def _shown_disc(self, radius: float) -> Layer:
-        """The disc in its size, in the whole frame."""
-        layout, side = self._stage.layout, len(self._disc)
-        scale = 2 * radius / side
-        left, top = (middle - radius for middle in self._centre)
+    def _put_disc(self, layer: Layer, radius: float) -> None:
+        side = 2 * int(self._radius * (1 + SWELL) + 2)
+        corner = (round(self._centre[0]) - side // 2, round(self._centre[1]) - side // 2)
+        scale = 2 * radius / len(self._disc)
+        left, top = (at - radius - edge for at, edge in zip(self._centre, corner, strict=True))
         matrix = np.array([[scale, 0, left], [0, scale, top]])
-        shown = cv2.warpAffine(self._disc, matrix, layout.size, flags=cv2.INTER_LINEAR)
-        return np.asarray(shown, np.uint8)
+        shown = cv2.warpAffine(self._disc, matrix, (side, side), flags=cv2.INTER_LINEAR)
+        stamp(layer, np.asarray(shown, np.uint8), corner)
 
 
 def _paint(layout: Layout, inks: Inks, centre: tuple[float, float], far: float) -> Layer:

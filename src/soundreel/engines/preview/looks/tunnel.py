@@ -17,7 +17,7 @@ GATES = 14
 NEAREST, FARTHEST = 0.42, 9.0
 """Depths between which gates are seen; at 1 a gate is as large as the frame."""
 
-PACE = 0.055
+PACE = 0.1
 """Shares of the way through the tunnel, a unit of the drive's travel."""
 
 CORNER = 0.22
