@@ -28,6 +28,7 @@ from soundreel.words.sheet import Line, Mask, Sheet
 _ARTWORK = Fraction(150, 1000)
 _TITLE, _ARTIST = Fraction(44, 1000), Fraction(34, 1000)
 """Of the shorter side: a side of the artwork, sizes of the type."""
+_SHRINKING = tuple(Fraction(percent, 100) for percent in range(100, 55, -5))
 _ROUND = 0.08
 """Of the artwork's side: its corners."""
 _SOFT: Colour = (222, 225, 231)
@@ -40,7 +41,8 @@ def card_sheets(words: Words, request: Request, shaper: Shaper) -> list[Sheet]:
 
 def _titles(words: Words, request: Request, shaper: Shaper) -> Iterator[Sheet]:
     size = request.output_size
-    box, pictures, lines = title_box(size), list[Mask](), list[Line]()
+    pictures, lines = list[Mask](), list[Line]()
+    box = title_box(size, beside_logo=request.logo is not None)
     artwork = _artwork(request)
     if artwork is not None:
         side = int(min(size) * _ARTWORK)
@@ -49,8 +51,8 @@ def _titles(words: Words, request: Request, shaper: Shaper) -> Iterator[Sheet]:
     said = (("title", words.title, _TITLE, WHITE), ("artist", words.artist, _ARTIST, _SOFT))
     for name, text, share, colour in said:
         if text:
-            em = max(LEAST_SIZE, int(min(size) * share))
-            setting = Setting(shaper, box, range(em, LEAST_SIZE - 1, -1), runs_left(text), False)
+            sizes = [max(LEAST_SIZE, int(min(size) * share * part)) for part in _SHRINKING]
+            setting = Setting(shaper, box, sizes, runs_left(text), middle=False)
             atoms = atoms_of(Cue(text, Fraction(0), Fraction(0)))
             if setting.lines(atoms)[0] is None:
                 raise _too_long(name, text)

@@ -24,8 +24,9 @@ Colour = tuple[int, int, int]
 
 def luminance(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """0..1 of (..., 3) sRGB."""
-    light: NDArray[np.float32] = _light()[pixels] @ _WEIGHTS
-    return light
+    red, green, blue = (_light()[channel][pixels[..., channel]] for channel in range(3))
+    total: NDArray[np.float32] = red + green + blue
+    return total
 
 
 def contrast(one: float, other: float) -> float:
@@ -51,4 +52,5 @@ def _grey(light: float) -> float:
 
 @lru_cache(maxsize=1)
 def _light() -> NDArray[np.float32]:
-    return to_linear(np.arange(256) / 255).astype(np.float32)
+    """(3, 256): what a value of each channel adds."""
+    return (_WEIGHTS[:, None] * to_linear(np.arange(256) / 255)).astype(np.float32)

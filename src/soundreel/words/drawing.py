@@ -96,9 +96,9 @@ def _bounds(cover: Mask, margin: int) -> Box | None:
 
 def _shade(cover: Mask, em: int) -> tuple[Mask, NDArray[np.intp]]:
     """Whole right beside the letters, softly less around them."""
-    reach = max(2, round(em * _OUTLINE))
+    reach = max(3, round(em * _OUTLINE))
     near = cv2.dilate(
-        (cover > 8).astype(np.uint8) * 255,
+        (cover > 0).astype(np.uint8) * 255,
         cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1)),
     )
     soft = cv2.GaussianBlur(near, (0, 0), max(1.0, em * _GLOW / 2))

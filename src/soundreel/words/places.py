@@ -26,6 +26,10 @@ _WIDEST = Fraction(3, 2)
 """Of the height: in a wide picture longer lines are hard to follow."""
 
 
+_LOGO = Fraction(13, 100)
+"""Of the shorter side."""
+
+
 class Box(NamedTuple):
     """Pixels, the right and lower ones outside."""
 
@@ -63,21 +67,17 @@ def lyrics_box(size: Size) -> Box:
     return Box(left, safe.top + safe.height // 2, left + width, safe.bottom)
 
 
-def title_box(size: Size) -> Box:
-    """The upper left part of it: cover, title and artist."""
+def title_box(size: Size, beside_logo: bool) -> Box:
+    """The upper part of it: cover, title and artist."""
     safe = safe_box(size)
-    width = safe.width - logo_side(size) - gap(size)
-    return Box(safe.left, safe.top, safe.left + width, safe.top + safe.height // 4)
+    taken = logo_box(size).width + gap(size) if beside_logo else 0
+    return Box(safe.left, safe.top, safe.right - taken, safe.top + safe.height // 4)
 
 
 def logo_box(size: Size) -> Box:
     """Its upper right corner."""
-    safe, side = safe_box(size), logo_side(size)
+    safe, side = safe_box(size), int(min(size) * _LOGO)
     return Box(safe.right - side, safe.top, safe.right, safe.top + side)
-
-
-def logo_side(size: Size) -> int:
-    return int(min(size) * Fraction(13, 100))
 
 
 def gap(size: Size) -> int:

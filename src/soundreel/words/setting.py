@@ -15,10 +15,8 @@ from soundreel.words.places import Box
 MOST_LINES = 2
 LEAST_SIZE = 10
 """Pixels; smaller letters are none."""
-_LINE = Fraction(128, 100)
-"""From one base line to the next, of the size."""
-_DEPTH = Fraction(30, 100)
-"""Below the base line, of the size."""
+_ABOVE, _BELOW = Fraction(98, 100), Fraction(30, 100)
+"""The base line at least, of the size: fonts of other scripts than Latin ask for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +76,22 @@ class Setting:
     def placed(self, atoms: Sequence[Atom], timed: bool = False) -> tuple[list[Placed], int]:
         """Every word at its place, and their size."""
         lines, size = self.lines(atoms)
-        lines, step = lines or [atoms], round(size * _LINE)
-        base = self.box.top + size
+        lines, (above, below) = lines or [atoms], self._extent(atoms, size)
+        base, step = self.box.top + above, above + below
         if self.middle:
-            base = self.box.bottom - round(size * _DEPTH) - step * (len(lines) - 1)
+            base = self.box.bottom - below - step * (len(lines) - 1)
         words = [
             word
             for number, line in enumerate(lines)
             for word in self._line(line, size, base + number * step, number, timed)
         ]
         return words, size
+
+    def _extent(self, atoms: Sequence[Atom], size: int) -> tuple[int, int]:
+        """Pixels above and below the base line."""
+        asked = [self.shaper.above_and_below(atom.text, size) for atom in atoms]
+        above, below = zip((size * _ABOVE, size * _BELOW), *asked, strict=True)
+        return round(max(above)), round(max(below))
 
     def _width(self, atoms: Sequence[Atom], size: int) -> float:
         blanks = sum(not atom.glued for atom in atoms[1:])

@@ -74,6 +74,7 @@ class Shaper:
 
     def __init__(self, fonts: Sequence[Font]) -> None:
         self._faces = [read_face(font) for font in fonts]
+        self._measured = lru_cache(maxsize=4096)(self._measure)
 
     @property
     def main(self) -> Face:
@@ -90,7 +91,11 @@ class Shaper:
         return found[::-1] if leftward else found
 
     def width(self, word: str, size: int, leftward: bool = False) -> float:
-        return sum(_advance(run, size) for run in self.runs(word, leftward))
+        return self._measured(word, size, leftward)[0]
+
+    def above_and_below(self, word: str, size: int) -> tuple[float, float]:
+        """Of the base line, as the fonts of its letters ask for it."""
+        return self._measured(word, size, False)[1:]
 
     def blank(self, size: int) -> float:
         return _advance(Run(" ", self.main, False), size)
@@ -108,6 +113,12 @@ class Shaper:
                 font = _opened(run.face.font, size)
                 pen.text((x, base), run.text, 255, font, "ls", direction=run.direction)
             x += _advance(run, size)
+
+    def _measure(self, word: str, size: int, leftward: bool) -> tuple[float, float, float]:
+        runs = self.runs(word, leftward)
+        fonts = [_opened(run.face.font, size) for run in runs if not run.face.colour]
+        above, below = zip((0, 0), *(font.getmetrics() for font in fonts), strict=True)
+        return sum(_advance(run, size) for run in runs), max(above), max(below)
 
     def _face(self, cluster: str) -> Face:
         face = face_for(cluster, self._faces)
