@@ -16,7 +16,6 @@ from fakes import cancel_after
 from soundreel.api import generate, plan
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, InputError, WorkError
-from soundreel.events import Event, Notice, RunControl
 from soundreel.finished.replay import replay_request
 from soundreel.types import Encoding, ImageRequest, Request
 from soundreel.types.words import Font
@@ -165,14 +164,3 @@ def test_what_is_asked_twice_or_cannot_be_said_is_refused_before_the_work(
         plan(replace(request, artwork="tags"), settings)
     with pytest.raises(InputError, match="no font here has"):
         plan(replace(request, title="\U0010fffd"), settings)
-
-
-def test_lyrics_of_another_part_of_the_sound_are_told(
-    tone: Path, lyrics: Path, tmp_path: Path, settings: Settings
-) -> None:
-    said: list[Event] = []
-    request = request_for(tone, tmp_path / "a.mp4", lyrics=lyrics, duration="0.4")
-    found, _ = plan(request, settings, RunControl(said.append))
-    assert found.words is None
-    told = [event.message for event in said if isinstance(event, Notice)]
-    assert "no line of song.lrc is sung in this part of the sound" in told
