@@ -23,6 +23,10 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))
 REQUIRED = os.environ.get("SOUNDREEL_REQUIRE_BROWSER") == "1"
 RATE = 16000
 PATIENCE_MS = 30_000
+_MEDIA = (
+    "--autoplay-policy=no-user-gesture-required",
+    "--use-fake-device-for-media-stream",  # a microphone that beeps
+)
 expect.set_options(timeout=PATIENCE_MS)
 
 
@@ -72,7 +76,7 @@ def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--autoplay-policy=no-user-gesture-required"],
+            args=["--no-sandbox", *_MEDIA],
         )
         yield browser
         browser.close()

@@ -68,6 +68,15 @@ def test_from_a_sound_to_a_video_and_one_shot_of_it_again(
     assert (again["status"], again["remixed_from_video_id"]) == ("completed", job["id"])
 
 
+def test_a_recording_becomes_the_sound(context: BrowserContext, page: Page) -> None:
+    context.grant_permissions(["microphone"])
+    page.get_by_role("button", name="Record").click()
+    page.get_by_role("button", name="Stop").click(delay=1200)
+    expect(page.locator("#sound-facts")).to_contain_text("recording.webm · 0:0")
+    page.select_option("#engine", "preview")
+    expect(page.locator("#plan")).to_contain_text("832×1216")
+
+
 def test_auto_fills_the_table_of_shots(page: Page, long_song: Path) -> None:
     give(page, long_song)
     page.get_by_text("By the sound").click()
