@@ -15,14 +15,14 @@ from web.conftest import TINY, Running
 @pytest.fixture(scope="module")
 def finished(running: Running) -> str:
     """A finished video that was judged."""
-    key = running.create(check=True, title="mine", prompt="sea")
+    key = running.create(check=True, name="mine", prompt="sea")
     assert running.ended(key)["status"] == "completed"
     return key
 
 
 def test_the_video_object_says_all_that_a_page_shows(running: Running, finished: str) -> None:
     video = running.client.get(f"/v1/videos/{finished}").json()
-    assert (video["title"], video["prompt"], video["progress"]) == ("mine", "sea", 100)
+    assert (video["name"], video["prompt"], video["progress"]) == ("mine", "sea", 100)
     assert video["check"]["verdict"] in ("ok", "note")
     assert video["result"]["frames"] == video["plan"]["output_frames"] == 7
     assert video["seed"] >= 0

@@ -126,7 +126,7 @@ def test_the_key_opens_and_steps_and_latents_are_shown_as_they_come(
     estimate = {"seconds": None, "memory_bytes": None, "source": ""}
     plan = {"engine": "wan", "seconds": 5, "fps": "16", "frames": 80, "output_fps": "16"}
     plan |= {"output_frames": 80, "estimate": estimate, "size": "64x64", "chunks": [], "shots": []}
-    asked = {"engine": "wan", "kind": "sound", "values": {}, "options": {}, "title": "slow.wav"}
+    asked = {"engine": "wan", "kind": "sound", "values": {}, "options": {}, "name": "slow.wav"}
     job = studio.store.add("video_of_a_model", "wan", asked, plan)
     studio.store.start(job.id)
     told = {"what": "part 2 of 3", "detail": "step 4 of 20", "left": 100.0}

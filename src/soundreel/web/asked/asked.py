@@ -21,10 +21,10 @@ from soundreel.web.asked.fields import FILE_FIELDS, engine_fields, last, rows_of
 UPLOAD = re.compile(r"upload_[0-9a-f]{64}")
 """How a client names a file that it gave."""
 
-OWN_FIELDS = ("model", "kind", "options", "check", "title", "webhook_url")
+OWN_FIELDS = ("model", "kind", "options", "check", "name", "webhook_url")
 """What a body says beside the options of the request."""
 
-_MAX_TITLE = 200
+_MAX_NAME = 200
 PRESETS = ("fast", "quality", "official")
 """Sampling presets, which `model` may name too."""
 
@@ -41,7 +41,7 @@ class Asked:
     options: Mapping[str, Any] = field(default_factory=dict)
     written: Mapping[str, str] = field(default_factory=dict)
     check: bool = True
-    title: str = ""
+    name: str = ""
     webhook_url: str | None = None
 
     def document(self) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def read_asked(body: Mapping[str, Any], *, from_form: bool = False) -> Asked:
         {**preset, **options},
         written,
         _flag("check", said.get("check", True), from_form),
-        _text("title", said.get("title", ""))[:_MAX_TITLE],
+        _text("name", said.get("name", ""))[:_MAX_NAME],
         _text("webhook_url", said["webhook_url"]) if "webhook_url" in said else None,
     )
 

@@ -17,11 +17,12 @@ from soundreel.options.table import REQUEST_OPTIONS
 from soundreel.registry import engine_names, options_model
 from soundreel.types import Kind
 
-LOCAL_FIELDS = frozenset({"output", "separator", "cover", "engine"})
+LOCAL_FIELDS = frozenset({"output", "separator", "cover", "engine", "font"})
 """What no client names: places on this machine; `model` says the engine."""
 
 FILE_FIELDS = frozenset(
     {"audio", "image", "last_frame", "drive", "images", "turns", "cast", "prompts", "shots"}
+    | {"lyrics", "captions", "artwork", "logo"}
 )
 """Fields with files, which a client gives as uploads."""
 

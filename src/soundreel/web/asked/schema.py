@@ -41,7 +41,7 @@ def request_schema() -> dict[str, Any]:
     properties |= {"model": {"type": "string", "default": "auto"}, "kind": {"enum": [*_KINDS]}}
     properties["options"] = {"type": "object", "description": "Options of the engine, by name."}
     properties["check"] = {"type": "boolean", "default": True, "description": "Judge the video."}
-    properties["title"] = {"type": "string", "maxLength": 200}
+    properties["name"] = {"type": "string", "maxLength": 200}
     properties["webhook_url"] = {"type": "string", "description": "Told of the end of the job."}
     for name, field in _engine("sound").items():
         properties.setdefault(name, {**field["schema"], "description": field["help"]})

@@ -32,7 +32,7 @@ from soundreel.work.files import write_atomic
 _LONGEST_TEXT = 1 << 20
 _PEAKS = 800
 """Of a sound's waveform: more than a screen shows of it side by side."""
-_TEXTS = (".srt", ".vtt", ".rttm", ".json", ".txt")
+_TEXTS = (".srt", ".vtt", ".lrc", ".ass", ".rttm", ".json", ".txt")
 
 
 def look_at(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> dict[str, Any]:

@@ -39,12 +39,12 @@ class Desk:
         self._helpers.close()
 
     def read(self, body: Mapping[str, Any], *, from_form: bool = False) -> Asked:
-        """What a body asks for, its files uploaded, with a title."""
+        """What a body asks for, its files uploaded, with a name for people."""
         try:
             asked = read_asked(self._references.resolved(body), from_form=from_form)
         except (InputError, ChildFailed) as err:
             raise self.refusal(err) from err
-        return asked if asked.title else replace(asked, title=self._title(asked))
+        return asked if asked.name else replace(asked, name=self._name(asked))
 
     def keep(self, receiver: Receiver) -> Upload:
         """A file that has come in whole, looked at."""
@@ -126,7 +126,7 @@ class Desk:
     def _look_at(self, path: Path) -> Mapping[str, Any]:
         return self._helpers.ask(f"{_WORK}:look_at", {"path": str(path)})
 
-    def _title(self, asked: Asked) -> str:
+    def _name(self, asked: Asked) -> str:
         """After the sound, or the picture."""
         source = asked.values.get("audio" if asked.kind == "sound" else "image")
         try:

@@ -15,7 +15,7 @@ _QUOTED = re.compile(
     r"""(?<=['"`])(?!/v1/)(?:/|[A-Za-z]:\\)[^'"`\n]*[/\\]([^'"`/\\\n]*)(?=['"`])"""
 )
 """One between quotes, which may hold spaces."""
-_DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
+_DIGEST = re.compile(r"\b[0-9a-f]{64}\b(?:\.[a-z]{3,4}\b)?")
 
 
 class Scrub:
@@ -44,4 +44,4 @@ class Scrub:
         return value
 
     def _named(self, match: re.Match[str]) -> str:
-        return self._name_of(match[0]) or "the file"
+        return self._name_of(match[0][:64]) or "the file"

@@ -81,7 +81,7 @@ class Studio:
         and the rest as it is."""
         job = self.job(key)
         if body.get("shot") is None and body.get("chunk") is None:
-            changed = {**views.said_again(job), "title": job.asked["title"], **body}
+            changed = {**views.said_again(job), "name": job.asked["name"], **body}
             return self._accept(self.desk.read(changed), {"from": key}, idempotency)
         if job.status != "completed":
             raise Refused(409, "not_completed", "only a finished video has parts to make again")

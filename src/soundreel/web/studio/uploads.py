@@ -19,7 +19,7 @@ from soundreel.errors import InputError
 from soundreel.web.asked.asked import UPLOAD
 from soundreel.web.studio.refusals import TooLarge
 
-_TEXT_ENDINGS = (".srt", ".vtt", ".rttm", ".txt")
+_TEXT_ENDINGS = (".srt", ".vtt", ".lrc", ".ass", ".rttm", ".txt")
 """The only endings that a client's name decides: these formats are told apart by them."""
 _PREFIX = "upload_"
 _MAX_NAME = 120

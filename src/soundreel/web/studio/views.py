@@ -34,7 +34,7 @@ def video(job: StoredJob, live: Live, place: int | None, clean: Clean) -> dict[s
         "size": _size(job.plan["size"]),
         "error": clean(_error(job.error)),
         "remixed_from_video_id": None if job.again is None else job.again["from"],
-        "title": asked["title"],
+        "name": asked["name"],
         "queue_position": place,
         "now": live.now(job.id) if job.status == "in_progress" else None,
         "preview": f"/v1/videos/{job.id}/preview?n={preview.number}" if preview else None,

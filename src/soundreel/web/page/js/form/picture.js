@@ -32,7 +32,7 @@ async function take(file, name, kind, line) {
 
 const HINTS = {
   image: "choose a picture, such as PNG or JPEG",
-  lyrics: "choose a text, such as .lrc, .srt or .vtt",
+  lyrics: "choose a text, such as .lrc, .srt, .vtt or .ass",
 };
 
 const lyricsFault = () => $("lyrics").querySelector(".fault");

@@ -19,7 +19,6 @@ export function body(draft) {
     size: size.trim() || undefined,
     shots: draft.sound ? shots(draft.shots) : undefined,
     lyrics: draft.lyrics?.id,
-    title: (draft.sound ?? draft.image).name,
     ...draft.options,
     options: own(draft),
   };

@@ -62,18 +62,16 @@ function draw(now) {
   const form = `${mode} ${mode === "list" ? list.map((shot) => shot.image?.id).join() + list.length : JSON.stringify(planned)}`;
   if (form !== drawn) {
     drawn = form;
-    $("shot-list").replaceChildren(...{ none: () => [], auto: readTable, list: editTable }[mode](list));
+    $("shot-list").replaceChildren(...{ none: () => [], auto: readList, list: editTable }[mode](list));
   }
   if (mode === "list") fill(list);
 }
 
-function readTable() {
-  const rows = planned.map((shot, index) => make("tr", {},
-    make("td", { className: "number" }, String(index + 1)),
-    make("td", {}, `${clock(shot.start)} – ${clock(shot.end)}`)));
+function readList() {
+  const rows = planned.map((shot, index) => make("li", {}, make("b", {}, String(index + 1)), `${clock(shot.start)} – ${clock(shot.end)}`));
   const edit = make("button", { type: "button", className: "quiet", onclick: takeOver }, "Edit these");
   if (!rows.length) return [make("p", { className: "note" }, "The plan will say where it cuts.")];
-  return [make("table", {}, make("tbody", {}, ...rows)), edit];
+  return [make("ol", { className: "spans" }, ...rows), edit];
 }
 
 function takeOver() {

@@ -33,7 +33,7 @@ function draw(jobs) {
 function video(job) {
   const { result } = job;
   const player = make("video", {
-    controls: true, preload: "none", playsInline: true, poster: api.content(job.id, "thumbnail"), src: api.content(job.id), "aria-label": job.title || "video",
+    controls: true, preload: "none", playsInline: true, poster: api.content(job.id, "thumbnail"), src: api.content(job.id), "aria-label": job.name || "video",
   });
   const facts = [`${Number(result.seconds.toFixed(2))} s`, result.size.replace("x", "×"), result.engine, `seed ${result.seed}`];
   if (job.remixed_from_video_id) facts.push("made again");
@@ -41,8 +41,9 @@ function video(job) {
   return make("li", { className: "video", "data-job": job.id },
     player,
     make("div", { className: "video-body" },
-      make("h3", { title: job.title }, job.title || "video"),
+      make("h3", { title: job.name }, job.name || "video"),
       make("p", { className: "facts" }, facts.join(" · ")),
+      job.prompt && make("p", { className: "facts words", title: job.prompt }, job.prompt),
       job.check && verdict(job.check),
       make("div", { className: "tools" }, download,
         tool("Again with …", () => again(job)),
@@ -64,7 +65,7 @@ function failure(job) {
   const cancelled = error.code === "cancelled";
   return make("li", { className: "video", "data-job": job.id },
     make("div", { className: "video-body" },
-      make("h3", { title: job.title }, job.title || "video"),
+      make("h3", { title: job.name }, job.name || "video"),
       make("p", { className: cancelled ? "facts" : "fault" }, cancelled ? "Cancelled" : error.message),
       make("div", { className: "tools" }, tool("Again with …", () => again(job)), removal(job))));
 }

@@ -46,7 +46,7 @@ function card(job) {
 }
 
 function build(job) {
-  const cancel = make("button", { type: "button", className: "quiet small", "aria-label": `Cancel ${job.title}` }, "Cancel");
+  const cancel = make("button", { type: "button", className: "quiet small", "aria-label": `Cancel ${job.name}` }, "Cancel");
   cancel.addEventListener("click", async () => {
     cancel.disabled = true;
     cancel.textContent = "Stopping …";
@@ -57,11 +57,11 @@ function build(job) {
   });
   const place = make("span", { className: "place" });
   const latent = make("img", { className: "latent", alt: "What is being drawn" });
-  const bar = make("progress", { max: 100, "aria-label": `Progress of ${job.title}` });
+  const bar = make("progress", { max: 100, "aria-label": `Progress of ${job.name}` });
   const what = make("span");
   const left = make("span");
   const item = make("li", { className: "job", "data-job": job.id },
-    make("div", { className: "job-head" }, make("h3", { title: job.title }, job.title || "video"), place, cancel),
+    make("div", { className: "job-head" }, make("h3", { title: job.name }, job.name || "video"), place, cancel),
     make("div", { className: "job-body" }, latent, make("div", {}, bar, make("p", { className: "said" }, what, left))));
   return { item, place, latent, bar, what, left };
 }
