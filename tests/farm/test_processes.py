@@ -107,16 +107,20 @@ def test_processes_that_are_killed_cost_their_part_only(
     tone: Path, tmp_path: Path, settings: Settings
 ) -> None:
     whole = generate(request_for(tone, tmp_path / "one.mp4"), settings)
-    chance, killed = random.Random(3), list[int]()
+    chance, killed, told = random.Random(3), list[int](), list[int]()
 
     def kill(event: Event) -> None:
-        if isinstance(event, FrameDone) and event.done in (9, 33) and len(killed) < 2:
+        if not isinstance(event, FrameDone):
+            return
+        told.append(event.done)
+        if event.done in (9, 33) and len(killed) < 2:
             killed.append(chance.choice(processes()))
             os.kill(killed[-1], signal.SIGKILL)
 
     again = request_for(tone, tmp_path / "two.mp4")
     made = generate(again, by(settings, 2), control=RunControl(kill))
     assert len(killed) == 2
+    assert told[-1] == whole.plan.output_frames, "what is made again is not counted twice"
     assert digest(made.path) == digest(whole.path)
     assert not list(settings.work_dir.glob("[0-9a-f]*"))
 
@@ -142,6 +146,19 @@ def test_an_error_of_the_engine_is_said_as_it_is_in_one_process(
     with pytest.raises(EngineError, match="the fake engine broke") as caught:
         generate(request_for(tone, tmp_path / "a.mp4"), by(settings, 2))
     assert caught.value.hint == "mend it"
+
+
+def test_an_error_that_cannot_travel_goes_as_text() -> None:
+    from soundreel.farm.worker import _portable
+
+    class Odd(Exception):
+        def __init__(self, one: int, two: int) -> None:
+            super().__init__(one + two)
+
+    assert "Odd: 3" in str(_portable(Odd(1, 2)))
+    known = _portable(EngineError("it broke", hint="mend it"))
+    assert isinstance(known, EngineError)
+    assert known.hint == "mend it"
 
 
 DRIVER = """
@@ -174,7 +191,7 @@ def test_when_the_program_ends_so_do_its_processes(
     code = DRIVER.format(path=sys.path, tests=tests, runner=str(RUNNER), arguments=arguments)
     program = subprocess.Popen(
         [sys.executable, "-c", code],
-        env={**os.environ, "FAKE_SLOW": "0.05"},
+        env={**os.environ, "FAKE_SLOW": "60"},
         stderr=subprocess.PIPE,
         text=True,
     )

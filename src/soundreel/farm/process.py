@@ -22,6 +22,8 @@ from soundreel.work.job import Fixed
 COMMAND = (sys.executable, "-P", "-m", "soundreel.farm.worker")
 """-P: nothing is imported from the folder where the user happens to be."""
 
+_PATH = [folder for folder in sys.path if folder]
+
 _LEAVE_S = 30.0
 """A process that has nothing more to do frees its engine within this time, or is killed."""
 
@@ -104,7 +106,7 @@ class ProcessHand:
             COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **self._environment, "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, **self._environment, "PYTHONPATH": os.pathsep.join(_PATH)},
             start_new_session=True,  # Ctrl-C is for us, who end it
         )
         assert self._process.stdin is not None
