@@ -79,7 +79,8 @@ class Shaper:
     @property
     def main(self) -> Face:
         """What blanks and lines are measured by."""
-        return next((face for face in self._faces if not face.colour), self._faces[0])
+        able = (face for face in self._faces if not face.colour and ord(" ") in face.chars)
+        return next(able, self._faces[0])
 
     def runs(self, word: str, leftward: bool) -> list[Run]:
         """From left to right."""
