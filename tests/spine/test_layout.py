@@ -101,7 +101,8 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "draw": {"canvas", "drive", "look"},
         "portrait": {"canvas", "drive", "draw"},
         "staging": {"canvas", "drive", "look", "draw"},
-        "looks": {"canvas", "drive", "look", "draw", "staging"},
+        "looks": {"canvas", "drive", "look", "draw", "staging", "looks.things"},
+        "looks.things": {"canvas", "drive", "look", "draw", "staging", "portrait"},
     },
     "engines.comfyui": {
         "graphs": set(),

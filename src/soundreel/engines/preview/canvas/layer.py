@@ -50,6 +50,12 @@ def colour(rgb: Sequence[float], opacity: float = 1.0) -> Colour:
     return red, green, blue, round(255 * opacity)
 
 
+def colours(rgb: NDArray[np.floating], opacity: NDArray[np.floating]) -> list[Colour]:
+    """Of (n, 3) rgb, 0..255, and (n,) opacities."""
+    parts = np.column_stack([np.clip(rgb, 0, 255), np.full(len(rgb), 255)]) * opacity[:, None]
+    return cast("list[Colour]", np.rint(parts).astype(int).tolist())
+
+
 def fill(layer: Layer, corners: NDArray[np.floating], with_: Colour) -> None:
     """A convex shape, corners (n, 2) x y in pixels; its edges are soft by a pixel."""
     cv2.fillConvexPoly(layer, _fixed(corners), with_, cv2.LINE_AA, FINE)
@@ -76,6 +82,19 @@ def disc(layer: Layer, centre: tuple[float, float], radius: float, with_: Colour
     """A filled circle."""
     at = (round(centre[0] * (1 << FINE)), round(centre[1] * (1 << FINE)))
     cv2.circle(layer, at, round(radius * (1 << FINE)), with_, cv2.FILLED, cv2.LINE_AA, FINE)
+
+
+def discs(
+    layer: Layer,
+    centres: NDArray[np.floating],
+    radii: NDArray[np.floating],
+    with_: Sequence[Colour],
+) -> None:
+    """Many small ones, the later ones before the earlier: (n, 2) x y and (n,) in pixels."""
+    places = np.rint(centres * (1 << FINE)).astype(int).tolist()
+    sizes = np.rint(radii * (1 << FINE)).astype(int).tolist()
+    for at, size, ink in zip(places, sizes, with_, strict=True):
+        cv2.circle(layer, at, size, ink, cv2.FILLED, cv2.LINE_AA, FINE)
 
 
 def stencil(size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -9,6 +9,8 @@ from soundreel.engines.preview.looks.minimal import Minimal
 from soundreel.engines.preview.looks.ring_bars import RingBars
 from soundreel.engines.preview.looks.rings import Rings
 from soundreel.engines.preview.looks.tunnel import Tunnel
+from soundreel.engines.preview.looks.things.particles import Particles
+from soundreel.engines.preview.looks.things.vinyl import Vinyl
 from soundreel.engines.preview.looks.waveform import Waveform
 from soundreel.engines.preview.staging.stage import Look
 
@@ -19,4 +21,6 @@ LOOKS: Mapping[str, type[Look]] = {
     "waveform": Waveform,
     "tunnel": Tunnel,
     "minimal": Minimal,
+    "particles": Particles,
+    "vinyl": Vinyl,
 }

@@ -1,0 +1,1 @@
+"""Looks that show a thing: a ball of points, a record, a card."""
