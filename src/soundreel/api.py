@@ -67,6 +67,7 @@ from soundreel.registry import (
     fit_options,
     require_overlay,
     source_type,
+    writes_titles,
 )
 from soundreel.render.kept import Kept
 from soundreel.render.run import hands_of, render_chunks
@@ -239,7 +240,7 @@ def plan_request(
     drive = driving_sound(request, clip, control, vocals or partial(not_separated, control))
     made = make_plan(request, geometry, clip, count, interpolation, shots)
     made = replace(made, drive=drive, voices=voices(request, clip, drive, control))
-    made = replace(made, words=words_of(made, control))
+    made = replace(made, words=words_of(made, control, writes_titles(engine, request)))
     require_rate(request.encoding, made.output_fps)
     require_size(request.encoding, request.output_size)
     require_poster(made)

@@ -161,6 +161,12 @@ def _best(request: Request, settings: Settings, control: RunControl) -> Choice:
     raise EngineUnavailable(f"no engine can run here: {'; '.join(reasons)}", "see soundreel doctor")
 
 
+def writes_titles(engine: Engine, request: Request) -> bool:
+    """Whether the engine has a place of its own for title and artist in this request's pictures."""
+    asked = getattr(engine, "writes_titles", None)
+    return asked is not None and bool(asked(request))
+
+
 def require_overlay(engine: Engine, request: Request) -> None:
     """Raises InputError where an overlay is asked for, and the engine fills its pictures."""
     if request.encoding.alpha and not getattr(engine, "draws_overlay", False):

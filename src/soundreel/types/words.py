@@ -59,6 +59,7 @@ class Words:
     title, artist: resolved; "" for none.
     fonts: asked in this order for every glyph.
     track: cues that are not drawn, but a track of the file.
+    on_card: the engine writes title and artist, on a card of its own.
     """
 
     cues: tuple[Cue, ...] = ()
@@ -67,3 +68,4 @@ class Words:
     artist: str = ""
     fonts: tuple[Font, ...] = ()
     track: tuple[Cue, ...] = ()
+    on_card: bool = False

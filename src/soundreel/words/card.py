@@ -36,7 +36,8 @@ _SOFT: Colour = (222, 225, 231)
 
 def card_sheets(words: Words, request: Request, shaper: Shaper) -> list[Sheet]:
     """Raises InputError where a picture cannot be read, or a text has no room."""
-    return [*_titles(words, request, shaper), *_logo(request)]
+    titles = () if words.on_card else _titles(words, request, shaper)
+    return [*titles, *_logo(request)]
 
 
 def _titles(words: Words, request: Request, shaper: Shaper) -> Iterator[Sheet]:

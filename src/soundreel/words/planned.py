@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
 from soundreel.options.texts import TAGS
@@ -16,8 +18,10 @@ from soundreel.words.letters.text import cleaned
 from soundreel.words.reading.files import read_cues
 
 
-def words_of(plan: Plan, control: RunControl) -> Words | None:
-    """None where nothing is to be written or laid over the pictures. Raises InputError."""
+def words_of(plan: Plan, control: RunControl, on_card: bool = False) -> Words | None:
+    """None where nothing is to be written or laid over the pictures. on_card: the engine writes
+    title and artist, those of the sound file too, and the names of who speaks. Raises InputError.
+    """
     request = plan.request
     if request.lyrics is not None and request.captions is not None:
         raise InputError.about(
@@ -37,9 +41,16 @@ def words_of(plan: Plan, control: RunControl) -> Words | None:
     if request.lyrics_mode == "soft":
         cues, track = (), cues
     title, artist = _said(request, "title"), _said(request, "artist")
-    if not (cues or track or title or artist or request.artwork or request.logo):
+    speakers: Sequence[str] = ()
+    if on_card:
+        title, artist = (
+            said or _own(request, name, control)
+            for name, said in (("title", title), ("artist", artist))
+        )
+        speakers = [shot.speaker for shot in request.shot_list if shot.speaker]
+    if not (cues or track or title or artist or speakers or request.artwork or request.logo):
         return None
-    texts = [cleaned(text) for text in (title, artist, *(cue.text for cue in cues))]
+    texts = [cleaned(text) for text in (title, artist, *speakers, *(cue.text for cue in cues))]
     for text in texts:
         require_shaping(text)
     fonts = choose_fonts(texts, request.font) if any(texts) else ()
@@ -48,9 +59,21 @@ def words_of(plan: Plan, control: RunControl) -> Words | None:
         control.emit(Notice(f"{len(cues)} lines of words are written, in {names}"))
     if track:
         control.emit(Notice(f"{len(track)} lines of words are a track of subtitles"))
-    words = Words(cues, request.captions is not None, title, artist, fonts, track)
+    words = Words(cues, request.captions is not None, title, artist, fonts, track, on_card)
     card_sheets(words, request, Shaper(fonts))  # what cannot be read or has no room is told now
     return words
+
+
+def _own(request: Request, name: str, control: RunControl) -> str:
+    """What the sound file says, unasked: "" where it does not, or cannot be written here."""
+    text = cleaned(read_words(request.sound).get(name, "")) if request.sound else ""
+    try:
+        require_shaping(text)
+        choose_fonts([text], request.font)
+    except InputError as err:
+        control.emit(Notice(f"the {name} inside the sound is left out: {err.message}"))
+        return ""
+    return text
 
 
 def _said(request: Request, name: str) -> str:

@@ -67,6 +67,10 @@ class PreviewEngine:
     def source_type(self, request: Request) -> str:
         return COMPOSITE if request.has_picture else ALGORITHMIC
 
+    def writes_titles(self, request: Request) -> bool:
+        """A card has a place for them."""
+        return _looks(parse_options(self.Options, request.options), request) == {"card"}
+
     def find(self, request: Request) -> Ready:
         options = parse_options(self.Options, request.options)
         self.geometry(request)

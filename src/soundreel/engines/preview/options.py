@@ -12,8 +12,9 @@ from pydantic_core import PydanticCustomError
 Fit = Literal["auto", "fill", "whole", "blur", "crop"]
 
 LookName = Literal[
-    "flow", "rings", "bars", "ring-bars", "waveform", "particles", "tunnel", "vinyl", "minimal"
-]
+    "flow", "rings", "bars", "ring-bars", "waveform", "particles", "tunnel", "vinyl", "card",
+    "minimal",
+]  # fmt: skip
 
 _FIT = (
     "the image in the video: fill (borders cut; crop is the same), whole (artwork: neither cut, "

@@ -26,7 +26,7 @@ from soundreel.engines.preview.look.composition import (
 )
 from soundreel.engines.preview.look.palettes import Palette
 from soundreel.engines.preview.look.vocabulary import describe, read_style
-from soundreel.engines.preview.looks.make import make_look_scene
+from soundreel.engines.preview.looks.make import coloured_by, make_look_scene
 from soundreel.engines.preview.options import PreviewOptions
 from soundreel.engines.preview.portrait.face import Search, search_faces
 from soundreel.engines.preview.portrait.phonemes import Recogniser, Speech
@@ -73,7 +73,8 @@ class Scenes:
         self._tell(describe(style, prompt))
 
         def look(own: Palette | None) -> Composition:
-            return compose(style, drive, shot.seed, own, chosen)
+            seed = coloured_by(options.look, self._plan, shot).seed
+            return compose(style, drive, seed, own, chosen)
 
         if options.look != "flow":
             return make_look_scene(

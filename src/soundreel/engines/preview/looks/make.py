@@ -34,7 +34,7 @@ def make_look_scene(
     """background: a picture's file, a colour by name or as "#rrggbb", or None for the look's own
     ground. compose: what the words say, of a palette that is used where they name none."""
     layout = Layout(plan.request.width, plan.request.height)
-    picture = shot_picture(plan, shot)
+    picture = shot_picture(plan, coloured_by(name, plan, shot))
     look_type = LOOKS[name]
     behind = _behind(background, None if look_type.shows_picture else picture)
     seen = picture if picture is not None else behind
@@ -45,6 +45,13 @@ def make_look_scene(
     inks = make_inks(words.palette, ground.lightness, busy=busy)
     stage = Stage(layout, drive, sound, strength, inks, words, picture, plan, shot)
     return (OverlayScene if clear else LookScene)(look_type(stage), ground, drive)
+
+
+def coloured_by(name: str, plan: Plan, shot: Shot) -> Shot:
+    """The shot whose picture and seed say the colours: a card of those who speak stays as it is
+    while they take turns."""
+    shots = plan.request.shot_list
+    return plan.shots[0] if name == "card" and any(each.speaker for each in shots) else shot
 
 
 def _behind(background: str | Path | None, picture: Rgb | None) -> Rgb | None:

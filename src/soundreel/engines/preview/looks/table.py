@@ -8,9 +8,10 @@ from soundreel.engines.preview.looks.bars import Bars
 from soundreel.engines.preview.looks.minimal import Minimal
 from soundreel.engines.preview.looks.ring_bars import RingBars
 from soundreel.engines.preview.looks.rings import Rings
-from soundreel.engines.preview.looks.tunnel import Tunnel
+from soundreel.engines.preview.looks.things.card import Card
 from soundreel.engines.preview.looks.things.particles import Particles
 from soundreel.engines.preview.looks.things.vinyl import Vinyl
+from soundreel.engines.preview.looks.tunnel import Tunnel
 from soundreel.engines.preview.looks.waveform import Waveform
 from soundreel.engines.preview.staging.stage import Look
 
@@ -23,4 +24,5 @@ LOOKS: Mapping[str, type[Look]] = {
     "minimal": Minimal,
     "particles": Particles,
     "vinyl": Vinyl,
+    "card": Card,
 }

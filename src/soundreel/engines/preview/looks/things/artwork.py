@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.ops import resize_rgb
-from soundreel.engines.preview.looks.inks import Inks
+from soundreel.engines.preview.staging.inks import Inks
 from soundreel.types import Rgb
 
 

@@ -16,8 +16,8 @@ from soundreel.engines.preview.canvas.layer import (
     glowing,
     line,
 )
-from soundreel.engines.preview.looks.layout import Shape
-from soundreel.engines.preview.looks.stage import Light, Stage
+from soundreel.engines.preview.staging.layout import Shape
+from soundreel.engines.preview.staging.stage import Light, Stage
 
 Doubles = NDArray[np.float64]
 

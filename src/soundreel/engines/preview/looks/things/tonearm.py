@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundreel.engines.preview.canvas.layer import Layer, clear, colour, disc, line, over_layer
-from soundreel.engines.preview.looks.layout import Shape
+from soundreel.engines.preview.staging.layout import Shape
 
 PIVOT: dict[Shape, tuple[float, float]] = {
     "tall": (0.395, -0.64),

@@ -1,5 +1,5 @@
-"""A record that turns at 33 1/3 a minute, with the picture on its label: the sound lights its grooves
-and its rim, and the needle comes from the outer groove to the last one."""
+"""A record that turns at 33 1/3 a minute, with the picture on its label: the sound lights its
+grooves and its rim, and the needle comes from the outer groove to the last one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from soundreel.engines.preview.canvas.layer import (
     through,
 )
 from soundreel.engines.preview.canvas.ops import blur, to_bytes
-from soundreel.engines.preview.looks.layout import Layout, Shape
-from soundreel.engines.preview.looks.stage import Light, Stage
 from soundreel.engines.preview.looks.things.artwork import square_of, tile
 from soundreel.engines.preview.looks.things.tonearm import Tonearm
+from soundreel.engines.preview.staging.layout import Layout, Shape
+from soundreel.engines.preview.staging.stage import Light, Stage
 
 Floats = NDArray[np.float32]
 
