@@ -58,7 +58,7 @@ def test_a_click_shows_on_its_own_frame(sounds: Path, look: str) -> None:
 @every_look
 def test_silence_is_calm_and_not_black(sounds: Path, look: str) -> None:
     made = scene(sounds / "silence.wav", look)
-    assert changes(made, 0, 12).max() < 0.4
+    assert changes(made, 0, 12).max() < (1.5 if look == "vinyl" else 0.4)  # a record turns
     assert made.frame(5).mean() > 3
 
 

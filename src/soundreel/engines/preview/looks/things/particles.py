@@ -21,7 +21,8 @@ from soundreel.engines.preview.staging.stage import Light, Stage
 
 Doubles = NDArray[np.float64]
 
-COUNT = 1100
+COUNT, ALL_FROM = 1100, 400
+"""Points, in frames whose smaller side has so many pixels; fewer in smaller ones."""
 
 RADIUS: dict[Shape, float] = {"tall": 0.29, "square": 0.27, "wide": 0.27}
 """Of the ball at rest, in units."""
@@ -54,12 +55,13 @@ class Particles:
         self._stage, self._centre = stage, np.array(layout.middle)
         self._radius = RADIUS[layout.shape] * layout.unit
         random = np.random.default_rng([stage.shot.seed, 31])
-        self._ball = _ball(COUNT)
+        count = max(60, round(COUNT * min(1.0, layout.unit / ALL_FROM)))
+        self._ball = _ball(count)
         height = (self._ball[:, 1] + 1) / 2
         self._bar = np.clip(np.abs(self._ball[:, 1]) * BARS, 0, BARS - 1).astype(int)
-        self._hue = 0.1 + 0.6 * height + random.normal(0, 0.03, COUNT)
-        self._throw = random.uniform(0.15, 1, COUNT) ** 2
-        self._size = random.uniform(0.7, 1.3, COUNT)
+        self._hue = 0.1 + 0.6 * height + random.normal(0, 0.03, count)
+        self._throw = random.uniform(0.15, 1, count) ** 2
+        self._size = random.uniform(0.7, 1.3, count)
         self._dust = random.uniform(0, 1, (DUST, 4))
 
     def draw(self, i: int) -> Layer:

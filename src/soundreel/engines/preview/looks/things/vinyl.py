@@ -22,8 +22,9 @@ from soundreel.engines.preview.canvas.layer import (
     through,
 )
 from soundreel.engines.preview.canvas.ops import blur, to_bytes
-from soundreel.engines.preview.looks.things.artwork import square_of, tile
+from soundreel.engines.preview.looks.things.artwork import square_of
 from soundreel.engines.preview.looks.things.tonearm import Tonearm
+from soundreel.engines.preview.staging.inks import Inks
 from soundreel.engines.preview.staging.layout import Layout, Shape
 from soundreel.engines.preview.staging.stage import Light, Stage
 
@@ -169,7 +170,7 @@ def _label(stage: Stage, side: int) -> Layer:
     disc(mask, middle, side / 2 - 1, OPAQUE)
     face = clear((side, side))
     picture = stage.picture
-    face[..., :3] = tile(stage.inks, side) if picture is None else square_of(picture, side)
+    face[..., :3] = _paper(stage.inks, side) if picture is None else square_of(picture, side)
     face[..., 3] = 255
     face = through(mask, face)
     circle = np.linspace(0, 2 * np.pi, 97)[:-1]
@@ -177,6 +178,18 @@ def _label(stage: Stage, side: int) -> Layer:
         ring = np.stack([np.cos(circle), np.sin(circle)], axis=1) * (share * side / 2)
         line(face, ring + middle, colour((14, 14, 16)), max(1.0, 0.012 * side), closed=True)
     return face
+
+
+def _paper(inks: Inks, side: int) -> NDArray[np.uint8]:
+    """A label of two colours, with lines where a title would stand."""
+    place = (np.arange(side) + 0.5) / side * 2 - 1
+    away = np.hypot(place[None], place[:, None])
+    ring = np.clip((away - 0.62) * side / 6 + 0.5, 0, 1)
+    rgb = _bytes(inks.rgb(0.1 + 0.4 * ring, 0.95 - 0.25 * ring))
+    for row, reach in ((-0.36, 0.34), (0.30, 0.40), (0.42, 0.26)):
+        ends = np.array([[-reach, row], [reach, row]]) * side / 2 + side / 2
+        line(rgb, ends, colour(inks.rgb(0.5, 1.8).tolist()), 0.022 * side)
+    return rgb
 
 
 def _laid(layer: Layer, part: Layer, centre: tuple[float, float]) -> None:
