@@ -57,7 +57,8 @@ def _picture(sound: Path, look: str, palette: str, size: tuple[int, int]) -> Rgb
         seed=4,
         engine="preview",
         options={"look": look, "palette": palette},
-        **({"title": "Late Train Home", "artist": "The Orange Hours"} if look == "card" else {}),
+        title="Late Train Home" if look == "card" else None,
+        artist="The Orange Hours" if look == "card" else None,
     )
     engine, control = PreviewEngine(Settings()), RunControl()
     plan = plan_request(request, check_inputs(request), engine, control)

@@ -44,7 +44,7 @@ def _titles(words: Words, request: Request, shaper: Shaper) -> Iterator[Sheet]:
     size = request.output_size
     pictures, lines = list[Mask](), list[Line]()
     box = title_box(size, beside_logo=request.logo is not None)
-    artwork = _artwork(request)
+    artwork = artwork_of(request)
     if artwork is not None:
         side = int(min(size) * _ARTWORK)
         pictures.append(_tile(artwork, side, box, size))
@@ -73,7 +73,8 @@ def _too_long(name: str, text: str) -> InputError:
     )
 
 
-def _artwork(request: Request) -> Rgb | None:
+def artwork_of(request: Request) -> Rgb | None:
+    """The picture to stand beside title and artist. Raises InputError."""
     if request.artwork is None:
         return None
     if request.artwork != TAGS:

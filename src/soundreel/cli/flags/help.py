@@ -165,6 +165,14 @@ def _columns(rows: Sequence[_Entry], names: int) -> Iterator[str]:
 
 
 def _wrapped_names(names: str, width: int) -> list[str]:
+    """Between words; where one is too long, between the values that it offers."""
+    lines = _indented(names, width)
+    if max(map(len, lines)) <= width:
+        return lines
+    return [line.replace("| ", "|") for line in _indented(names.replace("|", "| "), width)]
+
+
+def _indented(names: str, width: int) -> list[str]:
     return textwrap.wrap(
         names, width, initial_indent="  ", subsequent_indent="    ", break_long_words=False
     )

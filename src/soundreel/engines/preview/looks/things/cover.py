@@ -19,6 +19,7 @@ from soundreel.engines.preview.canvas.ops import blur, to_bytes
 from soundreel.engines.preview.looks.things.artwork import square_of, tile
 from soundreel.engines.preview.looks.things.places import Place
 from soundreel.engines.preview.staging.stage import Stage
+from soundreel.words.card import artwork_of
 
 ROUND = 0.045
 """Of the corners, in sides."""
@@ -77,7 +78,8 @@ def rounded(side: int, share: float) -> NDArray[np.uint8]:
 
 def _cut(stage: Stage, side: int) -> Layer:
     face = clear((side, side))
-    picture = stage.picture
+    picture = artwork_of(stage.plan.request)
+    picture = stage.picture if picture is None else picture
     face[..., :3] = tile(stage.inks, side) if picture is None else square_of(picture, side)
     face[..., 3] = 255
     return through(rounded(side, ROUND), face)
