@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from media_factory import sweep, write_audio
 from web.conftest import TINY, Running
 
 
@@ -185,3 +187,18 @@ def test_health_and_metrics(running: Running, finished: str) -> None:
     assert int(float(found[1])) >= 1
     assert 'soundreel_requests_total{method="GET",status="200"}' in metrics
     assert TINY["model"] == "preview"
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.mp3", "audio/mpeg"), ("a.html", "application/octet-stream"),
+     ("a.svg", "application/octet-stream"), ("a", "application/octet-stream")],
+)  # fmt: skip
+def test_a_browser_takes_an_upload_for_sound_or_picture_alone(
+    running: Running, name: str, kind: str, tmp_path: Path
+) -> None:
+    sound = write_audio(tmp_path / "a.wav", sweep(0.2 + len(name) / 100, rate=16000), rate=16000)
+    made = running.client.post("/v1/uploads", params={"name": name}, content=sound.read_bytes())
+    answer = running.client.get(made.json()["url"])
+    assert answer.headers["content-type"] == kind
+    assert answer.headers["x-content-type-options"] == "nosniff"

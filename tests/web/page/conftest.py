@@ -123,9 +123,9 @@ def song(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def long_song(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Half a minute: of its video one part is made in a second, and the rest in more."""
+    """Twenty seconds: its video has two parts at least, each made in a second or more."""
     folder = tmp_path_factory.mktemp("song")
-    return write_audio(folder / "long.wav", sweep(30, rate=RATE), rate=RATE)
+    return write_audio(folder / "long.wav", sweep(20, rate=RATE), rate=RATE)
 
 
 def give(page: Page, sound: Path, size: str = "64x64") -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -59,8 +60,7 @@ def routes(studio: Studio, access: Access, wrong_keys: Rate) -> APIRouter:
     def upload_content(upload_id: str) -> Response:
         """The file, by byte ranges too."""
         found = studio.upload(upload_id)
-        kind = "application/octet-stream"
-        return FileResponse(found.path, media_type=kind, filename=found.name)
+        return FileResponse(found.path, media_type=_type_of(found.name), filename=found.name)
 
     @router.post("/session", tags=["session"])
     async def begin_session(request: Request) -> Response:
@@ -111,6 +111,13 @@ def health(studio: Studio) -> APIRouter:
         return JSONResponse(said)
 
     return router
+
+
+def _type_of(name: str) -> str:
+    """What a browser may take it for: something to hear or see by its ending, else nothing."""
+    kind = mimetypes.guess_type(name)[0] or ""
+    shown = kind.startswith(("audio/", "video/", "image/")) and kind != "image/svg+xml"
+    return kind if shown else "application/octet-stream"
 
 
 def _shown(upload: Upload) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import * as api from "../api.js";
 import * as draft from "../draft.js";
 import { $, make, put, takeFile } from "../dom.js";
+import { show } from "../faults.js";
 
 /** What has a place of its own on the page. */
 const PLACED = ["audio", "image", "start", "duration", "prompt", "width", "height", "size", "shots", "lyrics"];
@@ -106,8 +107,7 @@ function files(row, id) {
       if (row.name === "cast") set(row.name, { ...before, [name]: upload.id });
       else set(row.name, row.name === "images" ? [...(before ?? []), upload.id] : upload.id);
     } catch (err) {
-      NAMES.set(row.name, err.message);
-      draw(draft.get());
+      show({ message: err.message, hint: err.hint, param: row.name }, $("options"), null);
     }
   });
   const away = make("button", { type: "button", className: "quiet", hidden: true, onclick: () => set(row.name, null) }, "Remove");

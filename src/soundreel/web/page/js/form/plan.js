@@ -65,7 +65,7 @@ function refuse(err) {
 function show(made) {
   $("go").disabled = !made;
   if (!made) {
-    $("plan").replaceChildren(make("dd", { className: "empty" }, "Give a sound, and this says what its video takes."));
+    $("plan").replaceChildren(make("dd", { className: "empty" }, "Give a sound, or a picture alone, and this says what its video takes."));
     $("notices").replaceChildren();
     shots.show([]);
     return;
