@@ -50,7 +50,7 @@ def _gain(folder: Path, seconds: int) -> None:
     for workers in sorted({1, cores}):
         wall, cpu = _render(folder, sound, workers)
         print(
-            f"preview of {seconds} s at {WIDTH}x{HEIGHT}, {workers} of {cores} cores' processes: "
+            f"preview of {seconds} s at {WIDTH}x{HEIGHT}, {workers} processes on {cores} cores: "
             f"{wall:.1f} s, {wall * cores / cpu:.2f}x of CPU seconds / cores "
             f"(target {MOST_WALL}x with all)",
             flush=True,
@@ -66,7 +66,8 @@ def _render(folder: Path, sound: Path, workers: int) -> tuple[float, float]:
         "-o", str(folder / f"{workers}.mp4"),
     ]  # fmt: skip
     begin = time.monotonic()
-    process = os.posix_spawn(sys.executable, command, os.environ)
+    silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    process = os.posix_spawn(sys.executable, command, os.environ, file_actions=silent)
     _, status, usage = os.wait4(process, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} failed")

@@ -26,6 +26,8 @@ _SOUNDS = frozenset({
 })  # fmt: skip
 """Of a folder's files those that end so are jobs."""
 
+_KINDS = "name a folder of sounds, a .toml with [[job]] tables, or a .jsonl, a job a line"
+
 _SHAPE = "each job is a table of options by their long names: audio, prompt, size, ..."
 
 
@@ -76,12 +78,9 @@ def read_jobs(source: Path) -> tuple[Entry, ...]:
             jobs = list(_lines(text) if source.suffix == ".jsonl" else _tables(text))
     except (OSError, UnicodeDecodeError) as err:
         reason = getattr(err, "strerror", None) or "it is not UTF-8 text"
-        raise InputError(f"cannot read {source}: {reason}") from err
+        raise InputError(f"cannot read {source}: {reason}", hint=_KINDS) from err
     if not jobs:
-        raise InputError(
-            f"no job in {source}",
-            hint="name a folder of sounds, a .toml with [[job]] tables, or a .jsonl, a job a line",
-        )
+        raise InputError(f"no job in {source}", hint=_KINDS)
     return tuple(jobs)
 
 
