@@ -22,7 +22,7 @@ from media_factory import sweep, write_audio
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 REQUIRED = os.environ.get("SOUNDREEL_REQUIRE_BROWSER") == "1"
 RATE = 16000
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 _MEDIA = (
     "--autoplay-policy=no-user-gesture-required",
     "--use-fake-device-for-media-stream",  # a microphone that beeps
