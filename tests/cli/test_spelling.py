@@ -25,7 +25,7 @@ OF_OTHERS = {"--max-upload-size", "--lowvram", "--upgrade"}
 """Flags of ComfyUI and of pip."""
 OF_GENERATE = {
     *("overwrite", "keep_job", "config", "to", "revision", "options", "encoding"),
-    *("access_key", "log_file", "open", "report"),
+    *("access_key", "log_file", "open", "port", "report"),
     *("shot", "chunk", "takes", "faces", "size"),
 }
 """Parameters of functions, which the command line has as flags."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-import logging
+import socket
+from collections.abc import Callable
 
 import uvicorn
 
@@ -17,27 +18,37 @@ from soundreel.web.studio.service import Studio
 
 _LEAST_KEY = 12
 _STOP_S = 5
+_BACKLOG = 512
 
 
 def serve(
-    settings: Settings, limits: Limits, host: str, port: int, key: str | None, *, is_open: bool
+    settings: Settings,
+    limits: Limits,
+    host: str,
+    port: int,
+    key: str | None,
+    *,
+    is_open: bool,
+    tell: Callable[[str], None],
 ) -> None:
-    """Serve until Ctrl-C or SIGTERM; what runs then goes on at the next start. Raises InputError
-    where strangers could come in, WorkError where the folder is taken."""
-    access = Access(
-        checked_key(host, key, settings, is_open=is_open), hosts_for(host, limits.allowed_hosts)
-    )
-    studio = Studio(settings, limits)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
-    uvicorn.run(
-        create_app(studio, access),
-        host=host,
-        port=port,
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_S,
-    )
+    """Serve until Ctrl-C or SIGTERM; what runs then goes on at the next start.
+
+    tell: hears the address when there is one. Raises InputError where strangers could come in or
+    the address is taken, WorkError where the folder is.
+    """
+    key = checked_key(host, key, settings, is_open=is_open)
+    access = Access(key, hosts_for(host, limits.allowed_hosts))
+    with _listening(host, port) as listener:
+        app = create_app(Studio(settings, limits), access)
+        config = uvicorn.Config(
+            app,
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_graceful_shutdown=_STOP_S,
+        )
+        tell(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def checked_key(host: str, key: str | None, settings: Settings, *, is_open: bool) -> str | None:
@@ -70,3 +81,14 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as err:
+        raise InputError(
+            f"cannot listen on {host}, port {port}: {err.strerror}",
+            hint=f"another program may have it: choose another one, {mention('port')}",
+        ) from err

@@ -40,7 +40,8 @@ class Studio:
     def __init__(self, settings: Settings, limits: Limits | None = None) -> None:
         """Raises WorkError where another server has the folder, or it cannot be used."""
         self.limits = limits or Limits()
-        self.folder = settings.work_dir.absolute().with_name("server")
+        work_dir = settings.work_dir.absolute()
+        self.folder = work_dir.with_name(f"{work_dir.name}-server")
         self._lock = _taken(self.folder)
         self.desk = Desk(self.folder, settings, self.limits)
         self.uploads = self.desk.uploads

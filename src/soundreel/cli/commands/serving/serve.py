@@ -22,7 +22,9 @@ def serve(
     host: Annotated[
         str, typer.Option("--host", metavar="ADDRESS", help="Where to listen.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", metavar="N", min=1, max=65535)] = 7860,
+    port: Annotated[
+        int, typer.Option("--port", metavar="N", min=1, max=65535, help="On which port.")
+    ] = 7860,
     access_key: Annotated[
         str | None,
         typer.Option(
@@ -59,6 +61,8 @@ def serve(
     settings = make_settings({"work_dir": work_dir, "url": url, "models_dir": models_dir}, config)
     limits = read_limits(read_config(config).get(SERVER_TABLE, {}))
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(name)s: %(message)s")
-    shown = f"[{host}]" if ":" in host else host
-    say_error(f"soundreel listens on http://{shown}:{port} (Ctrl-C stops it)")
-    run(settings, limits, host, port, access_key, is_open=is_open)
+    run(settings, limits, host, port, access_key, is_open=is_open, tell=_tell)
+
+
+def _tell(address: str) -> None:
+    say_error(f"soundreel listens on {address} (Ctrl-C stops it)")
