@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Callable
 
@@ -89,6 +90,6 @@ def _listening(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as err:
         raise InputError(
-            f"cannot listen on {host}, port {port}: {err.strerror}",
+            f"cannot listen on {host}, port {port}: {os.strerror(err.errno or 0)}",
             hint=f"another program may have it: choose another one, {mention('port')}",
         ) from err
