@@ -294,7 +294,7 @@ async def endless(app: Any, path: str, kind: str) -> tuple[int, int]:
 
 
 class TestPathsAndNames:
-    @pytest.mark.parametrize("key", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "..", "a%00b", "x" * 5000])
+    @pytest.mark.parametrize("key", ["..%2f..%2fetc%2fpasswd", "%2e%2e", "a%00b", "x" * 5000])
     def test_ids_lead_nowhere_else(self, client: TestClient, key: str) -> None:
         for path in (f"/v1/videos/{key}/content", f"/v1/uploads/{key}/content", f"/{key}"):
             answer = client.get(path)
@@ -321,6 +321,13 @@ class TestPathsAndNames:
             ("cast", ["anna=@/etc/passwd"]),
             ("output", "/tmp/x.mp4"),
             ("separator", "/etc/passwd"),
+            ("lyrics", "/etc/passwd"),
+            ("captions", "/etc/passwd.srt"),
+            ("logo", "/etc/passwd"),
+            ("font", ["/etc/passwd"]),
+            ("artwork", "/etc/passwd"),
+            ("background", "/etc/passwd"),
+            ("background", "pyproject.toml"),
             ("options", {"model": "/etc/passwd"}),
             ("options", {"lora": ["../x"]}),
             ("options", {"workflow": "/etc/passwd"}),

@@ -209,6 +209,16 @@ def test_files_are_kept_by_content_and_looked_at(waiting: Studio, sound_file: Pa
     assert sorted(first.path.parent.iterdir()) == before, "nothing of it stays"
 
 
+def test_a_background_is_a_colour_or_an_upload(waiting: Studio, sound: str, tmp_path: Path) -> None:
+    from PIL import Image
+
+    Image.new("RGB", (64, 64), "teal").save(tmp_path / "a.png")
+    picture = waiting.uploads.keep_bytes((tmp_path / "a.png").read_bytes(), "a.png").id
+    for background in ("#102030", picture):
+        body = {**TINY, "audio_reference": sound, "look": "bars", "background": background}
+        assert waiting.plan(body)["output_frames"] == 7
+
+
 def test_a_file_that_takes_too_long_to_read_is_refused(tmp_path: Path, sound_file: Path) -> None:
     with waiting_studio(tmp_path, Limits(reading_seconds=0.001)) as studio:
         with studio.uploads.receiving("a.wav") as receiver:

@@ -6,6 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from soundreel.errors import InputError
 from soundreel.options.faces import SIGN
 from soundreel.options.option import Option
 from soundreel.options.platforms import PLATFORM_FIELDS, with_platform
-from soundreel.registry import engine_names
+from soundreel.registry import engine_names, options_model
 from soundreel.types import COVER_WORDS, Encoding, Kind, Request, request_class
-from soundreel.web.asked.fields import FILE_FIELDS, engine_fields, last, rows_of
+from soundreel.web.asked.fields import FILE_FIELDS, engine_fields, last, may_be_file, rows_of
 
 UPLOAD = re.compile(r"upload_[0-9a-f]{64}")
 """How a client names a file that it gave."""
@@ -54,7 +55,7 @@ class Asked:
     @property
     def uploads(self) -> frozenset[str]:
         """Those that it is made from."""
-        return frozenset(UPLOAD.findall(json.dumps(self.values)))
+        return frozenset(UPLOAD.findall(json.dumps([self.values, self.options])))
 
 
 def read_asked(body: Mapping[str, Any], *, from_form: bool = False) -> Asked:
@@ -103,7 +104,11 @@ def make_request(asked: Asked, place: Callable[[str], Path]) -> Request:
 
     try:
         values = {path: _located(path, value, placed) for path, value in asked.values.items()}
-        made = _built(asked, values)
+        options = {
+            name: _each_located(f"options.{name}", value, placed)
+            for name, value in asked.options.items()
+        }
+        made = _built(replace(asked, options=options), values)
         _require_uploads(made, used)
         return made
     except InputError as err:
@@ -280,15 +285,29 @@ def _each_located(path: str, value: Any, place: Callable[[str], Path]) -> Any:
 
 def _require_uploads(request: Request, uploads: Collection[Path]) -> None:
     """No file but uploads: a client must not name one of this machine."""
-    for each in fields(request):
-        for path in _paths(getattr(request, each.name)):
+    values = {each.name: getattr(request, each.name) for each in fields(request)}
+    options = values.pop("options")
+    values |= {f"options.{name}": _as_read(name, options[name], request.kind) for name in options}
+    for name, value in values.items():
+        for path in _paths(value):
             if path not in uploads and str(path) not in COVER_WORDS:
                 raise InputError(
-                    f"{each.name} takes uploads, not names of files",
+                    f"{name} takes uploads, not names of files",
                     hint="send the file to /v1/uploads, and give the id that it answers",
-                    fields={each.name: str(path)},
+                    fields={name: str(path)},
                     rule="the id of an upload",
                 )
+
+
+def _as_read(name: str, value: object, kind: Kind) -> list[object]:
+    """What engines make of an option, where it may be the name of a file; those that take it."""
+    users = [(engine, f) for engine, f in engine_fields(kind)[name] if may_be_file(f.annotation)]
+    read = list[object]()
+    for engine, _ in users:
+        with suppress(ValueError):
+            made = options_model(engine, kind).model_validate({name: value})
+            read.append(getattr(made, name))
+    return read
 
 
 def _paths(value: Any) -> list[Path]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import cache
-from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from pathlib import Path
+from typing import Any, get_args
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -17,14 +17,14 @@ from soundreel.options.table import REQUEST_OPTIONS
 from soundreel.registry import engine_names, options_model
 from soundreel.types import Kind
 
-LOCAL_FIELDS = frozenset({"output", "separator", "cover", "engine", "font"})
-"""What no client names: places on this machine; `model` says the engine."""
+LOCAL_FIELDS = frozenset({"output", "separator", "font", "cover", "engine"})
+"""What no client names: files of this machine; `model` says the engine."""
 
-FILE_FIELDS = frozenset(
-    {"audio", "image", "last_frame", "drive", "images", "turns", "cast", "prompts", "shots"}
-    | {"lyrics", "captions", "artwork", "logo"}
-)
-"""Fields with files, which a client gives as uploads."""
+LOCAL_OPTIONS = frozenset({"workflow"})
+"""Options of engines that no client gives: a graph is a program for the ComfyUI server."""
+
+TEXT_ENDINGS = (".srt", ".vtt", ".ass", ".lrc", ".rttm", ".json", ".txt")
+"""Of uploads that are texts; these formats are told apart by the names of the files."""
 
 MAPPED: Mapping[str, str] = {
     "seconds": "duration",
@@ -50,12 +50,11 @@ def rows_of(kind: Kind) -> Mapping[str, Option]:
 
 @cache
 def engine_fields(kind: Kind) -> Mapping[str, tuple[tuple[str, FieldInfo], ...]]:
-    """The options of the engines by name, each with the engines that have it; none that is a
-    file of this machine."""
+    """The options of the engines by name, each with the engines that have it."""
     found: dict[str, tuple[tuple[str, FieldInfo], ...]] = {}
     for engine, model in _models(kind):
         for name, field in model.model_fields.items():
-            if not _is_path(field.annotation):
+            if name not in LOCAL_OPTIONS:
                 found[name] = (*found.get(name, ()), (engine, field))
     return found
 
@@ -69,11 +68,19 @@ def _models(kind: Kind) -> Iterator[tuple[str, type[BaseModel]]]:
             continue
 
 
-def _is_path(annotation: Any) -> bool:
-    origin, inner = get_origin(annotation), get_args(annotation)
-    if origin in (Union, UnionType, Annotated, tuple, list):
-        return any(_is_path(each) for each in inner if each is not NoneType)
-    return getattr(annotation, "__name__", "") == "Path"
+def may_be_file(annotation: Any) -> bool:
+    """Whether a value of that type may be the name of a file, or hold one."""
+    if annotation is Path:
+        return True
+    return any(may_be_file(each) for each in get_args(annotation))
+
+
+FILE_FIELDS = frozenset(
+    row.fields[0]
+    for row in (*REQUEST_OPTIONS, *IMAGE_OPTIONS)
+    if may_be_file(row.kind) and LOCAL_FIELDS.isdisjoint(row.fields)
+)
+"""Fields with files, which a client gives as uploads."""
 
 
 def last(path: str) -> str:

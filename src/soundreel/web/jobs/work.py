@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -24,7 +25,9 @@ from soundreel.media.image import load_image
 from soundreel.proof.check import check as prove
 from soundreel.proof.report import draw
 from soundreel.types import Result
+from soundreel.video.reader import probe_video, read_frames
 from soundreel.web.asked.asked import Asked, make_request
+from soundreel.web.asked.fields import TEXT_ENDINGS
 from soundreel.web.jobs.child import Send
 from soundreel.web.jobs.gauge import Gauge
 from soundreel.work.files import write_atomic
@@ -32,14 +35,13 @@ from soundreel.work.files import write_atomic
 _LONGEST_TEXT = 1 << 20
 _PEAKS = 800
 """Of a sound's waveform: more than a screen shows of it side by side."""
-_TEXTS = (".srt", ".vtt", ".lrc", ".ass", ".rttm", ".json", ".txt")
 
 
 def look_at(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> dict[str, Any]:
-    """What kind of file `path` is, by decoding it: a sound, an image, or a text that says who
-    speaks or what is seen. Raises InputError."""
+    """What kind of file `path` is, by decoding it: a sound, an image, a silent video, or a text
+    that says who speaks or what is sung or seen. Raises InputError."""
     path = Path(arguments["path"])
-    if path.suffix in _TEXTS:
+    if path.suffix in TEXT_ENDINGS:
         return _text(path)
     try:
         height, width = load_image(path).shape[:2]
@@ -48,12 +50,20 @@ def look_at(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> d
         try:
             return _sound(path, control)
         except InputError as err:
+            with suppress(InputError):
+                return _silent_video(path)
             raise InputError(
                 "it is neither a sound nor a picture that can be read",
                 hint=f"{as_image.message}; {err.message}".replace(path.name, "it"),
                 fields={"file": None},
                 rule="a sound or a picture",
             ) from err
+
+
+def _silent_video(path: Path) -> dict[str, Any]:
+    about = probe_video(path)
+    next(read_frames(path))
+    return {"kind": "video", "width": about.width, "height": about.height}
 
 
 def _sound(path: Path, control: RunControl) -> dict[str, Any]:

@@ -17,10 +17,9 @@ from typing import Any, Self
 
 from soundreel.errors import InputError
 from soundreel.web.asked.asked import UPLOAD
+from soundreel.web.asked.fields import TEXT_ENDINGS
 from soundreel.web.studio.refusals import TooLarge
 
-_TEXT_ENDINGS = (".srt", ".vtt", ".lrc", ".ass", ".rttm", ".txt")
-"""The only endings that a client's name decides: these formats are told apart by them."""
 _PREFIX = "upload_"
 _MAX_NAME = 120
 
@@ -86,7 +85,7 @@ class Uploads:
 
     def all(self) -> list[Upload]:
         """The newest first."""
-        keys = (f"{_PREFIX}{note.stem}" for note in self._folder.glob("*.json"))
+        keys = (f"{_PREFIX}{note.stem}" for note in self._folder.glob("*.about"))
         found = [upload for key in keys if (upload := self._find(key)) is not None]
         return sorted(found, key=lambda upload: -upload.created)
 
@@ -120,7 +119,7 @@ class Uploads:
             noted = json.loads(self._note(digest).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
-        for ending in ("", *_TEXT_ENDINGS):
+        for ending in ("", *TEXT_ENDINGS):
             path = self._folder / f"{digest}{ending}"
             if path.is_file():
                 size = path.stat().st_size
@@ -135,7 +134,7 @@ class Uploads:
         part.replace(self._note(receiver.digest))
 
     def _note(self, digest: str) -> Path:
-        return self._folder / f"{digest}.json"
+        return self._folder / f"{digest}.about"
 
 
 class Receiver:
@@ -144,7 +143,7 @@ class Receiver:
     def __init__(self, folder: Path, limit: int, name: str) -> None:
         self.name, self._limit, self.size = name, limit, 0
         ending = Path(name).suffix.lower()
-        self.ending = ending if ending in _TEXT_ENDINGS else ""
+        self.ending = ending if ending in TEXT_ENDINGS else ""
         self.path = folder / f"{secrets.token_hex(16)}.part{self.ending}"
         self._hash = hashlib.sha256()
 
