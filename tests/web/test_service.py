@@ -240,6 +240,18 @@ def test_uploads_that_no_job_needs_go_after_some_days(tmp_path: Path, sound_file
         assert not list((studio.folder / "uploads").iterdir())
 
 
+def test_an_upload_is_removed_unless_it_is_needed(tmp_path: Path, sound_file: Path) -> None:
+    with waiting_studio(tmp_path) as studio:
+        sound = studio.uploads.keep_bytes(sound_file.read_bytes(), "a.wav").id
+        job = studio.submit({**TINY, "audio_reference": sound})
+        with pytest.raises(Refused, match="not done"):
+            studio.remove_upload(sound)
+        studio.cancel(job.id)
+        studio.remove_upload(sound)
+        with pytest.raises(Refused, match="no such upload"):
+            studio.upload(sound)
+
+
 def test_every_option_of_the_table_can_be_asked_for(waiting: Studio, sound: str) -> None:
     """The HTTP names are made from the table: none is forgotten, none invented."""
     from soundreel.options.table import REQUEST_OPTIONS

@@ -15,9 +15,16 @@ from soundreel.errors import InputError
 from soundreel.options.faces import SIGN
 from soundreel.options.option import Option
 from soundreel.options.platforms import PLATFORM_FIELDS, with_platform
-from soundreel.registry import engine_names, options_model
+from soundreel.registry import options_model
 from soundreel.types import COVER_WORDS, Encoding, Kind, Request, request_class
-from soundreel.web.asked.fields import FILE_FIELDS, engine_fields, last, may_be_file, rows_of
+from soundreel.web.asked.fields import (
+    FILE_FIELDS,
+    engine_fields,
+    engines_of,
+    last,
+    may_be_file,
+    rows_of,
+)
 
 UPLOAD = re.compile(r"upload_[0-9a-f]{64}")
 """How a client names a file that it gave."""
@@ -168,7 +175,7 @@ def _kind(said: Mapping[str, Any]) -> Kind:
 
 def _engine(model: object, kind: Kind) -> tuple[str, dict[str, Any]]:
     """An engine, a sampling preset, or both as wan/quality."""
-    engines = ("auto", *engine_names(kind))
+    engines = ("auto", *engines_of(kind))
     if isinstance(model, str):
         engine, _, preset = model.partition("/")
         if engine in PRESETS and not preset:

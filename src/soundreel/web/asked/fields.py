@@ -49,6 +49,12 @@ def rows_of(kind: Kind) -> Mapping[str, Option]:
 
 
 @cache
+def engines_of(kind: Kind) -> tuple[str, ...]:
+    """Looked for among the installed packages once."""
+    return engine_names(kind)
+
+
+@cache
 def engine_fields(kind: Kind) -> Mapping[str, tuple[tuple[str, FieldInfo], ...]]:
     """The options of the engines by name, each with the engines that have it."""
     found: dict[str, tuple[tuple[str, FieldInfo], ...]] = {}
@@ -61,7 +67,7 @@ def engine_fields(kind: Kind) -> Mapping[str, tuple[tuple[str, FieldInfo], ...]]
 
 def _models(kind: Kind) -> Iterator[tuple[str, type[BaseModel]]]:
     """Without the model of an engine whose packages are not there."""
-    for name in engine_names(kind):
+    for name in engines_of(kind):
         try:
             yield name, options_model(name, kind)
         except EngineUnavailable:

@@ -20,7 +20,7 @@ class Limits(BaseModel):
     disk; seconds: of one video; upload_days: how long an upload that no job needs is kept;
     requests_per_minute: of one client, keys_per_minute: wrong keys; reading_seconds: how long the
     look at a file, or a plan, may take; preview_jobs: at once, None is half of the cores;
-    gpus: jobs of the wan engine at once, each on a card of its own;
+    gpus: jobs of the wan engine at once, each on a card of its own, None is one on each card;
     input_hosts: hosts that sounds and pictures may be fetched from; webhook_hosts: hosts that may
     be told of the end of a job, webhook_secret: signs what they are told;
     allowed_hosts: names that this server is reached by."""
@@ -38,7 +38,7 @@ class Limits(BaseModel):
     keys_per_minute: _Count = 10
     reading_seconds: Annotated[float, Field(gt=0)] = 60.0
     preview_jobs: _Count | None = None
-    gpus: _Count = 1
+    gpus: _Count | None = None
     input_hosts: tuple[str, ...] = ()
     webhook_hosts: tuple[str, ...] = ()
     webhook_secret: SecretStr | None = None

@@ -9,10 +9,10 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError
 
 from soundreel.options.option import Option
-from soundreel.registry import engine_names, options_model
+from soundreel.registry import options_model
 from soundreel.types import Encoding, Kind, request_class
 from soundreel.web.asked.asked import PRESETS
-from soundreel.web.asked.fields import FILE_FIELDS, engine_fields, last, rows_of
+from soundreel.web.asked.fields import FILE_FIELDS, engine_fields, engines_of, last, rows_of
 
 _KINDS: tuple[Kind, ...] = ("sound", "image")
 
@@ -26,7 +26,7 @@ def options() -> dict[str, Any]:
 
 
 def models() -> dict[str, Any]:
-    engines = ["auto", *engine_names("sound")]
+    engines = ["auto", *engines_of("sound")]
     names = [*engines, *PRESETS]
     entries = [
         {"id": name, "object": "model", "owned_by": "soundreel", "created": 0} for name in names

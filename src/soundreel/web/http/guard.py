@@ -83,6 +83,9 @@ class Guard:
         self._requests, self._wrong_keys = requests, wrong_keys
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close"})  # there are none here
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -56,6 +56,12 @@ def routes(studio: Studio, access: Access, wrong_keys: Rate) -> APIRouter:
     def about_upload(upload_id: str) -> JSONResponse:
         return JSONResponse(_shown(studio.upload(upload_id)))
 
+    @router.delete("/uploads/{upload_id}", tags=["uploads"])
+    def delete_upload(upload_id: str) -> JSONResponse:
+        """Remove the file; finished videos stay, but cannot be made again from it."""
+        studio.remove_upload(upload_id)
+        return JSONResponse({"id": upload_id, "object": "upload.deleted", "deleted": True})
+
     @router.get("/uploads/{upload_id}/content", tags=["uploads"])
     def upload_content(upload_id: str) -> Response:
         """The file, by byte ranges too."""

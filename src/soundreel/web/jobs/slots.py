@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,21 @@ class Slot:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
+_CARDS = "CUDA_VISIBLE_DEVICES"
+
+
+def cards_here() -> list[str]:
+    """The names of the NVIDIA cards that this process may use, as that variable has them; without
+    one of their driver's files, none."""
+    if told := os.environ.get(_CARDS):
+        return [name.strip() for name in told.split(",") if name.strip()]
+    return [str(number) for number, _ in enumerate(_DRIVER.glob("*"))]
+
+
+_DRIVER = Path("/proc/driver/nvidia/gpus")
+"""A folder for each card, on Linux."""
+
+
 class Slots:
     """The free ones of each engine. An engine that is not named has one."""
 
@@ -25,19 +41,17 @@ class Slots:
         self._free = {engine: list(each) for engine, each in slots.items()}
 
     @classmethod
-    def of(cls, url: str, cards: int, previews: int | None) -> Slots:
-        """url: ComfyUI servers, comma-separated; previews: None is half of the cores."""
+    def of(cls, url: str, cards: int | None, previews: int | None) -> Slots:
+        """url: ComfyUI servers, comma-separated. cards: at most so many of those that are here;
+        previews: None is half of the cores."""
         addresses = [each.strip() for each in url.split(",") if each.strip()]
         count = previews or max(1, (os.cpu_count() or 1) // 2)
-        one = cards == 1  # then the job sees the cards as the server does
+        found = cards_here()[:cards]
         return cls(
             {
                 "preview": [Slot("preview")] * count,
                 "comfyui": [Slot("comfyui", settings={"url": each}) for each in addresses],
-                "wan": [
-                    Slot("wan", {} if one else {"CUDA_VISIBLE_DEVICES": str(card)})
-                    for card in range(cards)
-                ],
+                "wan": [Slot("wan", {_CARDS: card}) for card in found] or [Slot("wan")],
             }
         )
 

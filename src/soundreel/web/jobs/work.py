@@ -33,6 +33,7 @@ from soundreel.web.jobs.gauge import Gauge
 from soundreel.work.files import write_atomic
 
 _LONGEST_TEXT = 1 << 20
+_NICE = 5
 _PEAKS = 800
 """Of a sound's waveform: more than a screen shows of it side by side."""
 
@@ -121,6 +122,7 @@ def _keeping(notices: list[str]) -> Callable[[Event], None]:
 def make(arguments: Mapping[str, Any], control: RunControl, send: Send) -> dict[str, Any]:
     """The video, at the path `output`: by `api.generate`, or a part of another by `remake`."""
     os.environ.update(arguments.get("environ", {}))
+    _yield_to_others()
     control.on_event = Gauge(send).hear
     settings, output = Settings(**arguments["settings"]), Path(arguments["output"])
     asked, again = Asked.of(arguments["asked"]), arguments.get("again")
@@ -142,6 +144,12 @@ def make(arguments: Mapping[str, Any], control: RunControl, send: Send) -> dict[
     )
     verdict = prove(result.path, None, control).document() if asked.check else None
     return _told(replace(result, check=verdict))
+
+
+def _yield_to_others() -> None:
+    """Who waits for an answer comes before who waits for a video."""
+    if hasattr(os, "nice"):
+        os.nice(_NICE)
 
 
 def draw_report(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> dict[str, Any]:

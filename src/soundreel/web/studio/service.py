@@ -136,6 +136,13 @@ class Studio:
         except InputError as err:
             raise Refused(404, "not_found", err.message, err.hint) from err
 
+    def remove_upload(self, key: str) -> None:
+        """Unless a job that waits or runs is made from it."""
+        self.upload(key)
+        if key in self._needed():
+            raise Refused(409, "in_use", "a video that is not done is made from it", "wait for it")
+        self.uploads.remove(key)
+
     def keep(self, receiver: Receiver) -> Upload:
         """A file that has come in whole."""
         self.shelf.require_room(receiver.size)
@@ -229,13 +236,16 @@ class Studio:
     def _sweep(self) -> None:
         while True:
             try:
-                waiting = self.store.with_status("queued", "in_progress")
-                needed = {key for job in waiting for key in Asked.of(job.asked).uploads}
-                self.uploads.sweep(self.limits.upload_days, needed)
+                self.uploads.sweep(self.limits.upload_days, self._needed())
             except Exception:
                 log.exception("old uploads could not be removed")
             if self._stopped.wait(_SWEEP_S):
                 return
+
+    def _needed(self) -> set[str]:
+        """Uploads that jobs are made from which are not done."""
+        waiting = self.store.with_status("queued", "in_progress")
+        return {key for job in waiting for key in Asked.of(job.asked).uploads}
 
     def _place(self, job: StoredJob) -> Path:
         ending = job.asked["values"].get("encoding.container") or "mp4"
