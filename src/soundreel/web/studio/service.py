@@ -163,7 +163,8 @@ class Studio:
     def record(self, key: str) -> dict[str, Any]:
         """The record of a finished video, without what only this machine knows."""
         record = json.loads(self.file(key).with_suffix(".json").read_text(encoding="utf-8"))
-        record.pop("files", None)
+        for name in ("files", "hands"):
+            record.pop(name, None)
         shown: dict[str, Any] = self.desk.scrub.document(record)
         return shown
 
