@@ -88,7 +88,8 @@ from soundreel.video.weight import expected_weight
 from soundreel.video.writer import require_encoder
 from soundreel.words import track as subtitles
 from soundreel.words.planned import words_of
-from soundreel.work.job import Job
+from soundreel.words.reading.recognise import with_recogniser
+from soundreel.work.job import Fixed, Job
 from soundreel.work.listing import ListedJob
 from soundreel.work.room import room_notices
 from soundreel.work.sweep import remove_old_jobs
@@ -118,6 +119,7 @@ def generate(
         control.stop_after(settings.timeout)
     request, seconds = read_direction(request, control), dict[str, float]()
     request = with_separator(request, settings.models_dir)
+    request = with_recogniser(request, settings.models_dir)
     remove_old_jobs(settings.work_dir)
     with control.stage("inputs", seconds):
         info = check_inputs(request, control)
@@ -165,7 +167,8 @@ def is_made(request: Request, settings: Settings) -> bool:
     if video is None or not video.exists():
         return False
     request = read_direction(with_container(request), RunControl())
-    key = job_key(with_separator(request, settings.models_dir), settings)
+    whole = with_recogniser(with_separator(request, settings.models_dir), settings.models_dir)
+    key = job_key(whole, settings)
     return noted_job(video) == key
 
 
@@ -215,9 +218,11 @@ def plan_request(
     control: RunControl,
     lacks: Collection[str] = (),
     vocals: Callable[[AudioClip], AudioClip] | None = None,
+    fixed: Fixed | None = None,
 ) -> Plan:
     """The plan of a request whose engine and seed are resolved. Renders nothing. lacks: what of the
-    engine's interpolations is not to be had; vocals: gives the voice in a clip."""
+    engine's interpolations is not to be had; vocals: gives the voice in a clip; fixed: keeps what
+    is heard for the life of a job."""
     request = replace(request, encoding=settled(request.encoding))
     request = settled_cover(request, getattr(engine, "shows_cover", False), control)
     check_faces(request, getattr(engine, "shows_faces", False), control)
@@ -240,7 +245,8 @@ def plan_request(
     drive = driving_sound(request, clip, control, vocals or partial(not_separated, control))
     made = make_plan(request, geometry, clip, count, interpolation, shots)
     made = replace(made, drive=drive, voices=voices(request, clip, drive, control))
-    made = replace(made, words=words_of(made, control, writes_titles(engine, request)))
+    written = words_of(made, control, writes_titles(engine, request), fixed)
+    made = replace(made, words=written)
     require_rate(request.encoding, made.output_fps)
     require_size(request.encoding, request.output_size)
     require_poster(made)
@@ -291,7 +297,7 @@ def _fixed_plan(
     resolved = replace(choice.request, seed=seed)
     ready = choice.ready
     vocals = partial(separated, job, request.separator, control)
-    made = plan_request(resolved, info, choice.engine, control, lacking(ready), vocals)
+    made = plan_request(resolved, info, choice.engine, control, lacking(ready), vocals, job.fixed)
     here = with_weights(made.interpolation, settings, control, lacking(ready))
     made = replace(made, interpolation=here)
     if isinstance(ready, Deciding):

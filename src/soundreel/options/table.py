@@ -191,9 +191,15 @@ REQUEST_OPTIONS: tuple[Option, ...] = (
         "are sung.",
     ),
     Option(
-        "captions", names=("captions",), panel=WORDS, metavar="FILE", kind=kinds.Name,
-        optional=True, rule="the name of a file of captions",
-        help="The same few words at a time, large; the one that is spoken stands out.",
+        "captions", names=("captions",), panel=WORDS, metavar="FILE|auto", kind=kinds.Captions,
+        optional=True, rule="the name of a file of captions, or auto",
+        help="The same few words at a time, large; the one that is spoken stands out. auto hears "
+        "them, where a recogniser is installed.",
+    ),
+    Option(
+        "recogniser", names=("recogniser",), panel=WORDS, metavar="FILE", kind=kinds.Name,
+        optional=True, rule="the name of a file of weights", default="found in the models folders",
+        help=f"model.bin of a Whisper model for faster-whisper, for {mention(captions='auto')}.",
     ),
     Option(
         "lyrics_mode", names=("lyrics_mode",), panel=WORDS, metavar="burn|soft", default="burn",

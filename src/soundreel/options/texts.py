@@ -232,6 +232,15 @@ def read_drive(value: object) -> Path | dict[str, Path] | str:
     return {name: read_path(track) for name, track in read_named(value).items()}
 
 
+AUTO = "auto"
+"""The words that are heard, in place of a file of captions."""
+
+
+def read_captions(value: object) -> Path | str:
+    """The name of a file, or "auto"."""
+    return AUTO if value == AUTO else read_path(value)
+
+
 TAGS = "tags"
 """What the sound file says of itself, or holds."""
 

@@ -38,8 +38,9 @@ DEFAULT_NEGATIVE_PROMPT = (
 Kind = Literal["sound", "image"]
 """What a video is made of: a sound, or a picture that begins to move."""
 
-WORD_FILES = ("lyrics", "captions", "artwork", "logo")
-"""What is written or laid over the pictures; some may be a word in place of a file."""
+WORD_FILES = ("lyrics", "captions", "artwork", "logo", "recogniser")
+"""What is written or laid over the pictures, and what hears it; some may be a word in place of a
+file."""
 
 COVER_WORDS = {"cover": True, "none": False}
 """What may stand for the name of an image."""
@@ -83,6 +84,8 @@ class Request:
         folder, prompts a file. by_section: shots of the same part of a song get the same ones.
     lyrics, captions: words in time, burned in (see `words`); captions few at a time, large. font:
         files that are asked for every character before those in the package and on this machine.
+        captions may be "auto", which hears them by `recogniser`, the model.bin of a Whisper model;
+        None is one in the models folders.
     lyrics_mode: "burn", or "soft", which makes them a track of subtitles in the file.
     title, artist: written into the pictures; "tags" is what the sound file says.
     artwork: a picture beside them; "tags" is the one inside the sound file. logo: in a corner.
@@ -143,7 +146,8 @@ class Request:
     by_section: bool = False
     turns: Given[AnyPath | None, Path | str | None] = given(None)
     lyrics: Given[AnyPath | None, Path | None] = given(None)
-    captions: Given[AnyPath | None, Path | None] = given(None)
+    captions: Given[AnyPath | None, Path | str | None] = given(None)
+    recogniser: Given[AnyPath | None, Path | None] = given(None)
     lyrics_mode: str = "burn"
     font: Given[AnyPath | Sequence[AnyPath], tuple[Path, ...]] = given(())
     title: str | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from soundreel.errors import InputError, mention
 from soundreel.events import Notice, RunControl
@@ -15,13 +16,19 @@ from soundreel.words.letters.fonts import choose_fonts
 from soundreel.words.letters.sfnt import read_face
 from soundreel.words.letters.shaping import Shaper, require_shaping
 from soundreel.words.letters.text import cleaned
+from soundreel.words.reading.drafts import moved
 from soundreel.words.reading.files import read_cues
+from soundreel.words.reading.noted import kept
+from soundreel.words.reading.recognise import recognised
+from soundreel.work.job import Fixed
 
 
-def words_of(plan: Plan, control: RunControl, on_card: bool = False) -> Words | None:
+def words_of(
+    plan: Plan, control: RunControl, on_card: bool = False, fixed: Fixed | None = None
+) -> Words | None:
     """None where nothing is to be written or laid over the pictures. on_card: the engine writes
-    title and artist, those of the sound file too, and the names of who speaks. Raises InputError.
-    """
+    title and artist, those of the sound file too, and the names of who speaks. fixed: where what is
+    found in the sound is kept; None where nothing is rendered. Raises InputError."""
     request = plan.request
     if request.lyrics is not None and request.captions is not None:
         raise InputError.about(
@@ -29,14 +36,14 @@ def words_of(plan: Plan, control: RunControl, on_card: bool = False) -> Words | 
             f"the words are shown once, and {mention('lyrics')} shows them already",
             hint="give one of them",
         )
-    path = request.lyrics or request.captions
-    if path is None and request.lyrics_mode == "soft":
+    given = request.lyrics or request.captions
+    if given is None and request.lyrics_mode == "soft":
         raise InputError.about(
             {"lyrics_mode": "soft"},
             "there are no words for a track of subtitles",
             hint=f"give a file of them: {mention('lyrics')}",
         )
-    cues = () if path is None else read_cues(path, plan.audio, plan.drive, control)
+    cues = _cues(plan, given, control, fixed)
     track: tuple[Cue, ...] = ()
     if request.lyrics_mode == "soft":
         cues, track = (), cues
@@ -74,6 +81,22 @@ def _own(request: Request, name: str, control: RunControl) -> str:
         control.emit(Notice(f"the {name} inside the sound is left out: {err.message}"))
         return ""
     return text
+
+
+def _cues(
+    plan: Plan, given: Path | str | None, control: RunControl, fixed: Fixed | None
+) -> tuple[Cue, ...]:
+    """Of a file, or those that are heard."""
+    if isinstance(given, Path):
+        return read_cues(given, plan.audio, plan.drive, control, fixed)
+    if given is None or fixed is None:
+        if given is not None:
+            control.emit(Notice("the captions are heard when the video is made"))
+        return ()
+    sound, model = plan.drive or plan.audio, plan.request.recogniser
+    assert model is not None, "with_recogniser comes first"
+    found = kept(fixed, lambda: recognised(sound, model, control))
+    return tuple(moved(cue, plan.audio.start - sound.start) for cue in found)
 
 
 def _said(request: Request, name: str) -> str:

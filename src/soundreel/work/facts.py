@@ -15,8 +15,8 @@ MARK = "soundreel job"
 """What tells our job.json from any other program's."""
 
 FACTS = "job.json"
-_MOST_FACTS = 1 << 20
-"""Bytes; a name of a file is all that can be long in it."""
+_MOST_FACTS = 16 << 20
+"""Bytes; the words of hours may stand in it."""
 
 _RULES: dict[str, Callable[[object], bool]] = {
     "seed": lambda value: type(value) is int and 0 <= value < 2**64,
@@ -31,6 +31,7 @@ _RULES: dict[str, Callable[[object], bool]] = {
     "made": lambda value: (
         isinstance(value, list) and all(type(each) is int and each >= 0 for each in value)
     ),
+    "cues": lambda value: isinstance(value, list),
     "film_tile": lambda value: type(value) is int and 128 <= value <= 1 << 16,
     "output": lambda value: (
         isinstance(value, str) and Path(value).is_absolute() and "\0" not in value

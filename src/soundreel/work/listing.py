@@ -17,7 +17,7 @@ from soundreel.work.job import Job
 from soundreel.work.lock import Lock
 
 _KEY = re.compile("[0-9a-f]{20}")
-_MOST_FACTS = 1 << 20
+_MOST_FACTS = 16 << 20
 SHORTEST_KEY = 4
 
 

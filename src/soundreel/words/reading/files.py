@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TypeVar
@@ -20,8 +21,10 @@ from soundreel.words.reading import ass, lrc, subtitles
 from soundreel.words.reading.align import aligned
 from soundreel.words.reading.drafts import LONGEST_TEXT, Draft, moved, settled, trimmed
 from soundreel.words.reading.listen import NotFound
+from soundreel.words.reading.noted import kept
 from soundreel.words.reading.plain import lines_of
 from soundreel.words.reading.spread import spread
+from soundreel.work.job import Fixed
 
 HINT = "give lyrics or captions as .lrc, .srt, .vtt, .ass, or as plain text"
 MOST_BYTES = 4 << 20
@@ -38,18 +41,23 @@ _READERS: tuple[tuple[Callable[[str], bool], Callable[[str, str], Iterator[Draft
 
 
 def read_cues(
-    path: Path, heard: AudioClip, drive: AudioClip | None, control: RunControl
+    path: Path,
+    heard: AudioClip,
+    drive: AudioClip | None,
+    control: RunControl,
+    fixed: Fixed | None = None,
 ) -> tuple[Cue, ...]:
     """What the file shows while the clip is heard, in seconds of the sound file.
 
     Lines without times are found in the sound, or else laid over it, which is said. drive: what
-    steers the picture, where it is another sound. Raises InputError naming the line, what stands
-    there and what to do.
+    steers the picture, where it is another sound. fixed: where what was found is kept. Raises
+    InputError naming the line, what stands there and what to do.
     """
     text = read_text(path, "words to show", MOST_BYTES, HINT)
     cues = timed_cues(text, path.name)
     if cues is None:
-        cues = _by_the_sound(text, path.name, heard, drive, control)
+        find = partial(_by_the_sound, text, path.name, heard, drive, control)
+        cues = find() if fixed is None else kept(fixed, find)
     start, end = heard.start, heard.start + heard.duration
     shown = trimmed(cues, start, end)
     if not shown:
