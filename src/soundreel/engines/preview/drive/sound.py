@@ -1,9 +1,8 @@
 """The driving sound itself at each frame: true spectrum bars, their peaks, the wave.
 
-Frame i shows the samples of [i / fps, (i + 1) / fps). Fine tones need a longer window: it reaches
-back, never ahead, and takes its level from the frame's own samples, so that bars rise on the very
-frame that holds the sound. Bars and peaks fall on their own known courses, which end after
-`LEAD_S`: every frame can be made alone, in any order.
+Frame i shows the samples of [i / fps, (i + 1) / fps), and hears what was before them. Bars and
+peaks fall on their own known courses, which end after `LEAD_S`: every frame can be made alone, in
+any order.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from soundreel.audio.features import BAND_EDGES_HZ, FLOOR_DB, Features
 from soundreel.audio.segment import read_clip
+from soundreel.engines.preview.drive.spectrum import decibels
 from soundreel.timeline.grid import first_sample
 from soundreel.types import AudioClip
 
@@ -59,18 +59,6 @@ LEAD_S = 1.2
 
 BLOCK_S = 6
 """So much is read and transformed together."""
-
-NEAR_S = 0.035
-"""At least so much sound says how loud a frame is: less has no low tones."""
-
-UNSTEADY = 2.0
-"""By so much the power of a held tone may seem to rise: a frame does not hold whole periods."""
-
-LEAK = 1e-4
-"""Of the power of a frame what is less than this share of the whole says nothing."""
-
-WIDE_HZ = (60.0, 240.0, 960.0, 3800.0, 12000.0)
-"""Middles of the wide parts whose level the frame's own samples say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +121,8 @@ class Sound:
         most = max(float(loud.max()), QUIET_DB)
         lifted = most + (np.maximum(loud, most - GAP_DB) - most) * EVEN
         places = np.log2(np.sqrt(np.array(BAND_EDGES_HZ[1:]) * np.array(BAND_EDGES_HZ[:-1])))
-        return np.asarray(np.interp(np.log2(self._middles()), places, lifted) - HEADROOM_DB)
-
-    def _middles(self) -> NDArray[np.float64]:
-        edges = self.band_hz
-        return np.asarray(np.sqrt(edges[1:] * edges[:-1]))
+        middles = np.log2(np.sqrt(self.band_hz[1:] * self.band_hz[:-1]))
+        return np.asarray(np.interp(middles, places, lifted) - HEADROOM_DB)
 
     def _block(self, i: int) -> Block:
         size = round(BLOCK_S * self._fps)
@@ -163,35 +148,11 @@ class Sound:
                 for k in range(lead + count + 1)
             ]
         )
-        raw = _heights(self._decibels(sound, edges), self._top)
+        loud = decibels(sound, edges, self._window, self._clip.rate, self.band_hz)
+        raw = np.clip(1 + (loud - self._top) / RANGE_DB, 0, 1).astype(np.float32)
         levels = fallen(raw, float(self._fps), 0.0, FALL, 0.0)
         peaks = fallen(raw, float(self._fps), PEAK_HOLD_S, 0.0, PEAK_GRAVITY)
         return Block(first, levels[lead:], peaks[lead:], sound, edges[lead:])
-
-    def _decibels(self, sound: Floats, edges: NDArray[np.int64]) -> NDArray[np.float64]:
-        """(frames, BANDS): a full-scale sine is 0.
-
-        What the window hears of before the frame counts as far as the frame itself is as loud; what
-        is new in the frame has the frame's own spectrum, however coarse.
-        """
-        size, rate = self._window, self._clip.rate
-        taper, own_taper = _taper(size, 0.25), _near_tapers(np.diff(edges), size, rate)
-        heard = np.lib.stride_tricks.sliding_window_view(sound, size)[edges[1:] - size]
-        fine = np.abs(np.fft.rfft(heard * taper)) ** 2 / (taper**2).sum()
-        lengths = (own_taper**2).sum(axis=1, keepdims=True)
-        near = np.abs(np.fft.rfft(heard * own_taper)) ** 2 / lengths
-        wide = _wide_parts(size, rate)
-        now = near @ wide
-        before = _earlier(now, taper, np.diff(edges))
-        floor = LEAK * now.sum(axis=1, keepdims=True) + 1e-9
-        places, parts = np.log2(self._middles()), np.log2(WIDE_HZ)
-        rise = np.log((now + floor) / (before + floor))
-        rises = np.exp(np.stack([np.interp(places, parts, row) for row in rise]))
-        bands = _band_parts(size, rate, self.band_hz)
-        held = fine @ bands * (4 * (taper**2).sum() / taper.sum() ** 2)
-        new = near @ bands * (4 * lengths / own_taper.sum(axis=1, keepdims=True) ** 2)
-        power = held * np.minimum(rises, 1) + new * np.maximum(1 - UNSTEADY / rises, 0)
-        return np.asarray(10 * np.log10(power + 1e-12))
 
 
 def fallen(heights: Floats, fps: float, hold: float, speed: float, gravity: float) -> Floats:
@@ -205,64 +166,3 @@ def fallen(heights: Floats, fps: float, hold: float, speed: float, gravity: floa
             break
         np.maximum(out[back:], heights[:-back] - drop, out=out[back:])
     return out
-
-
-def _heights(decibels: NDArray[np.float64], top: NDArray[np.float64]) -> Floats:
-    return np.clip(1 + (decibels - top) / RANGE_DB, 0, 1).astype(np.float32)
-
-
-def _taper(size: int, end: float) -> Floats:
-    """Rises over what was, and falls over the last share `end`: what is new is heard soon."""
-    last = max(1, round(size * end))
-    up = 0.5 - 0.5 * np.cos(np.pi * (np.arange(size - last) + 0.5) / (size - last))
-    down = 0.5 + 0.5 * np.cos(np.pi * (np.arange(last) + 0.5) / last)
-    return np.concatenate([up, down]).astype(np.float32)
-
-
-def _earlier(
-    now: NDArray[np.floating], taper: Floats, lengths: NDArray[np.int64]
-) -> NDArray[np.float64]:
-    """(frames, parts): the mean of `now` over the frames that the window reaches back to, as it
-    weighs them."""
-    length = max(1, int(np.median(lengths)))
-    weights = np.add.reduceat(taper[::-1].astype(np.float64) ** 2, np.arange(0, len(taper), length))
-    total, weight = np.zeros(now.shape), np.zeros((len(now), 1))
-    for back, share in enumerate(weights[: len(now)].tolist()):
-        total[back:] += share * now[: len(now) - back]
-        weight[back:] += share
-    return total / weight
-
-
-def _near_tapers(lengths: NDArray[np.int64], size: int, rate: int) -> Floats:
-    """(frames, size): the frames' own samples, the last ones of the window, and some before short
-    ones: with soft ends, within the frame a short one."""
-    tapers = np.zeros((len(lengths), size), np.float32)
-    for length in set(lengths.tolist()):
-        count = min(max(length, round(NEAR_S * rate)), size)
-        tapers[lengths == length, size - count :] = _ends(count, count // 4, length // 10)
-    return tapers
-
-
-def _ends(count: int, first: int, last: int) -> Floats:
-    """Ones, with rising and falling ends."""
-    out = np.ones(count, np.float32)
-    for soft, part in ((first, out[:first]), (last, out[count - last :][::-1])):
-        part *= np.sin(np.pi / 2 * (np.arange(soft) + 0.5) / max(soft, 1))
-    return out
-
-
-def _band_parts(size: int, rate: int, edges: NDArray[np.float64]) -> Floats:
-    """(bins, BANDS): a wide band sums its bins; a narrow one lies between two and mixes them."""
-    bins = np.fft.rfftfreq(size, 1 / rate)
-    reach = np.maximum(np.diff(edges), bins[1]) / 2
-    away = np.abs(bins[:, None] - np.sqrt(edges[1:] * edges[:-1])) - reach
-    shares = np.clip(1 - np.maximum(away, 0) / bins[1], 0, 1)
-    return np.asarray(shares, np.float32)
-
-
-def _wide_parts(size: int, rate: int) -> Floats:
-    """(bins, parts): overlapping triangles over the octaves that sum to one."""
-    octave = np.log2(np.maximum(np.fft.rfftfreq(size, 1 / rate), 1.0))
-    places = np.log2(WIDE_HZ)
-    columns = [np.interp(octave, places, row) for row in np.eye(len(WIDE_HZ))]
-    return np.stack(columns, axis=1).astype(np.float32)

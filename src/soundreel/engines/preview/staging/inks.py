@@ -35,11 +35,10 @@ PASTEL, FAINT = 0.74, 0.84
 
 @dataclass(frozen=True, slots=True)
 class Inks:
-    """table: one cycle of `colour_table`. pale: whether the ground is. deep: its "#rrggbb"."""
+    """table: one cycle of `colour_table`. pale: whether the ground is."""
 
     table: NDArray[np.float32]
     pale: bool
-    deep: str
 
     def at(self, hue: float, tone: float = 0.85, opacity: float = 1.0) -> Colour:
         """hue: in cycles of the palette's keys, the first at 0; tone: 0 is the ground's, 0.85 the
@@ -68,7 +67,7 @@ def make_inks(palette: Palette, lightness: float, *, busy: bool = False) -> Inks
     light = _within(palette.light, (0.0, 0.22)) if pale else palette.light
     deep = _within(palette.deep, (0.8, 1.0)) if pale else palette.deep
     table = colour_table(Palette(deep, keys, light))
-    return Inks(table[: len(table) // CYCLES], pale, palette.deep)
+    return Inks(table[: len(table) // CYCLES], pale)
 
 
 def _within(code: str, bounds: tuple[float, float]) -> str:
