@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from hama import ASRModel
 
+from fakes import cancel_after
 from media_factory import noise, silence, write_audio
+from soundreel.api import generate
 from soundreel.audio.load import probe
 from soundreel.audio.segment import read_clip
-from soundreel.errors import InputError
+from soundreel.config import Settings
+from soundreel.errors import Cancelled, InputError
 from soundreel.events import Event, Notice, RunControl
-from soundreel.types import AudioClip
+from soundreel.types import AudioClip, Request
 from soundreel.types.words import Cue
 from soundreel.words.reading import align, listen
 from soundreel.words.reading.align import aligned
@@ -199,3 +202,21 @@ def test_words_are_looked_for_in_the_sound_that_drives(
     late = replace(speech, start=Fraction(1), duration=Fraction(6), sound_duration=Fraction(6))
     cues = read_cues(said, heard, late, RunControl())
     assert np.abs(starts(cues)[7:] + 1 - starts(found)[7:]).max() < 0.1
+
+
+def test_a_run_that_goes_on_keeps_what_was_found(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although what found it is gone."""
+    path = tmp_path / "said.txt"
+    path.write_text("\n".join(LINES))
+    request = Request(
+        audio=SPEECH, size="64x64", engine="fake", lyrics=path, lyrics_mode="soft",
+        output=tmp_path / "v.mp4",
+    )  # fmt: skip
+    with pytest.raises(Cancelled):
+        generate(request, settings, control=cancel_after(90))
+    monkeypatch.setattr(align, "find_spec", lambda name: None)
+    made = generate(request, settings)
+    assert made.resumed_chunks
+    assert all(cue.words for cue in made.plan.subtitles)
