@@ -122,7 +122,7 @@ def test_an_hour_of_words_takes_the_memory_of_a_minute() -> None:
         tracemalloc.stop()
         return made
 
-    assert peak(120) < 1.3 * peak(12) + 200_000
+    assert peak(50) < 1.3 * peak(8) + 200_000
 
 
 def _many(count: int) -> Iterator[Cue]:
