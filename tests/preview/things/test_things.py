@@ -94,6 +94,15 @@ def test_a_card_writes_title_and_artist_once(speech: Path, art: Path) -> None:
     assert bare._look._places.front.height > titled._look._places.front.height  # type: ignore[attr-defined]
 
 
+def test_a_card_shows_the_cover_that_is_given(speech: Path, art: Path) -> None:
+    made = scene(speech, "card", artwork=art, options={"background": "#000000"})
+    front = made._look._places.front  # type: ignore[attr-defined]
+    x, y = round(front.left + front.width / 2), round(front.top + front.height / 2)
+    left, right = made.layer(3)[y, [x - 8, x + 8], :3].astype(int)
+    assert left[0] > 180 > 80 > left[2]
+    assert right[2] > 180 > 80 > right[0]
+
+
 def test_other_looks_leave_the_title_to_the_words(speech: Path) -> None:
     request = Request(
         audio=speech, engine="preview", options={"look": "bars"}, title="Late Train", seed=1
