@@ -21,7 +21,7 @@ from soundreel.engines.preview.staging.stage import Light, Stage
 
 Doubles = NDArray[np.float64]
 
-COUNT, ALL_FROM = 1100, 400
+COUNT, ALL_FROM = 850, 400
 """Points, in frames whose smaller side has so many pixels; fewer in smaller ones."""
 
 RADIUS: dict[Shape, float] = {"tall": 0.29, "square": 0.27, "wide": 0.27}
