@@ -63,7 +63,8 @@ def fill(layer: Layer, corners: NDArray[np.floating], with_: Colour) -> None:
 
 def fills(layer: Layer, shapes: NDArray[np.floating], with_: Colour) -> None:
     """(n, corners, 2): shapes that do not cover each other, at once."""
-    cv2.fillPoly(layer, list(map(_fixed, shapes)), with_, cv2.LINE_AA, FINE)
+    corners = np.round(shapes * (1 << FINE)).astype(np.int32)
+    cv2.fillPoly(layer, list(corners), with_, cv2.LINE_AA, FINE)
 
 
 def line(
