@@ -26,12 +26,12 @@ MAX_WORKERS = 256
 
 
 class Settings(BaseModel):
-    """url: ComfyUI servers, comma-separated; token: bearer token for them (never logged or stored).
-    models_dir: where weight files are looked for first; gpu: the card to plan for, by name, None is
-    this machine's; workers: processes of this machine that share a job, None is as many as its
-    engine finds good; timeout: seconds for a whole job, None is no limit; work_dir: unfinished
-    jobs; output_dir: finished videos without `-o`; c2pa: the PEM file that finished videos are
-    signed with, None does not sign."""
+    """url: ComfyUI servers, comma-separated or a list, all of which share a job; token: bearer
+    token for them (never logged or stored). models_dir: where weight files are looked for first;
+    gpu: the card to plan for, by name, None is this machine's; workers: processes of this machine
+    that share a job, None is as many as its engine finds good; timeout: seconds for a whole job,
+    None is no limit; work_dir: unfinished jobs; output_dir: finished videos without `-o`; c2pa: the
+    PEM file that finished videos are signed with, None does not sign."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -45,7 +45,15 @@ class Settings(BaseModel):
     output_dir: Path = Path("output/video")
     c2pa: Path | None = None
 
-    @field_validator("url", "gpu", mode="before")
+    @field_validator("url", mode="before")
+    @classmethod
+    def _addresses(cls, value: object) -> object:
+        """Those of a list, too: the flag may be given several times."""
+        if isinstance(value, (list, tuple)):
+            value = ",".join(texts.read_text(each).strip() for each in value)
+        return None if value is None else texts.read_text(value).strip()
+
+    @field_validator("gpu", mode="before")
     @classmethod
     def _text(cls, value: object) -> object:
         return None if value is None else texts.read_text(value).strip()
@@ -109,8 +117,8 @@ SETTINGS_OPTIONS: tuple[Option, ...] = (
         help="Processes that share the work (default: by the engine).",
     ),
     Option(
-        "url", names=("url",), panel=RUN, metavar="URL", default="http://127.0.0.1:8188",
-        help="ComfyUI servers, comma-separated.",
+        "url", names=("url",), panel=RUN, metavar="URL", default="http://127.0.0.1:8188", many=True,
+        help="ComfyUI server; several share a job.",
     ),
     Option(
         "models_dir", names=("models_dir",), panel=RUN, metavar="DIR", many=True,

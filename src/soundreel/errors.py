@@ -4,6 +4,7 @@ SoundreelError(message, hint)
 ├ InputError            file, prompt or option: the user can fix it     exit 2
 ├ EngineError                                                           exit 3
 │ ├ EngineUnavailable   no weights, server, node or GPU
+│ │ └ EngineAway        out of reach now, perhaps not for long
 │ ├ OutOfMemory         hint: smaller size, offload
 │ └ RemoteError         the server's own words, node id, prompt id
 └ WorkError             checkpoint of another plan, disk full           exit 4
@@ -101,6 +102,10 @@ class EngineError(SoundreelError):
 
 class EngineUnavailable(EngineError):
     """Weights, a server, a node or a GPU are missing."""
+
+
+class EngineAway(EngineUnavailable):
+    """A server does not answer now, as it should, and may do so later."""
 
 
 class OutOfMemory(EngineError):

@@ -20,7 +20,7 @@ from soundreel.engines.comfyui.graphs.graph import Graph, Link
 from soundreel.engines.comfyui.hearing.window import SoundWindows
 from soundreel.engines.comfyui.latents import next_motion, read_latents
 from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.engines.comfyui.preflight import find_server
+from soundreel.engines.comfyui.servers import find_servers
 from soundreel.engines.comfyui.workflow import make_template, sample_prompts
 from soundreel.events import RunControl
 from soundreel.types import Plan, Request
@@ -57,7 +57,7 @@ def test_a_chunk_of_its_own_equals_one_graph_bit_for_bit(tmp_path: Path) -> None
 def _two_chunks_in_one_graph(settings: Settings, plan: Plan, control: RunControl) -> bytes:
     """The .latent file of chunks one and two, sampled in one prompt."""
     template = make_template(ComfyUIOptions(**OPTIONS))  # type: ignore[arg-type]
-    server = find_server(settings, plan.request, template, sample_prompts, None)
+    server = find_servers(settings, plan.request, template, sample_prompts, None).first
     wav, _ = SoundWindows(plan).wav(plan.chunks[0])
     with ComfyClient(parse_server(URL, settings.token)) as client:
         inputs = ChunkInputs(

@@ -54,7 +54,7 @@ def _peek(classic: Classic, argv: list[str]) -> argparse.Namespace:
     """What decides about the engine and the length; the command reads and checks all of it."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("-e", "--engine")
-    parser.add_argument("--url")
+    parser.add_argument("--url", action="append")
     parser.add_argument(*classic.flags, dest="length")
     parser.add_argument("--models-dir", action="append", type=Path, default=[])
     try:
@@ -103,7 +103,7 @@ def _film_is_on_the_server() -> bool:
     return False
 
 
-def _is_server_named(url: str | None) -> bool:
+def _is_server_named(url: list[str] | None) -> bool:
     """Whoever names a server wants that server: if it is dead, the command says so."""
     try:
         return load_settings({"url": url}).url != Settings().url

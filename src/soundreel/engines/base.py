@@ -7,14 +7,14 @@ asked, and keeps its heavy imports inside the methods that need them. A job asks
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from pydantic import BaseModel, ValidationError
 
-from soundreel.errors import InputError, mention
+from soundreel.errors import EngineError, InputError, mention
 from soundreel.events import RunControl
 from soundreel.types import Check, Chunk, ChunkGeometry, Estimate, Frame, Plan, Request, Shot
 
@@ -119,6 +119,27 @@ class Spreading(Protocol):
     def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:
         """The processes: so many as are wanted and can be, or, where nobody said, as many as make
         this plan sooner done. With fewer than two all is made in the one that asks."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Another machine, a server, that makes units of a plan. name: as the sidecar says who made
+    what. ready: what was found there, or why it cannot be used: an EngineAway may pass. ask: the
+    same, asked anew; raises EngineError."""
+
+    name: str
+    ready: Ready | EngineError
+    ask: Callable[[RunControl], Ready]
+
+
+@runtime_checkable
+class Distributed(Protocol):
+    """A Ready of several machines, which make units at once."""
+
+    @property
+    def machines(self) -> Sequence[Machine]:
+        """All that were named, first come first. With fewer than two the Ready itself is opened."""
         ...
 
 

@@ -10,7 +10,15 @@ from soundreel.render.maker import MadeChunk, Task
 
 
 class HandLost(Exception):
-    """A hand ended, or is out of reach, in the middle of a task. Says how."""
+    """A hand ended, or is out of reach, in the middle of a task. Says how.
+
+    tries: a chunk that so many hands were lost over is an error; 0 where it has no part in it.
+    error: what is raised then, where that says more.
+    """
+
+    def __init__(self, how: str = "", *, tries: int = 2, error: BaseException | None = None):
+        super().__init__(how)
+        self.tries, self.error = tries, error
 
 
 class Hand(Protocol):

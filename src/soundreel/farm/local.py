@@ -45,12 +45,12 @@ def make_by_processes(
         ending="",
         new=sealing.new,
     )
-    fixed = partial(_fixed_one_by_one, Lock(), job)
+    fixed = partial(fixed_one_by_one, Lock(), job)
     hands = [ProcessHand(work, worker.environment, worker.name, fixed) for worker in workers]
     spread(hands, tasks, sealing, control)
 
 
-def _fixed_one_by_one(lock: Lock, job: Job, name: str, make: Callable[[], Any]) -> Any:
+def fixed_one_by_one(lock: Lock, job: Job, name: str, make: Callable[[], Any]) -> Any:
     """Several hands ask. A question without an answer of its own fixes nothing."""
     with lock:
         value = job.fact(name)

@@ -23,9 +23,6 @@ from soundreel.farm.hand import Hand, HandLost
 from soundreel.render.maker import MadeChunk, Task
 from soundreel.render.sealing import Sealing
 
-TRIES = 2
-"""A chunk whose hands died so often is an error."""
-
 _LOOK_S = 0.1
 """So often it is asked whether the job was stopped."""
 
@@ -38,10 +35,21 @@ class _Done:
 @dataclass(frozen=True, slots=True)
 class _Failed:
     error: BaseException
-    gone: bool = False
 
 
-_Word = Event | MadeChunk | _Done | _Failed
+@dataclass(frozen=True, slots=True)
+class _Back:
+    """A hand that was lost can be given a task again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Gone:
+    """It never can."""
+
+    error: HandLost
+
+
+_Word = Event | MadeChunk | _Done | _Failed | _Back | _Gone
 
 
 @dataclass(slots=True)
@@ -77,6 +85,7 @@ class _Schedule:
         self._losses: Counter[int] = Counter()
         self._said: SimpleQueue[tuple[int, _Word]] = SimpleQueue()
         self._desks = [_Desk(number, hand, self._said) for number, hand in enumerate(hands)]
+        self._gone: set[int] = set()
         self._notices: set[str] = set()
         self._shown: int | None = None
 
@@ -113,8 +122,12 @@ class _Schedule:
             case _Done():
                 del self._given[number]
                 self._idle.append(number)
-            case _Failed(error, gone):
-                self._failed(number, error, gone)
+            case _Failed(error):
+                self._failed(number, error)
+            case _Back():
+                self._idle.append(number)
+            case _Gone(error):
+                self._is_gone(number, error)
             case Event():
                 self._tell(number, word)
 
@@ -126,22 +139,24 @@ class _Schedule:
         self._given[number] = _Given(Task(rest, (made.session, made.post)) if rest else None)
         self._sealing.seal(made, self._desks[number].hand.name)
 
-    def _failed(self, number: int, error: BaseException, gone: bool) -> None:
+    def _failed(self, number: int, error: BaseException) -> None:
         """The rest of a lost hand's task is the next to be made."""
         given = self._given.pop(number)
         if not isinstance(error, HandLost):
             raise error
         self._sealing.lost(given.pictures)
-        if not gone:
-            self._idle.append(number)
         if given.task is not None:
             chunk = given.task.chunks.start
-            self._losses[chunk] += 1
-            if self._losses[chunk] >= TRIES:
-                raise _died(chunk, error)
+            self._losses[chunk] += error.tries > 0
+            if 0 < error.tries <= self._losses[chunk]:
+                raise error.error or _died(chunk, error)
             self._waiting.appendleft(given.task)
-        if not self._idle and not self._given and self._waiting:
-            raise EngineError(f"nobody is left to make the pictures: {error}") from error
+
+    def _is_gone(self, number: int, error: HandLost) -> None:
+        self._gone.add(number)
+        if len(self._gone) == len(self._desks) and self._waiting:
+            hint = getattr(error.error, "hint", "")
+            raise EngineError(f"nobody is left to make the pictures: {error}", hint) from error
 
     def _tell(self, number: int, event: Event) -> None:
         """What reads well when several say it at once; steps of the one that began last."""
@@ -175,15 +190,16 @@ class _Desk(Thread):
 
     def run(self) -> None:
         while (task := self.tasks.get()) is not None:
-            self._say(self._outcome(task))
+            outcome = self._outcome(task)
+            self._say(outcome)
+            if isinstance(outcome, _Failed) and isinstance(outcome.error, HandLost):
+                self._say(_Back() if self.hand.is_back() else _Gone(outcome.error))
 
     def _outcome(self, task: Task) -> _Word:
         try:
             for made in self.hand.make(task, self._say):
                 self._say(made)
             return _Done()
-        except HandLost as err:
-            return _Failed(err, gone=not self.hand.is_back())
         except BaseException as err:  # raised where the job runs
             return _Failed(err)
 
@@ -193,6 +209,6 @@ class _Desk(Thread):
 
 def _died(chunk: int, error: HandLost) -> EngineError:
     return EngineError(
-        f"part {chunk + 1} could not be made: {error}, {TRIES} times",
+        f"part {chunk + 1} could not be made: {error}, {error.tries} times",
         hint=f"perhaps the memory is too small: try {mention(workers=1)}; finished parts are kept",
     )

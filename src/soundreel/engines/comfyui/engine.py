@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -11,9 +12,14 @@ from fractions import Fraction
 from pathlib import Path
 
 from soundreel.config import Settings
-from soundreel.engines.base import Ready, Session
+from soundreel.engines.base import Machine, Ready, Session
 from soundreel.engines.comfyui.client.server import ComfyClient
-from soundreel.engines.comfyui.estimate import estimate
+from soundreel.engines.comfyui.estimate import (
+    NOT_ASKED,
+    estimate,
+    named_servers,
+    with_servers,
+)
 from soundreel.engines.comfyui.graphs.names import file_names
 from soundreel.engines.comfyui.graphs.template import Template
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
@@ -22,9 +28,13 @@ from soundreel.engines.comfyui.preflight import (
     Server,
     diagnose,
     drawback,
-    find_server,
     introduce,
     lacks,
+)
+from soundreel.engines.comfyui.servers import (
+    Servers,
+    film_words,
+    find_servers,
 )
 from soundreel.engines.comfyui.session import ComfyUISession
 from soundreel.engines.comfyui.workflow import make_template, sample_prompts
@@ -47,7 +57,7 @@ CLAIMS = "comfyui-clients"
 
 
 class ComfyUIEngine:
-    """Drives the first server of `settings.url` that has all that a request needs."""
+    """Drives the servers of `settings.url` that have all that a request needs."""
 
     name = "comfyui"
     interpolations = frozenset({FILM})
@@ -77,12 +87,14 @@ class ComfyUIEngine:
         options = read_options(request)
         check_size(request.width, request.height)
         template = make_template(options)
-        server = find_server(self._settings, request, template, sample_prompts, options.film_model)
-        return ComfyUIReady(server, options, self._settings.work_dir / CLAIMS)
+        film = options.film_model
+        servers = find_servers(self._settings, request, template, sample_prompts, film)
+        return ComfyUIReady(servers, options, self._settings.work_dir / CLAIMS)
 
     def estimate(self, plan: Plan) -> Estimate:
-        known = estimate(plan, read_options(plan.request))
-        return replace(known, details=(*known.details, ("server", "not asked: see doctor")))
+        servers = named_servers(self._settings)
+        known = estimate(plan, read_options(plan.request), servers)
+        return with_servers(known, plan, servers, NOT_ASKED)
 
     def diagnose(self) -> Sequence[Check]:
         return diagnose(self._settings, make_template(ComfyUIOptions()), sample_prompts)
@@ -90,27 +102,44 @@ class ComfyUIEngine:
 
 @dataclass(frozen=True, slots=True)
 class ComfyUIReady:
-    """The server that will make the pictures. claims: see client/claims.py."""
+    """The servers that will make the pictures. claims, most_patience_s: see ComfyClient."""
 
-    server: Server[Template]
+    servers: Servers[Template]
     options: ComfyUIOptions
     claims: Path
+    most_patience_s: float = math.inf
+
+    @property
+    def server(self) -> Server[Template]:
+        """The first of those that make the pictures."""
+        return self.servers.first
+
+    @property
+    def machines(self) -> Sequence[Machine]:
+        return self.servers.machines(self._alone)
 
     @property
     def drawback(self) -> str:
-        """Why `auto` does not take it, though it could: "" for none."""
-        return drawback(self.server)
+        """Why `auto` does not take them, though it could: "" for none."""
+        reasons = list(map(drawback, self.servers.able))
+        return reasons[0] if all(reasons) else ""
 
     @property
     def lacks(self) -> Mapping[str, str]:
         return lacks(self.server)
+
+    def decide(self, plan: Plan, control: RunControl) -> Mapping[str, str]:  # noqa: ARG002
+        return self.servers.decisions
+
+    def decided(self, decisions: Mapping[str, str]) -> ComfyUIReady:
+        return replace(self, servers=replace(self.servers, begun=decisions))
 
     @property
     def identity(self) -> Mapping[str, str]:
         server, options, graph = self.server, self.options, make_template(self.options).graph
         text = json.dumps(graph.to_json(), sort_keys=True)
         found = {
-            "comfyui": server.stats.version,
+            "comfyui": self.servers.releases,
             "workflow": options.workflow.name if options.workflow else options.sampling_preset,
             "graph": hashlib.sha256(text.encode()).hexdigest(),
             "models": ", ".join(file for _, file in file_names(graph)),
@@ -118,14 +147,22 @@ class ComfyUIReady:
         if options.workflow is None:
             found["sampling"] = options.recorded()
         if server.film is not None:
-            found["film"] = f"{server.film.class_type}: {server.film.model}"
+            found["film"] = film_words(server.film)
         return found
 
     def estimate(self, plan: Plan) -> Estimate:
-        return estimate(plan, self.options)
+        servers = len(self.servers.able)
+        known = estimate(plan, self.options, servers)
+        return with_servers(known, plan, servers, self.servers.words)
 
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
         control.emit(Notice(introduce(self.server)))
-        with ComfyClient(self.server.address, claims=self.claims) as client:
+        with ComfyClient(
+            self.server.address, claims=self.claims, most_patience_s=self.most_patience_s
+        ) as client:
             yield ComfyUISession(plan, self.server, client, control)
+
+    def _alone(self, server: Server[Template], most_patience_s: float) -> ComfyUIReady:
+        """Of one of several."""
+        return replace(self, servers=self.servers.only(server), most_patience_s=most_patience_s)

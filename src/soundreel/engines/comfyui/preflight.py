@@ -19,6 +19,7 @@ from soundreel.engines.comfyui.graphs.schema import NodeCatalog
 from soundreel.engines.comfyui.release import check_release
 from soundreel.engines.wan22 import PICTURE_RATE
 from soundreel.errors import EngineError, EngineUnavailable
+from soundreel.events import RunControl
 from soundreel.types import Check, Request
 
 FILM = "film"
@@ -59,43 +60,19 @@ class Server(Generic[T]):
     lacks_film: str = ""
 
 
-def find_server(
-    settings: Settings, request: Request, template: T, samples: Samples[T], film_model: str | None
-) -> Server[T]:
-    """The first of the servers that can run this request; one without FILM, which can be made here,
-    only where none has it. film_model: the file to use, where the user named one.
-
-    Raises EngineUnavailable with every server's reason, or InputError.
-    """
-    reasons, without_film = [], list[Server[T]]()
-    for address in parse_servers(settings.url, settings.token):
-        try:
-            server = check_server(address, request, template, samples, film_model)
-        except EngineError as err:
-            reasons.append(err)
-        else:
-            if not server.lacks_film:
-                return server
-            without_film.append(server)
-    if without_film:
-        return without_film[0]
-    if len(reasons) == 1:
-        raise reasons[0]
-    raise EngineUnavailable(
-        "no server can run this: " + "; ".join(reason.message for reason in reasons),
-        hint=reasons[0].hint,
-    )
-
-
 def check_server(
     address: ServerAddress,
     request: Request,
     template: T,
     samples: Samples[T],
     film_model: str | None,
+    control: RunControl,
 ) -> Server[T]:
-    """Raises EngineUnavailable with all that this server lacks."""
-    with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client:
+    """film_model: the file to use, where the user named one.
+
+    Raises EngineUnavailable with all that this server lacks, ServerAway where it may pass.
+    """
+    with ComfyClient(address, connect_timeout=CONNECT_SECONDS) as client, client.heeding(control):
         stats = client.system_stats()
         check_release(address, stats.version)
         catalog = client.object_info()

@@ -24,7 +24,8 @@ class Claim:
 
     def __init__(self, folder: Path | None, client_id: str) -> None:
         self._folder = folder
-        self._lock = None if folder is None else FileLock(folder / f"{client_id}.lock")
+        path = None if folder is None else folder / f"{client_id}.lock"
+        self._lock = None if path is None else FileLock(path, thread_local=False)
 
     def hold(self) -> None:
         """A folder that cannot be written only means that a later run cannot know us."""

@@ -18,16 +18,20 @@ _FIRST_REMINDER_SECONDS = 30.0
 
 
 class Patience:
-    """Waits for one server. Says so, and when it is back, but not at every stumble of many."""
+    """Waits for one server. Says so, and when it is back, but not at every stumble of many.
 
-    def __init__(self) -> None:
+    most_s: never longer than so.
+    """
+
+    def __init__(self, most_s: float = math.inf) -> None:
+        self._most_s = most_s
         self._quiet_until = -math.inf
 
     def retry(self, attempt: Callable[[], T], control: RunControl) -> T:
         """`attempt()`, again and again while the server is away.
 
         Raises Cancelled, EngineError when the job's time is up, RemoteError when the patience (see
-        ServerAway) is at its end, and whatever else `attempt` raises.
+        ServerAway) is at its end, ServerAway when ours is, and whatever else `attempt` raises.
         """
         started, pause, spoken = time.monotonic(), _FIRST_PAUSE, False
         while True:
@@ -38,6 +42,8 @@ class Patience:
                 waited = time.monotonic() - started
                 if waited >= err.patience_s:
                     raise _given_up(err, waited) from err
+                if waited >= self._most_s:
+                    raise (err.then or err) from err.__cause__
                 spoken |= self._speak(err, waited, control)
                 control.wait(max(pause, err.pause_s))
                 pause = min(2 * pause, _LONGEST_PAUSE)

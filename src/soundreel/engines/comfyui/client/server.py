@@ -7,9 +7,10 @@ with ComfyClient(address) as client:
 
 from __future__ import annotations
 
+import math
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -54,6 +55,7 @@ class ComfyClient:
     connect_timeout: seconds until a server that does not answer counts as away.
     poll_seconds: how often queue and history are asked beside the socket.
     claims: folder in which clients of this machine know of each other (see claims.py).
+    most_patience_s: a server that is away for so long in the middle of a job is given up.
     """
 
     def __init__(
@@ -63,11 +65,12 @@ class ComfyClient:
         connect_timeout: float = 10.0,
         poll_seconds: float = 2.0,
         claims: Path | None = None,
+        most_patience_s: float = math.inf,
     ) -> None:
         self.address = address
         self.client_id = uuid.uuid4().hex
         self._poll_seconds = poll_seconds
-        self._transport = Transport(address, connect_timeout)
+        self._transport = Transport(address, connect_timeout, most_patience_s)
         self._listener = Listener(address, self.client_id, connect_timeout)
         self._uploader = Uploader(self._transport, self.client_id[:8])
         self._claim = Claim(claims, self.client_id)
@@ -89,6 +92,12 @@ class ComfyClient:
             stack.callback(self._listener.close)
             stack.callback(self._claim.release, settled=error is None)
             stack.callback(self._tidy)
+
+    @contextmanager
+    def heeding(self, control: RunControl) -> Iterator[None]:
+        """Whatever is asked in here ends as soon as `control` says so."""
+        with self._transport.watched(control.raise_if_cancelled):
+            yield
 
     def system_stats(self) -> SystemStats:
         """Version and devices. Raises EngineUnavailable if the server is away or silent."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import TracebackType
@@ -43,12 +44,14 @@ T = TypeVar("T")
 class Transport:
     """A connection pool to one server; close it, or use it as a context manager."""
 
-    def __init__(self, address: ServerAddress, connect_timeout: float) -> None:
+    def __init__(
+        self, address: ServerAddress, connect_timeout: float, most_patience_s: float = math.inf
+    ) -> None:
         self.address = address
         self._loop = LoopThread()
         self._watch: Callable[[], None] = _nothing
         self._control: RunControl | None = None
-        self._patience = Patience()
+        self._patience = Patience(most_patience_s)
         self._http = httpx.AsyncClient(
             base_url=address.url,
             headers={"Accept-Encoding": "gzip, deflate", **address.headers()},

@@ -49,7 +49,8 @@ class ServerAddress:
 
 
 def parse_servers(urls: str, token: SecretStr | None = None) -> tuple[ServerAddress, ...]:
-    """The servers of a comma-separated list. Raises InputError without repeating credentials."""
+    """The servers of a comma-separated list, each once. Raises InputError without repeating
+    credentials."""
     parts = [part.strip() for part in urls.split(",") if part.strip()]
     if not parts:
         raise InputError(
@@ -60,7 +61,8 @@ def parse_servers(urls: str, token: SecretStr | None = None) -> tuple[ServerAddr
             "in a list, one with a password begins with http:// or https://",
             "a comma in a password is written %2C",
         )
-    return tuple(parse_server(part, token) for part in parts)
+    servers = [parse_server(part, token) for part in parts]
+    return tuple({server.url: server for server in reversed(servers)}.values())[::-1]
 
 
 def parse_server(url: str, token: SecretStr | None = None) -> ServerAddress:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from soundreel.engines.comfyui.client.wire.answers import ErrorDetail, NodeErrors, PromptAnswer
-from soundreel.errors import EngineError, EngineUnavailable, OutOfMemory, RemoteError, mention
+from soundreel.errors import EngineAway, EngineError, OutOfMemory, RemoteError, mention
 
 RESUME_HINT = "finished parts are kept: give the same command again to go on"
 NO_ANSWER_SECONDS = 3600.0
@@ -38,7 +38,7 @@ _FAILURES = (
 _MOST_LINES, _MOST_LETTERS = 4, 400
 
 
-class ServerAway(EngineUnavailable):
+class ServerAway(EngineAway):
     """The server does not answer now, or answers what may pass: a gateway's error, a busy "no".
 
     patience_s: how long it may stay so. pause_s: how long it asks us to wait. status: of the
