@@ -6,9 +6,21 @@ Longer ones have commands of their own: `python -m bench.memory 60`, `python -m 
 
 from __future__ import annotations
 
-from bench import audio, diffsynth, farm, memory, peaks, preview, startup, traffic, video
+from bench import (
+    audio,
+    diffsynth,
+    farm,
+    memory,
+    peaks,
+    preview,
+    servers,
+    startup,
+    traffic,
+    video,
+)
 
 if __name__ == "__main__":
-    for module in (startup, audio, video, preview, farm, memory, peaks, traffic, diffsynth):
+    modules = (startup, audio, video, preview, farm, servers, memory, peaks, traffic, diffsynth)
+    for module in modules:
         print(f"\n== {module.__name__.removeprefix('bench.')}", flush=True)
         module.main()

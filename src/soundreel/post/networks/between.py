@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from threading import Lock
 from time import monotonic
 
 import numpy as np
@@ -37,6 +38,9 @@ TILE = "film_tile"
 
 _TOLD = 8
 """Pictures after which the pace is kept."""
+
+_AT_WORK = Lock()
+"""Threads of one process share its device: one works, and has its memory, at a time."""
 
 Network = Callable[[Tensor, Tensor, float], Tensor]
 
@@ -72,6 +76,10 @@ class NetworkBetween:
     def __call__(self, first: Rgb, second: Rgb, times: Sequence[Fraction]) -> list[Rgb]:
         if not times:
             return []
+        with _AT_WORK:
+            return self._between(first, second, times)
+
+    def _between(self, first: Rgb, second: Rgb, times: Sequence[Fraction]) -> list[Rgb]:
         pictures = _tensor(first, self._device), _tensor(second, self._device)
         self._tile = self._tile or self._fixed(TILE, lambda: self._largest_tile(*pictures))
         begin = monotonic()
