@@ -218,8 +218,9 @@ def test_a_stop_takes_our_prompts_off_all_servers_and_any_number_goes_on(
     foreign: list[str] = []
 
     def stop(event: Event) -> None:
-        if isinstance(event, StepDone) and all(server.queue_ids() for server in three):
-            foreign[:] = [server.add_foreign_job(0.5) for server in three]
+        works = isinstance(event, StepDone) and not foreign
+        if works and all(server.queue_ids() for server in three):
+            foreign[:] = [server.add_foreign_job(60) for server in three]
             control.cancel()
 
     control.on_event = stop
@@ -228,6 +229,8 @@ def test_a_stop_takes_our_prompts_off_all_servers_and_any_number_goes_on(
     with pytest.raises(Cancelled):
         generate(request_for, at(settings, *three), control=control)
     assert [server.queue_ids() for server in three] == [[each] for each in foreign]
+    for server in three:
+        server.interrupt_from_elsewhere()
     for number, server in enumerate(three[:2], 1):
         stopping = fakes.cancel_after(16 * number)
         with pytest.raises(Cancelled):
