@@ -20,6 +20,7 @@ from soundreel.api import generate, plan
 from soundreel.config import Settings
 from soundreel.engines.comfyui import servers
 from soundreel.engines.comfyui.client.server import ComfyClient
+from soundreel.engines.comfyui.engine import ComfyUIEngine
 from soundreel.errors import Cancelled, EngineError, WorkError
 from soundreel.events import ChunkSealed, Event, FrameDone, Notice, RunControl, StepDone
 from soundreel.farm import machines
@@ -275,6 +276,14 @@ def test_a_server_without_the_film_of_the_first_is_left_out(
     record = fakes.sidecar_of(made.path)["engine"]
     assert isinstance(record, dict)
     assert record["film"].startswith("FrameInterpolate")
+
+
+def test_one_server_that_can_serve_is_enough_for_doctor(three: list[FakeComfyUI]) -> None:
+    urls = ["http://127.0.0.1:9", three[0].url]
+    checks = ComfyUIEngine(Settings.model_validate({"url": urls})).diagnose()
+    assert [check.name for check in checks if not check.ok] == urls[:1]
+    assert all(check.serves for check in checks)
+    assert not all(c.serves for c in ComfyUIEngine(Settings(url=urls[0])).diagnose())
 
 
 def test_a_video_of_an_image_is_made_by_whichever_answers(

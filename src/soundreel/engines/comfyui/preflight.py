@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from soundreel.config import Settings
@@ -116,14 +116,21 @@ def missing_on_server(
 
 def diagnose(settings: Settings, template: T, samples: Samples[T]) -> Sequence[Check]:
     """What `soundreel doctor` shows: each server, its version and memory, nodes and files. All are
-    asked at once, so that one that is silent delays nothing."""
+    asked at once, so that one that is silent delays nothing. Where one can serve, no other has to.
+    """
     addresses = parse_servers(settings.url, settings.token)
 
     def look(address: ServerAddress) -> list[Check]:
         return _diagnose_server(address, template.copy(), samples)
 
     with ThreadPoolExecutor(max_workers=len(addresses)) as pool:
-        return [check for checks in pool.map(look, addresses) for check in checks]
+        each = list(pool.map(look, addresses))
+    one_serves = any(all(check.serves for check in checks) for checks in each)
+    return [
+        replace(check, optional=True) if one_serves else check
+        for checks in each
+        for check in checks
+    ]
 
 
 def free_memory(stats: SystemStats) -> str:
