@@ -86,22 +86,30 @@ class _Schedule:
         self._said: SimpleQueue[tuple[int, _Word]] = SimpleQueue()
         self._desks = [_Desk(number, hand, self._said) for number, hand in enumerate(hands)]
         self._gone: set[int] = set()
+        self._unsealed: deque[tuple[MadeChunk, str]] = deque()
         self._notices: set[str] = set()
         self._shown: int | None = None
 
     def run(self) -> None:
-        while self._waiting or self._given:
+        """Whoever is free is given work before the disk is waited for."""
+        while self._waiting or self._given or self._unsealed:
             self._control.raise_if_cancelled()
             while self._waiting and self._idle:
                 number, task = self._idle.popleft(), self._waiting.popleft()
                 self._given[number] = _Given(task)
                 self._desks[number].tasks.put(task)
             try:
-                number, word = self._said.get(timeout=_LOOK_S)
+                number, word = self._said.get(timeout=0 if self._unsealed else _LOOK_S)
             except Empty:
-                self._sealing.mix()
+                self._seal_or_mix()
                 continue
             self._hear(number, word)
+
+    def _seal_or_mix(self) -> None:
+        if self._unsealed:
+            self._sealing.seal(*self._unsealed.popleft())
+        else:
+            self._sealing.mix()
 
     def end(self, how: Callable[[Hand], None]) -> None:
         """Every hand's thread ends; so does what it holds."""
@@ -132,12 +140,11 @@ class _Schedule:
                 self._tell(number, word)
 
     def _made(self, number: int, made: MadeChunk) -> None:
-        """Whoever is free is given work before the disk is waited for."""
         given = self._given[number]
         assert given.task is not None
         rest = range(made.chunk + 1, given.task.chunks.stop)
         self._given[number] = _Given(Task(rest, (made.session, made.post)) if rest else None)
-        self._sealing.seal(made, self._desks[number].hand.name)
+        self._unsealed.append((made, self._desks[number].hand.name))
 
     def _failed(self, number: int, error: BaseException) -> None:
         """The rest of a lost hand's task is the next to be made."""

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from soundreel.engines.comfyui.estimate import (
 )
 from soundreel.engines.comfyui.graphs.names import file_names
 from soundreel.engines.comfyui.graphs.template import Template
+from soundreel.engines.comfyui.hearing.window import SharedWindows
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
 from soundreel.engines.comfyui.preflight import (
     FILM,
@@ -108,6 +109,7 @@ class ComfyUIReady:
     options: ComfyUIOptions
     claims: Path
     most_patience_s: float = math.inf
+    heard: SharedWindows = field(default_factory=SharedWindows, compare=False)
 
     @property
     def server(self) -> Server[Template]:
@@ -161,7 +163,8 @@ class ComfyUIReady:
         with ComfyClient(
             self.server.address, claims=self.claims, most_patience_s=self.most_patience_s
         ) as client:
-            yield ComfyUISession(plan, self.server, client, control)
+            windows = self.heard.of(plan, control)
+            yield ComfyUISession(plan, self.server, client, windows)
 
     def _alone(self, server: Server[Template], most_patience_s: float) -> ComfyUIReady:
         """Of one of several."""

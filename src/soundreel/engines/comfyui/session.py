@@ -35,12 +35,12 @@ class ComfyUISession:
         plan: Plan,
         server: Server[Template],
         client: ComfyClient,
-        control: RunControl | None = None,
+        windows: SoundWindows | None = None,
     ) -> None:
         self._plan = plan
         self._server = server
         self._client = client
-        self._windows = SoundWindows(plan, control)
+        self._windows = windows or SoundWindows(plan)
         self._motion: Latents | None = None
         self._passes = Passes(plan, client, streams=server.streams)
         self._sent: tuple[Path | None, bytes | None] | None = None

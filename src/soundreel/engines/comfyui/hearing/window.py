@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 
@@ -72,6 +73,21 @@ class SoundWindows:
         else:
             tail = calibration(sound, self._level)
         return wav_bytes(np.concatenate([sound, tail])), latents_for(span.before)
+
+
+class SharedWindows:
+    """Those of a plan for all servers that make it: the sound is read by whoever comes first."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._plan: Plan | None = None
+        self._made: SoundWindows | None = None
+
+    def of(self, plan: Plan, control: RunControl) -> SoundWindows:
+        with self._lock:
+            if self._made is None or self._plan != plan:
+                self._plan, self._made = plan, SoundWindows(plan, control)
+            return self._made
 
 
 def wav_bytes(samples: Samples) -> bytes:
