@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,15 +24,17 @@ OPTIONS_TABLE = "options"
 SERVER_TABLE = "server"
 """What `web.asked.limits` reads."""
 MAX_WORKERS = 256
+_CLUSTER = re.compile(r"(ray://)?[A-Za-z0-9._\-\[\]:]+:[0-9]{1,5}")
 
 
 class Settings(BaseModel):
     """url: ComfyUI servers, comma-separated or a list, all of which share a job; token: bearer
     token for them (never logged or stored). models_dir: where weight files are looked for first;
     gpu: the card to plan for, by name, None is this machine's; workers: processes of this machine
-    that share a job, None is as many as its engine finds good; timeout: seconds for a whole job,
-    None is no limit; work_dir: unfinished jobs; output_dir: finished videos without `-o`; c2pa: the
-    PEM file that finished videos are signed with, None does not sign."""
+    that share a job, None is as many as its engine finds good; cluster: a Ray cluster that does,
+    "ray" or its address, None is none; timeout: seconds for a whole job, None is no limit;
+    work_dir: unfinished jobs; output_dir: finished videos without `-o`; c2pa: the PEM file that
+    finished videos are signed with, None does not sign."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -40,6 +43,7 @@ class Settings(BaseModel):
     timeout: Annotated[float, Field(gt=0, le=MAX_SECONDS)] | None = None
     gpu: str | None = None
     workers: Annotated[int, Field(ge=1, le=MAX_WORKERS)] | None = None
+    cluster: str | None = None
     models_dir: tuple[Path, ...] = ()
     work_dir: Path = user_cache_path("soundreel") / "work"
     output_dir: Path = Path("output/video")
@@ -53,10 +57,17 @@ class Settings(BaseModel):
             value = ",".join(texts.read_text(each).strip() for each in value)
         return None if value is None else texts.read_text(value).strip()
 
-    @field_validator("gpu", mode="before")
+    @field_validator("gpu", "cluster", mode="before")
     @classmethod
     def _text(cls, value: object) -> object:
         return None if value is None else texts.read_text(value).strip()
+
+    @field_validator("cluster")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        if value is not None and value != "ray" and not _CLUSTER.fullmatch(value):
+            raise ValueError('"ray", or the address of a Ray cluster: ray://HOST:10001')
+        return value
 
     @field_validator("token", mode="before")
     @classmethod
@@ -115,6 +126,10 @@ SETTINGS_OPTIONS: tuple[Option, ...] = (
     Option(
         "workers", names=("workers",), panel=RUN, metavar="N",
         help="Processes that share the work (default: by the engine).",
+    ),
+    Option(
+        "cluster", names=("cluster",), panel=RUN, metavar="ADDRESS",
+        help='Share the work on a Ray cluster: "ray" or ray://HOST:10001.',
     ),
     Option(
         "url", names=("url",), panel=RUN, metavar="URL", default="http://127.0.0.1:8188", many=True,

@@ -14,7 +14,11 @@ from soundreel.types import Plan
 
 def make_with(plan: Plan, ready: Ready, settings: Settings, control: RunControl) -> Make:
     """Who makes the pictures: this process, or several, or several machines, where the engine can
-    share its work."""
+    share its work; or the workers of a cluster."""
+    if settings.cluster is not None:
+        from soundreel.farm.cluster import make_by_cluster
+
+        return partial(make_by_cluster, settings)
     wanted = settings.workers or 1
     workers = (
         ready.workers(plan.for_engine, settings.workers) if isinstance(ready, Spreading) else ()

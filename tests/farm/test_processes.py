@@ -40,6 +40,7 @@ def _fake_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of the fake engine, which has a state. Whatever happens, no process outlives its test."""
     monkeypatch.setattr(process, "COMMAND", (sys.executable, str(RUNNER)))
     monkeypatch.setattr(fakes.FakeReady, "workers", workers, raising=False)
+    monkeypatch.setattr(fakes.FakeReady, "cards_each", 0, raising=False)
     yield
     assert not processes()
 
@@ -170,7 +171,7 @@ from soundreel.farm import process
 sys.path.insert(0, {tests!r})
 from farm import test_processes
 process.COMMAND = (sys.executable, {runner!r})
-fakes.FakeReady.workers = test_processes.workers
+fakes.FakeReady.workers, fakes.FakeReady.cards_each = test_processes.workers, 0
 fakes.register()
 from soundreel.cli.app import run
 sys.exit(run({arguments!r}))

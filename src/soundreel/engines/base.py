@@ -114,7 +114,12 @@ class Worker:
 
 @runtime_checkable
 class Spreading(Protocol):
-    """A Ready whose units several processes of this machine can make at once."""
+    """A Ready whose units several processes can make at once."""
+
+    @property
+    def cards_each(self) -> int:
+        """GPUs that each of them takes for itself."""
+        ...
 
     def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:
         """The processes: so many as are wanted and can be, or, where nobody said, as many as make

@@ -29,7 +29,13 @@ def main() -> None:
     work = receive(given)
     inbox: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_listen, args=(given, inbox), daemon=True).start()
-    _Worker(work, inbox, told).run()
+    lock = Lock()
+
+    def say(word: object) -> None:
+        with lock:
+            send(word, told)
+
+    UnitWorker(work, inbox, say).run()
     told.flush()
     os._exit(0)  # an interpreter that ends would wait for the thread that listens
 
@@ -42,11 +48,13 @@ def _listen(given: IO[bytes], inbox: SimpleQueue[Any]) -> None:
         os._exit(1)
 
 
-class _Worker:
-    def __init__(self, work: Work, inbox: SimpleQueue[Any], told: IO[bytes]) -> None:
-        self._work, self._inbox, self._told = work, inbox, told
-        self._lock = Lock()
-        self._control = RunControl(self._say)
+class UnitWorker:
+    """Makes the tasks that come into `inbox`, until None comes. say: takes what it has to say, from
+    any thread."""
+
+    def __init__(self, work: Work, inbox: SimpleQueue[Any], say: Callable[[object], None]) -> None:
+        self._work, self._inbox, self._say = work, inbox, say
+        self._control = RunControl(say)
 
     def run(self) -> None:
         """The engine is opened once."""
@@ -75,10 +83,6 @@ class _Worker:
         answer = self._inbox.get()
         assert isinstance(answer, Answer)
         return answer.value
-
-    def _say(self, word: object) -> None:
-        with self._lock:
-            send(word, self._told)
 
 
 def _found(work: Work) -> Ready:

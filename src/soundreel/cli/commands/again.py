@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from soundreel.cli.flags.arguments import (
+    Cluster,
     ConfigFile,
     JsonFlag,
     ModelsDir,
@@ -64,6 +65,7 @@ def remake(
         Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
     ] = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     url: Url = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
@@ -74,7 +76,13 @@ def remake(
     from soundreel import remake as again
 
     changes = {"prompt": prompt, "negative_prompt": negative_prompt, "seed": seed, "image": image}
-    given = {"work_dir": work_dir, "workers": workers, "url": url, "models_dir": models_dir}
+    given = {
+        "work_dir": work_dir,
+        "workers": workers,
+        "cluster": cluster,
+        "url": url,
+        "models_dir": models_dir,
+    }
     with watched(silent=quiet or as_json) as control:
         result = again.remake(
             video,

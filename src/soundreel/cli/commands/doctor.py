@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from soundreel import registry
 from soundreel.cli.flags.arguments import (
+    Cluster,
     ConfigFile,
     JsonFlag,
     ModelsDir,
@@ -44,6 +45,7 @@ SUMMARIES = {
 def doctor(
     url: Url = None,
     models_dir: ModelsDir = None,
+    cluster: Cluster = None,
     config: ConfigFile = None,
     report: Annotated[
         Path | None,
@@ -55,8 +57,9 @@ def doctor(
     quiet: QuietFlag = False,
 ) -> None:
     """Show what can run here, what is missing, and how to get it."""
-    settings = make_settings({"url": url, "models_dir": models_dir}, config)
-    found = _found(settings)
+    given = {"url": url, "models_dir": models_dir, "cluster": cluster}
+    settings = make_settings(given, config)
+    found = _found(settings) if settings.cluster is None else _on_nodes(settings.cluster)
     machine = _machine(settings, config)
     if report is not None:
         from soundreel.cli.commands.bugreport import write_report
@@ -69,7 +72,7 @@ def doctor(
         _print_checks(found, machine, quiet=quiet)
         if report is not None:
             say(f"report written: {name(report)}")
-    if url is not None and not all(check.serves for check in found["comfyui"]):
+    if url is not None and cluster is None and not all(check.serves for check in found["comfyui"]):
         raise typer.Exit(EngineUnavailable.exit_code)  # the server that was named cannot serve
 
 
@@ -107,6 +110,13 @@ def _found(settings: Settings) -> dict[str, list[Check]]:
         if checks != found.get(engine):
             found[f"{engine}, image to video"] = checks
     return found
+
+
+def _on_nodes(cluster: str) -> dict[str, list[Check]]:
+    """Of each node of a cluster."""
+    from soundreel.farm.cluster import nodes_of
+
+    return {f"node {node}": list(checks) for node, checks in nodes_of(cluster)}
 
 
 def _diagnose(name: str, settings: Settings, kind: Kind = "sound") -> list[Check]:

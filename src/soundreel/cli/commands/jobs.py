@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from soundreel.cli.flags.arguments import (
+    Cluster,
     ConfigFile,
     JsonFlag,
     ModelsDir,
@@ -74,6 +75,7 @@ def resume(
     ] = False,
     work_dir: WorkDir = None,
     workers: Workers = None,
+    cluster: Cluster = None,
     url: Url = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
@@ -84,7 +86,13 @@ def resume(
     from soundreel.api import resume as finish
     from soundreel.framerate.run import resume as go_on
 
-    given = {"work_dir": work_dir, "workers": workers, "url": url, "models_dir": models_dir}
+    given = {
+        "work_dir": work_dir,
+        "workers": workers,
+        "cluster": cluster,
+        "url": url,
+        "models_dir": models_dir,
+    }
     settings = make_settings(given, config)
     job = find_job(settings.work_dir, key)
     with watched(silent=quiet or as_json) as control:

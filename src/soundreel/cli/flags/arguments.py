@@ -126,6 +126,7 @@ Preset = Annotated[str | None, _typer_option(_ROWS["preset"])]
 Timeout = Annotated[str | None, _typer_option(_SETTINGS["timeout"])]
 Url = Annotated[list[str] | None, _typer_option(_SETTINGS["url"])]
 Workers = Annotated[str | None, _typer_option(_SETTINGS["workers"])]
+Cluster = Annotated[str | None, _typer_option(_SETTINGS["cluster"])]
 ModelsDir = Annotated[list[Path] | None, _typer_option(_SETTINGS["models_dir"])]
 Gpu = Annotated[str | None, _typer_option(_SETTINGS["gpu"])]
 

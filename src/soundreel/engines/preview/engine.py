@@ -129,6 +129,11 @@ class PreviewReady:
     def estimate(self, plan: Plan) -> Estimate:
         return _estimate(plan)
 
+    @property
+    def cards_each(self) -> int:
+        """See `engines.base.Spreading`."""
+        return 0
+
     def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:
         """See `engines.base.Spreading`. One for each core and for each WORTH_S of work, since each
         hears the sound anew, as far as there is memory; one alone where a network interpolates,

@@ -184,6 +184,11 @@ class WanReady:
     def estimate(self, plan: Plan) -> Estimate:
         return estimate(plan, self.options, self.files, self.gpu, self.rates)
 
+    @property
+    def cards_each(self) -> int:
+        """See `engines.base.Spreading`."""
+        return 1
+
     def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:  # noqa: ARG002
         """See `engines.base.Spreading`: one for each card."""
         from soundreel.engines.wan.memory.device import card_names
