@@ -63,9 +63,9 @@ def words_of(
     fonts = choose_fonts(texts, request.font) if any(texts) else ()
     if cues:
         names = ", ".join(dict.fromkeys(read_face(font).family for font in fonts))
-        control.emit(Notice(f"{len(cues)} lines of words are written, in {names}"))
+        control.emit(Notice(f"lines of words: {len(cues)}, in {names}"))
     if track:
-        control.emit(Notice(f"{len(track)} lines of words are a track of subtitles"))
+        control.emit(Notice(f"lines of words: {len(track)}, as a track of subtitles"))
     words = Words(cues, request.captions is not None, title, artist, fonts, track, on_card)
     card_sheets(words, request, Shaper(fonts))  # what cannot be read or has no room is told now
     return words
