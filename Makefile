@@ -17,7 +17,9 @@ test soak: export OPENBLAS_NUM_THREADS := 1
 
 test: check
 	@echo "Running all tests on $(CORES) cores; some 15 minutes on two ..."
-	$(BIN)/pytest --quiet -rs -n $(CORES) --dist loadgroup
+	$(BIN)/pytest --quiet -rs -n $(CORES) --dist loadgroup --ignore tests/web/page
+	@echo "And those of the page, before one browser ..."
+	$(BIN)/pytest --quiet -rs tests/web/page
 
 # What takes minutes: the whole of the fuzzing and stress tests, of which `make test` runs a tenth.
 soak: .venv/dev

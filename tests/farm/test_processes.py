@@ -131,7 +131,7 @@ def test_a_part_that_kills_its_process_twice_is_an_error_and_the_rest_is_kept(
 ) -> None:
     whole = generate(request_for(tone, tmp_path / "one.mp4"), settings)
     request = request_for(tone, tmp_path / "two.mp4")
-    monkeypatch.setenv("FAKE_KILL_AT", "20")
+    monkeypatch.setenv("FAKE_KILL_AT", "60")
     with pytest.raises(EngineError, match=r"part \d could not .*SIGKILL.* 2 times"):
         generate(request, by(settings, 2))
     assert not processes()

@@ -53,7 +53,7 @@ def test_a_token_that_no_header_takes_is_refused_unseen(tmp_path: Path, inside: 
         f'urls = "http://me:{SECRET}@host"',
         f'token = ["{SECRET}"]',
         f'token = {{ value = "{SECRET}" }}',
-        f'url = ["http://me:{SECRET}@host"]',
+        f'url = ["http://me:{SECRET}@host", 3]',
         f'url = {{ a = "{SECRET}" }}',
         f'token = "{SECRET}',
         f"token = {SECRET}",

@@ -220,7 +220,7 @@ def test_a_background_is_a_colour_or_an_upload(waiting: Studio, sound: str, tmp_
 
 
 def test_a_file_that_takes_too_long_to_read_is_refused(tmp_path: Path, sound_file: Path) -> None:
-    with waiting_studio(tmp_path, Limits(reading_seconds=0.001)) as studio:
+    with waiting_studio(tmp_path, Limits(reading_seconds=1e-9)) as studio:
         with studio.uploads.receiving("a.wav") as receiver:
             receiver.write(sound_file.read_bytes())
             with pytest.raises(Refused) as caught:

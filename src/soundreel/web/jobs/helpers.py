@@ -31,7 +31,7 @@ class Helpers:
         began = time.monotonic()
         with self._one() as child:
             left = self._seconds - (time.monotonic() - began)
-            return child.call(work, arguments, seconds=max(0.1, left))
+            return child.call(work, arguments, seconds=max(0.0, left))
 
     def close(self) -> None:
         with self._lock:
