@@ -150,7 +150,8 @@ def nodes_of(address: str) -> Iterator[tuple[str, Sequence[Check]]]:
             pinned = remote.options(label_selector={"ray.io/node-id": node["NodeID"]})
             has = node["Resources"]
             room = f"{has.get('CPU', 0):g} cores, {has.get('GPU', 0):g} GPUs"
-            yield node["NodeName"], [Check("room", ok=True, found=room), *_looked(ray, pinned)]
+            name = f"{node['NodeName']} ({node['NodeID'][:6]})"
+            yield name, [Check("room", ok=True, found=room), *_looked(ray, pinned)]
 
 
 def _looked(ray: Any, remote: Any) -> list[Check]:
