@@ -34,6 +34,14 @@ def resize_rgb(picture: Rgb, size: tuple[int, int]) -> Rgb:
     return cast(Rgb, cv2.resize(picture, size, None, 0, 0, how))
 
 
+def square_of(picture: Rgb, side: int) -> Rgb:
+    """Its middle, (side, side, 3)."""
+    rows, columns = picture.shape[:2]
+    least = min(rows, columns)
+    y, x = (rows - least) // 2, (columns - least) // 2
+    return resize_rgb(np.ascontiguousarray(picture[y : y + least, x : x + least]), (side, side))
+
+
 def enlarged(picture: Rgb, size: tuple[int, int]) -> Rgb:
     """Bicubic."""
     return cast(Rgb, cv2.resize(picture, size, None, 0, 0, cv2.INTER_CUBIC))

@@ -21,12 +21,11 @@ from soundreel.engines.preview.canvas.layer import (
     stencil,
     through,
 )
-from soundreel.engines.preview.canvas.ops import resize_rgb
+from soundreel.engines.preview.canvas.ops import square_of
 from soundreel.engines.preview.staging.inks import Inks
 from soundreel.engines.preview.staging.layout import Layout, Shape
 from soundreel.engines.preview.staging.polar import Doubles, on_circle, places, spokes
 from soundreel.engines.preview.staging.stage import Light, Stage
-from soundreel.types import Rgb
 
 HALF = 48
 """Bars on each side."""
@@ -117,19 +116,12 @@ def _disc(stage: Stage, side: int) -> Layer:
     middle = ((side - 1) / 2, (side - 1) / 2)
     disc(mask, middle, side / 2 - 1, OPAQUE)
     shown = clear((side, side))
-    shown[..., :3] = _orb(stage, side) if stage.picture is None else _square(stage.picture, side)
+    shown[..., :3] = _orb(stage, side) if stage.picture is None else square_of(stage.picture, side)
     shown[..., 3] = 255
     shown = through(mask, shown)
     rim = on_circle(middle, side / 2 - 2.0 - 0.004 * stage.layout.unit, np.linspace(0, 1, 128))
     line(shown, rim, stage.inks.at(0.33, 1.6), 0.008 * stage.layout.unit, closed=True)
     return shown
-
-
-def _square(picture: Rgb, side: int) -> Rgb:
-    rows, columns = picture.shape[:2]
-    least = min(rows, columns)
-    y, x = (rows - least) // 2, (columns - least) // 2
-    return resize_rgb(np.ascontiguousarray(picture[y : y + least, x : x + least]), (side, side))
 
 
 def _orb(stage: Stage, side: int) -> NDArray[np.float32]:

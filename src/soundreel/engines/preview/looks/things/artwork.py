@@ -1,21 +1,11 @@
-"""Pictures that a thing shows: a square of the artwork, or what stands for one."""
+"""What a thing shows where there is no artwork."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from soundreel.engines.preview.canvas.ops import resize_rgb
 from soundreel.engines.preview.staging.inks import Inks
-from soundreel.types import Rgb
-
-
-def square_of(picture: Rgb, side: int) -> Rgb:
-    """Its middle, (side, side, 3)."""
-    rows, columns = picture.shape[:2]
-    least = min(rows, columns)
-    y, x = (rows - least) // 2, (columns - least) // 2
-    return resize_rgb(np.ascontiguousarray(picture[y : y + least, x : x + least]), (side, side))
 
 
 def tile(inks: Inks, side: int) -> NDArray[np.float32]:

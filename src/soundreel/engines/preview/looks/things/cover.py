@@ -15,8 +15,8 @@ from soundreel.engines.preview.canvas.layer import (
     stencil,
     through,
 )
-from soundreel.engines.preview.canvas.ops import blur, to_bytes
-from soundreel.engines.preview.looks.things.artwork import square_of, tile
+from soundreel.engines.preview.canvas.ops import blur, square_of, to_bytes
+from soundreel.engines.preview.looks.things.artwork import tile
 from soundreel.engines.preview.looks.things.places import Place
 from soundreel.engines.preview.staging.stage import Stage
 from soundreel.words.card import artwork_of

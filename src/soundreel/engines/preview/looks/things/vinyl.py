@@ -21,8 +21,7 @@ from soundreel.engines.preview.canvas.layer import (
     stencil,
     through,
 )
-from soundreel.engines.preview.canvas.ops import blur, to_bytes
-from soundreel.engines.preview.looks.things.artwork import square_of
+from soundreel.engines.preview.canvas.ops import blur, square_of, to_bytes
 from soundreel.engines.preview.looks.things.tonearm import Tonearm
 from soundreel.engines.preview.staging.inks import Inks
 from soundreel.engines.preview.staging.layout import Layout, Shape
