@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,10 @@ from soundreel.engines.base import Ready, Spreading
 from soundreel.errors import EngineUnavailable, InputError, WorkError, mention
 from soundreel.events import Event, Notice, RunControl
 from soundreel.farm.hand import HandLost
-from soundreel.farm.local import fixed_one_by_one
 from soundreel.farm.messages import Answer, Asked, Done, Failed, Work
 from soundreel.farm.node import Look, Node, Parcel, look
 from soundreel.farm.parcels import blocks_of, pack, write_blocks
-from soundreel.farm.schedule import spread
+from soundreel.farm.schedule import fixed_by_several, spread
 from soundreel.installation import __version__
 from soundreel.render.maker import MadeChunk, Task
 from soundreel.render.sealing import Sealing
@@ -64,18 +62,9 @@ def make_by_cluster(
         cards = _cards(ready, plan.request.engine)
         slots = _slots(ray, cards)
         count = min(slots, len(tasks), settings.workers or slots)
-        work = Work(
-            plan=plan,
-            settings=settings.model_copy(update={"workers": slots}),
-            decisions=job.fact("decisions") or {},
-            identity=dict(ready.identity),
-            folder=job.folder,
-            paces=job.folder,
-            ending="",
-            new=sealing.new,
-        )
+        work = Work.of(plan, settings, ready, job, sealing, slots)
         order = _Order.of(ray, work, cards)
-        fixed = partial(fixed_one_by_one, threading.Lock(), job)
+        fixed = fixed_by_several(job)
         names = [f"worker {number}" if cards else "" for number in range(1, count + 1)]
         hands = [NodeHand(ray, order, job.folder, name, fixed) for name in names]
         control.emit(Notice(f"{count} workers of the cluster make the pictures"))

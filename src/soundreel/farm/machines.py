@@ -6,15 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
-from functools import partial
 from threading import Lock
 
 from soundreel.engines.base import Machine, Ready
 from soundreel.errors import Cancelled, EngineAway, EngineError, InputError
 from soundreel.events import Event, Notice, RunControl
 from soundreel.farm.hand import HandLost
-from soundreel.farm.local import fixed_one_by_one
-from soundreel.farm.schedule import spread
+from soundreel.farm.schedule import fixed_by_several, spread
 from soundreel.render.maker import MadeChunk, Maker, Place, Task
 from soundreel.render.sealing import Sealing
 from soundreel.types import Plan
@@ -42,7 +40,7 @@ def make_by_machines(
     control: RunControl,
 ) -> None:
     """As `render.run.make_here`."""
-    place = Place(job.folder, partial(fixed_one_by_one, Lock(), job), job.folder.parent)
+    place = Place(job.folder, fixed_by_several(job), job.folder.parent)
 
     def opened(found: Ready, control: RunControl, stack: ExitStack) -> Maker:
         session = stack.enter_context(found.open(plan.for_engine, control))

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from soundreel.config import Settings
+from soundreel.engines.base import Ready
+from soundreel.render.sealing import Sealing
 from soundreel.types import Plan
+from soundreel.work.job import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +30,22 @@ class Work:
     paces: Path
     ending: str
     new: frozenset[int]
+
+    @staticmethod
+    def of(
+        plan: Plan, settings: Settings, ready: Ready, job: Job, sealing: Sealing, workers: int
+    ) -> Work:
+        """What is to be made of a job, by so many workers, as this machine names its places."""
+        return Work(
+            plan=plan,
+            settings=settings.model_copy(update={"workers": workers}),
+            decisions=job.fact("decisions") or {},
+            identity=dict(ready.identity),
+            folder=job.folder,
+            paces=job.folder.parent,
+            ending="",
+            new=sealing.new,
+        )
 
 
 @dataclass(frozen=True, slots=True)

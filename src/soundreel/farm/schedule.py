@@ -6,7 +6,8 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
+from typing import Any
 
 from soundreel.errors import EngineError, mention
 from soundreel.events import (
@@ -22,6 +23,7 @@ from soundreel.events import (
 from soundreel.farm.hand import Hand, HandLost
 from soundreel.render.maker import MadeChunk, Task
 from soundreel.render.sealing import Sealing
+from soundreel.work.job import Fixed, Job
 
 _LOOK_S = 0.1
 """So often it is asked whether the job was stopped."""
@@ -72,6 +74,21 @@ def spread(
         schedule.end(lambda hand: hand.stop())
         raise
     schedule.end(lambda hand: hand.finish())
+
+
+def fixed_by_several(job: Job) -> Fixed:
+    """As `Job.fixed`, asked from several threads. A question without an answer of its own fixes
+    nothing."""
+    lock = Lock()
+
+    def fixed(name: str, make: Callable[[], Any]) -> Any:
+        with lock:
+            value = job.fact(name)
+            if value is None and (made := make()) is not None:
+                value = job.fix(name, made)
+            return value
+
+    return fixed
 
 
 class _Schedule:
