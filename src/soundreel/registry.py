@@ -122,6 +122,14 @@ def diagnose(name: str, settings: Settings, kind: Kind = "sound") -> Sequence[Ch
         return list(engine.diagnose())
 
 
+def checks(name: str, settings: Settings, kind: Kind = "sound") -> list[Check]:
+    """As `diagnose`; what it raises is a line too."""
+    try:
+        return list(diagnose(name, settings, kind))
+    except SoundreelError as err:
+        return [Check(name, ok=False, found=err.message, hint=err.hint)]
+
+
 def choose(
     request: Request, settings: Settings, control: RunControl, begun: str | None = None
 ) -> Choice:

@@ -14,7 +14,6 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from soundreel.config import Settings, load_settings
-from soundreel.errors import SoundreelError
 from soundreel.farm.messages import Work
 from soundreel.farm.parcels import unpack, write_blocks
 from soundreel.farm.worker import UnitWorker
@@ -106,15 +105,10 @@ class Node:
 
 def look() -> Look:
     """What can run on this node."""
-    from soundreel.registry import diagnose, engine_names
+    from soundreel.registry import checks, engine_names
 
-    settings, engines = load_settings(), dict[str, Sequence[Check]]()
-    for name in engine_names():
-        try:
-            engines[name] = list(diagnose(name, settings))
-        except SoundreelError as err:
-            engines[name] = [Check(name, ok=False, found=err.message, hint=err.hint)]
-    return Look(__version__, engines)
+    settings = load_settings()
+    return Look(__version__, {name: checks(name, settings) for name in engine_names()})
 
 
 def _own_settings(asked: Settings) -> Settings:

@@ -14,6 +14,7 @@ from soundreel.cli.flags.arguments import (
     ModelsDir,
     QuietFlag,
     Url,
+    WorkDir,
     Workers,
     make_settings,
 )
@@ -61,9 +62,7 @@ def remake(
         bool,
         typer.Option("--keep-job", help="Keep the work folder, to go on from any part again."),
     ] = False,
-    work_dir: Annotated[
-        Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
-    ] = None,
+    work_dir: WorkDir = None,
     workers: Workers = None,
     cluster: Cluster = None,
     url: Url = None,

@@ -24,9 +24,9 @@ from soundreel.cli.flags.arguments import (
 from soundreel.cli.terminal.say import name, say, say_json
 from soundreel.cli.terminal.spelling import spell
 from soundreel.config import Settings, default_config_path
-from soundreel.errors import EngineUnavailable, SoundreelError, mention
+from soundreel.errors import EngineUnavailable, mention
 from soundreel.safe.text import shown
-from soundreel.types import Check, Kind
+from soundreel.types import Check
 from soundreel.work.room import bytes_text
 
 _MARKS = {
@@ -104,9 +104,9 @@ def engines(as_json: JsonFlag = False, quiet: QuietFlag = False) -> None:
 
 def _found(settings: Settings) -> dict[str, list[Check]]:
     """Of each engine; of images once more where that needs other things."""
-    found = {engine: _diagnose(engine, settings) for engine in registry.engine_names()}
+    found = {engine: registry.checks(engine, settings) for engine in registry.engine_names()}
     for engine in registry.engine_names("image"):
-        checks = _diagnose(engine, settings, "image")
+        checks = registry.checks(engine, settings, "image")
         if checks != found.get(engine):
             found[f"{engine}, image to video"] = checks
     return found
@@ -117,13 +117,6 @@ def _on_nodes(cluster: str) -> dict[str, list[Check]]:
     from soundreel.farm.cluster import nodes_of
 
     return {f"node {node}": list(checks) for node, checks in nodes_of(cluster)}
-
-
-def _diagnose(name: str, settings: Settings, kind: Kind = "sound") -> list[Check]:
-    try:
-        return list(registry.diagnose(name, settings, kind))
-    except SoundreelError as err:
-        return [Check(name, ok=False, found=err.message, hint=err.hint)]
 
 
 def _checks_json(checks: list[Check]) -> dict[str, object]:

@@ -15,6 +15,7 @@ from soundreel.cli.flags.arguments import (
     ModelsDir,
     QuietFlag,
     Url,
+    WorkDir,
     Workers,
     make_settings,
 )
@@ -28,10 +29,6 @@ from soundreel.work.room import bytes_text
 app = typer.Typer(cls=HelpfulGroup, help="List unfinished jobs, go on with one, remove some.")
 
 Key = Annotated[str, typer.Argument(metavar="KEY", help="The job's key, or its first letters.")]
-WorkDir = Annotated[
-    Path | None,
-    typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs."),
-]
 
 
 @app.callback(invoke_without_command=True)

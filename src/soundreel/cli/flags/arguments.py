@@ -90,6 +90,11 @@ Audios = Annotated[
         help="The sound: any audio or video file; - is standard input. Several get a video each.",
     ),
 ]
+WorkDir = Annotated[
+    Path | None,
+    typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs."),
+]
+"""Of commands that have few other options."""
 Replay = Annotated[
     Path | None,
     typer.Option(

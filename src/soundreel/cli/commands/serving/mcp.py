@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from soundreel.cli.flags.arguments import ConfigFile, ModelsDir, Url, make_settings
+from soundreel.cli.flags.arguments import ConfigFile, ModelsDir, Url, WorkDir, make_settings
 from soundreel.errors import EngineUnavailable
 from soundreel.installation import install_command
 
@@ -17,9 +17,7 @@ def mcp(
     output_dir: Annotated[
         Path | None, typer.Option("--output-dir", metavar="DIR", help="Folder for videos.")
     ] = None,
-    work_dir: Annotated[
-        Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
-    ] = None,
+    work_dir: WorkDir = None,
     url: Url = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from soundreel.cli.flags.arguments import ConfigFile, ModelsDir, Url, make_settings
+from soundreel.cli.flags.arguments import ConfigFile, ModelsDir, Url, WorkDir, make_settings
 from soundreel.cli.terminal.say import say_error
 from soundreel.config import SERVER_TABLE, read_config
 from soundreel.errors import EngineUnavailable
@@ -40,9 +39,7 @@ def serve(
         bool,
         typer.Option("--open", help="Let anybody in who reaches it, without a key."),
     ] = False,
-    work_dir: Annotated[
-        Path | None, typer.Option("--work-dir", metavar="DIR", help="Folder for unfinished jobs.")
-    ] = None,
+    work_dir: WorkDir = None,
     url: Url = None,
     models_dir: ModelsDir = None,
     config: ConfigFile = None,
