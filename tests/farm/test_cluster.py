@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -18,7 +19,7 @@ from media_factory import sine, write_audio
 from soundreel.api import generate
 from soundreel.cli.app import run
 from soundreel.config import Settings
-from soundreel.errors import Cancelled, EngineError, EngineUnavailable, InputError
+from soundreel.errors import Cancelled, EngineError, EngineUnavailable, InputError, WorkError
 from soundreel.events import ChunkSealed, Event, Notice, RunControl
 from soundreel.farm.node import NodeFolder
 from soundreel.farm.parcels import blocks_of, pack, unpack, write_blocks
@@ -118,6 +119,25 @@ def test_a_node_that_lacks_what_the_job_needs_is_left_out_in_words(
     assert re.search(r"has other versions: soundreel .*, here 9\.9", out)
 
 
+def test_a_full_disk_here_ends_the_job_and_is_no_fault_of_a_node(
+    shared: Settings, settings: Settings, request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = list[Path]()
+
+    def write(path: Path, blocks: Iterable[bytes]) -> None:
+        write_blocks(path, blocks)
+        written.append(path)
+        if len(written) > 2:
+            raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr("soundreel.farm.cluster.write_blocks", write)
+    with pytest.raises(WorkError, match="the disk is full"):
+        generate(request_, shared)
+    [job] = list_jobs(settings.work_dir)
+    assert not list(settings.work_dir.rglob("*.part"))
+    assert job.sealed > 0, "what came before is kept"
+
+
 def test_an_engine_without_hands_is_refused(shared: Settings, request_: Request) -> None:
     with pytest.raises(InputError, match="engine fake cannot share this job on a cluster"):
         generate(replace(request_, engine="fake"), shared)
@@ -143,7 +163,7 @@ def test_without_ray_the_way_to_it_is_said(
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(EngineUnavailable) as caught:
         generate(request_, settings.model_copy(update={"cluster": "ray"}))
-    assert "soundreel[cluster]" in caught.value.hint
+    assert "[cluster]" in caught.value.hint
 
 
 def test_what_killed_workers_left_is_removed_by_the_next_one(tmp_path: Path) -> None:

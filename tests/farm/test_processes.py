@@ -9,10 +9,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,10 @@ from soundreel.engines.base import Worker
 from soundreel.errors import Cancelled, EngineError
 from soundreel.events import ChunkSealed, ChunkStarted, Event, FrameDone, Notice, RunControl
 from soundreel.farm import process
+from soundreel.farm.hand import HandLost
+from soundreel.farm.messages import Work
+from soundreel.render.maker import MadeChunk, Task
+from soundreel.render.sealing import Sealing
 from soundreel.types import Plan, Request, ShotRequest
 from soundreel.work.lock import Lock
 
@@ -126,6 +131,61 @@ def test_processes_that_are_killed_cost_their_part_only(
     assert not list(settings.work_dir.glob("[0-9a-f]*"))
 
 
+GIVES = """
+import os, signal, sys
+from soundreel.farm.messages import receive, send
+from soundreel.render.maker import MadeChunk
+work, task = receive(sys.stdin.buffer), receive(sys.stdin.buffer)
+given, begun = (work.folder / (name + work.ending) for name in ("given", "begun"))
+given.touch()
+begun.touch()
+send(MadeChunk(0, {"given": given}, b"", b""), sys.stdout.buffer)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_process_gave_outlives_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The job may not have sealed it yet when the process dies over its next part."""
+    monkeypatch.setattr(process, "COMMAND", (sys.executable, "-c", GIVES))
+    nothing: Any = None
+    work = Work(nothing, nothing, {}, {}, tmp_path, tmp_path, "", frozenset())
+    hand = process.ProcessHand(work, {}, "", lambda _name, make: make())
+    making = hand.make(Task(range(2)), lambda _: None)
+    made = next(making)
+    with pytest.raises(HandLost, match="SIGKILL"):
+        next(making)
+    hand.stop()
+    assert list(tmp_path.iterdir()) == [made.files["given"]], "what was only begun is gone"
+
+
+def test_what_is_made_when_a_job_ends_is_sealed(
+    tone: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three parts are given while the first is being sealed, and then the job is stopped."""
+    control, seal, make = RunControl(), Sealing.seal, process.ProcessHand.make
+    given = list[MadeChunk]()
+
+    def counted(
+        self: process.ProcessHand, task: Task, tell: Callable[[Event], None]
+    ) -> Iterator[MadeChunk]:
+        for made in make(self, task, tell):
+            given.append(made)
+            yield made
+
+    def late(self: Sealing, made: MadeChunk, by: str = "") -> None:
+        while len(given) < 3:
+            time.sleep(0.01)
+        control.cancel()
+        seal(self, made, by)
+
+    monkeypatch.setattr(process.ProcessHand, "make", counted)
+    monkeypatch.setattr(Sealing, "seal", late)
+    request = request_for(tone, tmp_path / "a.mp4")
+    with pytest.raises(Cancelled):
+        generate(request, by(settings, 3), control=control)
+    assert generate(request, settings).resumed_chunks > 2
+
+
 def test_a_part_that_kills_its_process_twice_is_an_error_and_the_rest_is_kept(
     tone: Path, tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +228,10 @@ sys.path[:0] = {path!r}
 import fakes
 from pathlib import Path
 from soundreel.farm import process
+from soundreel.farm.hand import HandLost
+from soundreel.farm.messages import Work
+from soundreel.render.maker import MadeChunk, Task
+from soundreel.render.sealing import Sealing
 sys.path.insert(0, {tests!r})
 from farm import test_processes
 process.COMMAND = (sys.executable, {runner!r})

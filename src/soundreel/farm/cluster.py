@@ -25,7 +25,7 @@ from soundreel.farm.messages import Answer, Asked, Done, Failed, Work
 from soundreel.farm.node import Look, Node, Parcel, look
 from soundreel.farm.parcels import blocks_of, pack, write_blocks
 from soundreel.farm.schedule import fixed_by_several, spread
-from soundreel.installation import __version__
+from soundreel.installation import __version__, install_command
 from soundreel.render.maker import MadeChunk, Task
 from soundreel.render.sealing import Sealing
 from soundreel.types import Check, Plan
@@ -83,7 +83,7 @@ def connected(address: str) -> Iterator[Any]:
     except ImportError as err:
         raise EngineUnavailable(
             f"{mention(cluster=address)} needs Ray, which is not installed",
-            hint="pip install 'soundreel[cluster]'",
+            hint=install_command("cluster"),
         ) from err
     try:
         with _own_signals():
@@ -218,8 +218,14 @@ class NodeHand:
         self._begun = self._stopped = self._left_out = False
 
     def make(self, task: Task, tell: Callable[[Event], None]) -> Iterator[MadeChunk]:
-        """See `Hand`."""
-        self._tell, heard = tell, False
+        """See `Hand`. Raises WorkError where this machine's disk takes no more."""
+        self._tell = tell
+        for parcel in self._parcels(task):
+            yield replace(parcel.made, files=self._written(parcel.files))
+
+    def _parcels(self, task: Task) -> Iterator[Parcel]:
+        """What comes from the node. HandLost where that is gone, or cannot."""
+        heard = False
         try:
             if self._actor is None:
                 self._begin(_ROOM_S)
@@ -228,10 +234,10 @@ class NodeHand:
                 words, heard = self._ray.get(self._actor.hear.remote()), True
                 for word in words:
                     match word:
-                        case Parcel(made, files):
-                            yield replace(made, files=self._written(files))
+                        case Parcel():
+                            yield word
                         case Event():
-                            tell(word)
+                            self._tell(word)
                         case Asked(name, value):
                             self._actor.say.remote(Answer(self._answer(name, value)))
                         case Failed(error):
@@ -300,17 +306,20 @@ class NodeHand:
         if actor is not None:
             with suppress(self._ray.exceptions.RayError):
                 self._ray.kill(actor)
-        for path in self._folder.glob(f"*{self._ending}"):
-            path.unlink(missing_ok=True)
 
     def _answer(self, name: str, value: Any) -> Any:
         return self._fixed(name, lambda: value)
 
     def _written(self, files: Mapping[str, bytes]) -> dict[str, Path]:
         paths = {name: self._folder / (name + self._ending) for name in files}
-        for name, path in paths.items():
-            with disk_errors(f"write {path}"):
-                write_blocks(path, [files[name]])
+        try:
+            for name, path in paths.items():
+                with disk_errors(f"write {path}"):
+                    write_blocks(path, [files[name]])
+        except WorkError:
+            for path in paths.values():
+                path.unlink(missing_ok=True)
+            raise
         return paths
 
 

@@ -30,8 +30,9 @@ class Hand(Protocol):
         ...
 
     def make(self, task: Task, tell: Callable[[Event], None]) -> Iterator[MadeChunk]:
-        """Chunk after chunk, each with its files on this machine, in the job's folder. Raises
-        HandLost where another try, by this hand or another, may help; else as `Maker.make`."""
+        """Chunk after chunk, each with its files on this machine, in the job's folder: they are the
+        caller's, whatever becomes of the hand. Raises HandLost where another try, by this hand or
+        another, may help; else as `Maker.make`."""
         ...
 
     def is_back(self) -> bool:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 from typing import IO, Any
 
@@ -36,7 +37,7 @@ class ProcessHand:
         self.name = name
         self._work, self._environment, self._fixed = work, environment, fixed
         self._process: subprocess.Popen[bytes] | None = None
-        self._ending = ""
+        self._ending, self._given = "", set[Path]()
         self._stopped = False
         self._lock = Lock()
 
@@ -46,6 +47,7 @@ class ProcessHand:
         while not isinstance(word := self._hear(), Done):
             match word:
                 case MadeChunk():
+                    self._given.update(word.files.values())
                     yield word
                 case Event():
                     tell(word)
@@ -101,7 +103,7 @@ class ProcessHand:
         return process.stdin, process.stdout
 
     def _start(self) -> None:
-        self._ending = f".{secrets.token_hex(4)}.part"
+        self._ending, self._given = f".{secrets.token_hex(4)}.part", set()
         self._process = subprocess.Popen(
             COMMAND,
             stdin=subprocess.PIPE,
@@ -120,7 +122,7 @@ class ProcessHand:
         return "its process ended"
 
     def _end(self) -> int | None:
-        """Kill what still runs, and remove what it had begun. Gives its exit code."""
+        """Kill what still runs, and remove what it had begun and not given. Gives its exit code."""
         process, self._process = self._process, None
         if process is None:
             return None
@@ -132,6 +134,6 @@ class ProcessHand:
             with suppress(OSError):
                 if pipe is not None:
                     pipe.close()
-        for path in self._work.folder.glob(f"*{self._ending}"):
+        for path in {*self._work.folder.glob(f"*{self._ending}")} - self._given:
             path.unlink(missing_ok=True)
         return ended if code is None else code

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
-from soundreel.errors import EngineError, mention
+from soundreel.errors import EngineError, SoundreelError, mention
 from soundreel.events import (
     ChunkStarted,
     Event,
@@ -66,12 +67,13 @@ def spread(
     hands: Sequence[Hand], tasks: Iterable[Task], sealing: Sealing, control: RunControl
 ) -> None:
     """Let the hands make all tasks and seal what they give, in this thread. Raises what a hand
-    raised; the other hands are stopped."""
+    raised; the other hands are stopped, and what they gave is sealed."""
     schedule = _Schedule(hands, tasks, sealing, control)
     try:
         schedule.run()
     except BaseException:
         schedule.end(lambda hand: hand.stop())
+        schedule.keep()
         raise
     schedule.end(lambda hand: hand.finish())
 
@@ -124,9 +126,24 @@ class _Schedule:
 
     def _seal_or_mix(self) -> None:
         if self._unsealed:
-            self._sealing.seal(*self._unsealed.popleft())
+            self._seal()
         else:
             self._sealing.mix()
+
+    def _seal(self) -> None:
+        self._sealing.seal(*self._unsealed[0])
+        self._unsealed.popleft()
+
+    def keep(self) -> None:
+        """Seal what was given before the job was ended, as far as that can be."""
+        with suppress(Empty):
+            while True:
+                number, word = self._said.get_nowait()
+                if isinstance(word, MadeChunk):
+                    self._unsealed.append((word, self._desks[number].hand.name))
+        with suppress(SoundreelError):
+            while self._unsealed:
+                self._seal()
 
     def end(self, how: Callable[[Hand], None]) -> None:
         """Every hand's thread ends; so does what it holds."""
