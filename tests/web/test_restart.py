@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from typing import Any
 import httpx
 
 from media_factory import sweep, write_audio
+from ports import held_port, port_of
 from web.conftest import TINY
 
 KEY = "a-key-that-nobody-may-see"
@@ -23,9 +23,8 @@ class Server:
     """`soundreel serve` in a process of its own."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        self.held = held_port()
+        port = port_of(self.held)
         self.log = (folder / "log").open("ab")
         self.process = subprocess.Popen(
             [*_SOUNDREEL, "serve", "--port", str(port), "--work-dir", str(folder / "work")],
@@ -61,6 +60,7 @@ class Server:
         self.process.wait(30)
         self.client.close()
         self.log.close()
+        self.held.close()
 
 
 _SOUNDREEL = (sys.executable, "-m", "soundreel")

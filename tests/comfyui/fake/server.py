@@ -30,6 +30,7 @@ from comfyui.fake.engine import (
 )
 from comfyui.fake.faults import Faults
 from comfyui.fake.routes import DATA, Routes
+from ports import held_port, port_of
 
 T = TypeVar("T")
 
@@ -75,7 +76,8 @@ class FakeComfyUI(Routes):
         self._transports: set[asyncio.Transport] = set()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self.port = 0
+        self._held = held_port()  # while it is down too
+        self.port = port_of(self._held)
 
     # -- for tests -----------------------------------------------------------------------------
 
@@ -104,6 +106,7 @@ class FakeComfyUI(Routes):
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
+        self._held.close()
 
     def call(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine in the server's thread."""
@@ -152,7 +155,6 @@ class FakeComfyUI(Routes):
             self._runner, "127.0.0.1", self.port, reuse_address=True, ssl_context=self._tls
         )
         await self._site.start()
-        self.port = self._runner.addresses[-1][1]
         self._worker = self._loop.create_task(self._work(self.engine))
 
     async def _work(self, engine: FakeEngine) -> None:
