@@ -9,6 +9,8 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -44,6 +46,12 @@ def run_with(prepare: Callable[[FakeComfyUI], None], log: Log) -> tuple[str, Fak
         return digest, server
 
 
+def side_by_side(try_at: Callable[[int], None], last: int) -> None:
+    """At 1, 2, ... `last`, several at once: most of the time they wait."""
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(try_at, range(1, last + 1)))
+
+
 @pytest.fixture(scope="module")
 def undisturbed() -> tuple[str, int, int]:
     """The right result; how many socket messages and how many HTTP requests it takes."""
@@ -59,47 +67,50 @@ def test_the_run_is_long_enough_to_be_cut(undisturbed: tuple[str, int, int]) -> 
 
 def test_socket_cut_at_every_message(undisturbed: tuple[str, int, int]) -> None:
     right, messages, _ = undisturbed
-    for message in range(1, messages + 1):
-        log = Log()
 
-        def cut(server: FakeComfyUI, at: int = message) -> None:
-            server.faults.cut_socket_at = at
+    def try_at(message: int) -> None:
+        def cut(server: FakeComfyUI) -> None:
+            server.faults.cut_socket_at = message
 
-        digest, server = run_with(cut, log)
+        digest, server = run_with(cut, Log())
         assert digest == right, f"cut at message {message}"
         assert len(server.prompts) == 1, f"cut at message {message}"
+
+    side_by_side(try_at, messages)
 
 
 def test_server_restarted_at_every_message(undisturbed: tuple[str, int, int]) -> None:
     right, messages, _ = undisturbed
-    for message in range(1, messages + 1):
-        log = Log()
 
-        def kill(server: FakeComfyUI, at: int = message) -> None:
-            server.faults.restart_at = at
+    def try_at(message: int) -> None:
+        def kill(server: FakeComfyUI) -> None:
+            server.faults.restart_at = message
 
-        digest, server = run_with(kill, log)
+        digest, server = run_with(kill, log := Log())
         assert digest == right, f"killed at message {message}"
         if server.restarts and len(server.prompts) > 1:
             assert "submitted again" in log.notices or "runs again" in log.notices
+
+    side_by_side(try_at, messages)
 
 
 @pytest.mark.parametrize("fault", ["cut_request_at", "lose_answer_at"])
 def test_every_request_cut(undisturbed: tuple[str, int, int], fault: str) -> None:
     """Before the server has seen it, or after, its answer lost: then nothing is sent twice."""
     right, _, requests = undisturbed
-    for number in range(1, requests + 1):
-        log = Log()
 
-        def cut(server: FakeComfyUI, at: int = number) -> None:
-            setattr(server.faults, fault, at)
+    def try_at(number: int) -> None:
+        def cut(server: FakeComfyUI) -> None:
+            setattr(server.faults, fault, number)
 
-        digest, server = run_with(cut, log)
+        digest, server = run_with(cut, log := Log())
         assert digest == right, f"request {number}"
         assert len(server.prompts) == 1, f"request {number}"
         if len(server.requests) > number:  # polls differ from run to run: it was struck
             assert "waiting for it" in log.notices
             assert "answers again" in log.notices
+
+    side_by_side(try_at, requests)
 
 
 def test_a_silent_socket_is_made_up_for_by_polling(undisturbed: tuple[str, int, int]) -> None:
@@ -115,24 +126,24 @@ def test_a_socket_that_stays_silent_is_opened_anew(
 ) -> None:
     monkeypatch.setattr("soundreel.engines.comfyui.client.run._FIRST_SILENCE_SECONDS", 0.2)
     server.faults.silent = True
-    server.faults.step_seconds = 0.1
+    server.faults.step_seconds = 0.1  # until one is heard
     steps: list[Step] = []
 
     def hear_again() -> None:
         time.sleep(0.3)
         server.faults.silent = False
 
+    def hear(progress: Progress) -> None:
+        if isinstance(progress, Step):
+            steps.append(progress)
+            server.faults.step_seconds = 0.0
+
     threading.Thread(target=hear_again).start()
     with client_for(server) as client:
-        graph = short_graph(client.upload(SOUND, ".wav", log.control), steps=15)
-        client.run(
-            graph,
-            log.control,
-            wanted=["10"],
-            on_progress=lambda p: steps.append(p) if isinstance(p, Step) else None,
-        )
+        graph = short_graph(client.upload(SOUND, ".wav", log.control), steps=300)
+        client.run(graph, log.control, wanted=["10"], on_progress=hear)
     assert steps
-    assert steps[-1] == Step("8", 15, 15)
+    assert steps[-1] == Step("8", 300, 300)
 
 
 def test_a_gateway_without_its_server_is_waited_for(
@@ -315,17 +326,18 @@ def test_cancelling_at_every_step_leaves_nothing_on_the_server(server: FakeComfy
 
 
 def test_cancelling_while_the_server_is_away_still_ends(
-    server: FakeComfyUI, log: Log, monkeypatch: pytest.MonkeyPatch
+    log: Log, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("soundreel.engines.comfyui.client.jobs.AWAY_SECONDS", 0.2)
+    alive = ExitStack()
+    server = alive.enter_context(FakeComfyUI())
     server.faults.step_seconds = 0.1
-    server.faults.down_seconds = 2.0
 
     def accident() -> None:
         while not server.engine.last_node:
             time.sleep(0.01)
+        alive.close()
         threading.Timer(0.3, log.control.cancel).start()
-        server.restart()
 
     thread = threading.Thread(target=accident)
     thread.start()

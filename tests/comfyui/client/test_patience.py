@@ -63,9 +63,9 @@ def test_an_answer_that_stays_bad_ends_the_job(
     with FakeComfyUI() as server, client_for(server) as client:
         server.faults.step_seconds = 0.5
         started = time.monotonic()
-        with pytest.raises(RemoteError, match=f"{status}.*for [01] s now") as got:
+        with pytest.raises(RemoteError, match=rf"{status}.*for \d s now") as got:
             job(client, log)
-    assert time.monotonic() - started < 8
+    assert time.monotonic() - started < 20
     assert "same command again" in got.value.hint
 
 
