@@ -12,18 +12,19 @@ demo: .venv/core
 		--overwrite -o output/video/demo.mp4
 	@echo "Open it with any player or browser."
 
+# `worksteal` leaves the tests of a file to one process, which makes what they share once.
 # A dot product of numpy's OpenBLAS over two threads once stood for an hour on a busy machine.
 test soak: export OPENBLAS_NUM_THREADS := 1
 
 test: check
 	@echo "Running all tests on $(CORES) cores; some 15 minutes on two ..."
-	$(BIN)/pytest --quiet -rs -n $(CORES) --dist loadgroup --ignore tests/web/page
+	$(BIN)/pytest --quiet -rs -n $(CORES) --dist worksteal --ignore tests/web/page
 	@echo "And those of the page, before one browser ..."
 	$(BIN)/pytest --quiet -rs tests/web/page
 
 # What takes minutes: the whole of the fuzzing and stress tests, of which `make test` runs a tenth.
 soak: .venv/dev
-	$(BIN)/pytest --quiet -n $(CORES) --dist loadgroup -m soak
+	$(BIN)/pytest --quiet -n $(CORES) --dist worksteal -m soak
 
 check: .venv/dev
 	@echo "Checking form and types; mypy takes a minute the first time ..."

@@ -26,7 +26,6 @@ from soundreel.farm.parcels import blocks_of, pack, unpack, write_blocks
 from soundreel.types import Request, ShotRequest
 from soundreel.work.listing import list_jobs
 
-pytestmark = pytest.mark.xdist_group("cluster")
 SHOTS = tuple(ShotRequest(start=Fraction(start)) for start in range(6))
 STORE = 100 << 20
 
