@@ -32,8 +32,14 @@ STORE = 100 << 20
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A head without cores, and a node with two."""
+    """A head without cores, and a node with two. The tests share one connection: Ray 2.60 can
+    fault when one ends while answers still come, and takes the process with it."""
+    import ray
     from ray.cluster_utils import Cluster
+
+    def connect(**options: Any) -> None:
+        if not ray.is_initialized():
+            real_connect(**options)
 
     place = tmp_path_factory.mktemp("nodes")
     with pytest.MonkeyPatch.context() as patch:
@@ -44,7 +50,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         arguments = {"num_cpus": 0, "object_store_memory": STORE, "include_dashboard": False}
         made: Any = Cluster(initialize_head=True, head_node_args=arguments)
         made.add_node(num_cpus=2, object_store_memory=STORE)
+        real_connect, disconnect = ray.init, ray.shutdown
+        patch.setattr(ray, "init", connect)
+        patch.setattr(ray, "shutdown", lambda: None)
         yield made
+        disconnect()
         made.shutdown()
 
 
