@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,11 @@ from media_factory import sine, write_audio
 from soundreel.config import Settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # As a script's `&` starts us. Programs that tests stop with Ctrl-C would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:

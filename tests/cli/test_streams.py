@@ -105,6 +105,7 @@ def test_a_hang_up_that_is_heard_stops_as_ctrl_c_does(tone: Path, tmp_path: Path
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         environment={"FAKE_SLOW": "0.05"},
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL),  # whatever started us
     )
     assert process.stderr is not None
     for line in process.stderr:
