@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import functools
 import io
+import threading
+import time
 import wave
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cv2
@@ -44,6 +46,17 @@ def client_for(server: FakeComfyUI, **options: Any) -> ComfyClient:
     return ComfyClient(parse_server(server.url), **{"poll_seconds": POLL_SECONDS, **options})
 
 
+def once(happened: Callable[[], object], do: Callable[[], object]) -> None:
+    """Do it in another thread when that has happened."""
+
+    def wait() -> None:
+        while not happened():
+            time.sleep(0.01)
+        do()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 class Log:
     """A control that keeps what it is told."""
 
@@ -74,8 +87,8 @@ def wav_bytes(samples: np.ndarray, rate: int = 16000) -> bytes:
 
 def sweep(seconds: float, rate: int = 16000) -> np.ndarray:
     """A tone that rises by 128 Hz a second: its pitch tells the time."""
-    time = np.arange(round(seconds * rate)) / rate
-    return 0.5 * np.sin(2 * np.pi * (200 + 64 * time) * time)
+    at = np.arange(round(seconds * rate)) / rate
+    return 0.5 * np.sin(2 * np.pi * (200 + 64 * at) * at)
 
 
 def png_bytes(size: int = 64, grey: int = 128) -> bytes:

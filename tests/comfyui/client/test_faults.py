@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from comfyui.conftest import Log, client_for, short_graph, sweep, wav_bytes
+from comfyui.conftest import Log, client_for, once, short_graph, sweep, wav_bytes
 from comfyui.fake.server import FakeComfyUI
 from soundreel.engines.comfyui.client import retry
 from soundreel.engines.comfyui.client.results import Progress, Step
@@ -195,15 +195,14 @@ def test_a_restart_that_loses_the_uploads_too(
     server: FakeComfyUI, log: Log, undisturbed: tuple[str, int, int]
 ) -> None:
     """A container without a volume: the graph is made, and its files sent, once more."""
-    server.faults.step_seconds = 0.2
+    server.faults.step_seconds = 5.0
 
     def lose_everything() -> None:
-        while not server.engine.last_node:
-            time.sleep(0.01)
+        server.faults.step_seconds = 0.0
         server.delete_files("input")
         server.restart()
 
-    threading.Thread(target=lose_everything).start()
+    once(lambda: server.engine.last_node, lose_everything)
     with client_for(server) as client:
         assert job(client, log) == undisturbed[0]
     assert len(server.uploads) == 2
@@ -276,14 +275,13 @@ def test_a_server_that_dies_of_the_job_is_not_fed_for_ever(server: FakeComfyUI, 
 def test_a_queue_that_somebody_clears_is_joined_again(
     server: FakeComfyUI, log: Log, undisturbed: tuple[str, int, int]
 ) -> None:
-    server.add_foreign_job(0.5)
+    other = server.add_foreign_job(60)
 
     def clear() -> None:
-        while len(server.queue_ids()) < 2:
-            time.sleep(0.01)
         server.clear_from_elsewhere()
+        server.end_foreign_job(other)
 
-    threading.Thread(target=clear).start()
+    once(lambda: len(server.queue_ids()) == 2, clear)
     with client_for(server) as client:
         assert job(client, log) == undisturbed[0]
     assert len(server.prompts) == 2

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from comfyui.client.test_faults import job
-from comfyui.conftest import Log, client_for
+from comfyui.conftest import Log, client_for, once
 from comfyui.fake.server import FakeComfyUI
 from soundreel.engines.comfyui.client.claims import Claim
 
@@ -69,7 +69,8 @@ def test_what_a_killed_client_left_is_taken_off_and_nothing_else(
 
 
 def test_a_prompt_from_elsewhere_is_waited_for(slow: FakeComfyUI, log: Log, tmp_path: Path) -> None:
-    other = slow.add_foreign_job(0.5)
+    other = slow.add_foreign_job(60)
+    once(lambda: "before ours" in log.notices, lambda: slow.end_foreign_job(other))
     with client_for(slow, claims=tmp_path) as client:
         job(client, log)
     assert slow.engine.history[other]["status"]["completed"]

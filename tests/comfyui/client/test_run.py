@@ -148,11 +148,17 @@ def test_progress_that_is_sent_to_all_is_not_taken_for_ours(metadata: bool, log:
 def test_a_full_queue_is_waited_for_and_said(
     client: ComfyClient, server: FakeComfyUI, graph: dict[str, Any], log: Log
 ) -> None:
-    for _ in range(3):
-        server.add_foreign_job(0.2)
-    seen: list[Progress] = []
-    client.run(graph, log.control, wanted=["10"], on_progress=seen.append)
-    assert [p.position for p in seen if isinstance(p, Queued)] == [3, 2, 1, 0]
+    others = [server.add_foreign_job(60) for _ in range(3)]
+    places: list[int] = []
+
+    def go_on(progress: Progress) -> None:
+        if isinstance(progress, Queued):
+            places.append(progress.position)
+            if progress.position:
+                server.end_foreign_job(others[-progress.position])
+
+    client.run(graph, log.control, wanted=["10"], on_progress=go_on)
+    assert places == [3, 2, 1, 0]
     assert "has 3 other jobs before ours" in log.notices
     assert "has 1 other job before ours" in log.notices
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 
 import pytest
 
+from comfyui.conftest import once
 from comfyui.engine_tools import (
     digest,
     flat,
@@ -49,7 +49,8 @@ def test_a_silent_socket_changes_nothing(audio: Path, undisturbed: str) -> None:
 def test_others_jobs_are_waited_for(audio: Path, undisturbed: str) -> None:
     control, events = listening()
     with FakeComfyUI() as server:
-        server.add_foreign_job(1.0)
+        other = server.add_foreign_job(60)
+        once(lambda: "1 other job" in notices(events), lambda: server.end_foreign_job(other))
         made = flat(render(server, make_plan(server, audio, num_frames=FRAMES), control))
     assert digest(made) == undisturbed
     assert "1 other job" in notices(events)
@@ -103,7 +104,7 @@ def test_an_interrupt_from_elsewhere_is_said(audio: Path) -> None:
     with FakeComfyUI() as server:
         server.faults.step_seconds = 0.3
         plan = make_plan(server, audio, num_frames=FRAMES)
-        threading.Timer(0.8, server.interrupt_from_elsewhere).start()
+        once(lambda: server.engine.last_node, server.interrupt_from_elsewhere)
         with pytest.raises(RemoteError, match="interrupted"):
             render(server, plan)
 

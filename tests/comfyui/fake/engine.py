@@ -150,7 +150,7 @@ class FakeEngine:
         run = _Run(self, job)
         try:
             if job.seconds is not None:
-                await self._sleep(job.seconds)
+                await self._sleep_through(job)
             else:
                 await run.execute()
         except Interrupted:
@@ -175,6 +175,11 @@ class FakeEngine:
             await asyncio.sleep(min(0.01, seconds))
             if time.monotonic() >= end:
                 return
+
+    async def _sleep_through(self, job: Job) -> None:
+        begun = time.monotonic()
+        while job.seconds is not None and time.monotonic() < begun + job.seconds:
+            await self._sleep(0.01)
 
 
 class _Run:

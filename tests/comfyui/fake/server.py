@@ -117,11 +117,16 @@ class FakeComfyUI(Routes):
         self.call(self._restart())
 
     def add_foreign_job(self, seconds: float) -> str:
-        """Another user's job, which takes so long."""
+        """Another user's job, which takes so long unless it is ended."""
         prompt_id = str(uuid.uuid4())
         extra = {"client_id": "somebody-else"}
         self.call(self.engine.put({}, [], extra, prompt_id, seconds))
         return prompt_id
+
+    def end_foreign_job(self, prompt_id: str) -> None:
+        for job in filter(None, (self.engine.running, *self.engine.pending)):
+            if job.prompt_id == prompt_id:
+                job.seconds = 0.0
 
     def interrupt_from_elsewhere(self) -> None:
         self._loop.call_soon_threadsafe(self.engine.interrupt, None)
