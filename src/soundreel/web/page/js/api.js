@@ -8,8 +8,6 @@ export class Refused extends Error {
   }
 }
 
-export const EVENTS = "/v1/events";
-
 export const options = () => ask("GET", "/v1/options");
 export const models = () => ask("GET", "/v1/models");
 export const enter = (key) => ask("POST", "/v1/session", { access_key: key });

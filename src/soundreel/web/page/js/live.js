@@ -1,11 +1,13 @@
 // What the server says of its jobs, as it happens: the one source of queue and gallery in every tab.
 
 import * as api from "./api.js";
+import { listen } from "./stream/tab.js";
 
-const AGAIN = 2000; // ms until a stream that the browser gave up is opened anew
+const AGAIN = 5000; // ms until the list is asked for again where that was too often
 
 let jobs = new Map();
 let news = new Set(); // ids of which the stream told while the list was on its way
+let last = null; // id of the oldest that was listed
 let more = false;
 const listeners = new Set();
 const links = new Set();
@@ -22,38 +24,46 @@ export const watchLink = (listener) => links.add(listener);
 /** Whether the server has older ones than are listed. */
 export const hasOlder = () => more;
 
-/** The browser opens a broken stream by itself; whenever it opens, the list comes anew. */
-export function connect() {
-  const source = new EventSource(api.EVENTS);
-  source.addEventListener("open", refresh);
-  source.addEventListener("video", (event) => heard(JSON.parse(event.data)));
-  source.addEventListener("removed", (event) => gone(JSON.parse(event.data).id));
-  source.addEventListener("error", () => {
+/** Whenever the stream opens, the list comes anew. */
+export const connect = () => listen(({ kind, data }) => HEARD[kind](data));
+
+const HEARD = {
+  open: () => refresh(),
+  away: () => {
     tellLink(false);
-    if (source.readyState === EventSource.CLOSED) setTimeout(connect, AGAIN);
-  });
-}
+    refresh(); // says whether it is the server that is away, or a key that it asks for
+  },
+  video: (job) => heard(job),
+  removed: ({ id }) => gone(id),
+};
 
 export async function older() {
-  const page = await api.videos(list().at(-1)?.id);
+  const page = await api.videos(last);
   for (const job of page.data) if (!jobs.has(job.id)) jobs.set(job.id, job);
-  more = page.has_more;
-  tell();
+  turn(page);
 }
 
 async function refresh() {
-  news = new Set();
+  const mine = new Set();
+  news = mine;
   try {
     const page = await api.videos();
+    if (news !== mine) return; // it was asked again meanwhile
     const told = [...news].map((id) => jobs.get(id)).filter(Boolean);
     const listed = page.data.filter(({ id }) => !news.has(id));
     jobs = new Map([...listed, ...told].map((job) => [job.id, job]));
-    more = page.has_more;
-    tell();
+    turn(page);
     tellLink(true);
-  } catch {
+  } catch (err) {
     tellLink(false);
+    if (err.status === 429) setTimeout(refresh, AGAIN);
   }
+}
+
+function turn(page) {
+  last = page.last_id;
+  more = page.has_more;
+  tell();
 }
 
 function heard(job) {
@@ -65,6 +75,7 @@ function heard(job) {
 function gone(id) {
   news.add(id);
   jobs.delete(id);
+  if (id === last) last = list().at(-1)?.id;
   tell();
 }
 

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import * as live from "./live.js";
 import * as key from "./key.js";
+import * as players from "./players.js";
 import * as options from "./form/options.js";
 import * as look from "./form/look.js";
 import * as picture from "./form/picture.js";
@@ -28,7 +29,7 @@ async function open() {
     else key.ask();
     return;
   }
-  for (const part of [sound, picture, shots, plan, queue, gallery, remake]) part.start();
+  for (const part of [players, sound, picture, shots, plan, queue, gallery, remake]) part.start();
   look.start(models.data.map(({ id }) => id));
   options.start(known);
   live.connect();

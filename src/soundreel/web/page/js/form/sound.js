@@ -4,6 +4,7 @@ import * as api from "../api.js";
 import * as draft from "../draft.js";
 import { write } from "../faults.js";
 import { $, put, takeDrops, takeFile } from "../dom.js";
+import { rest } from "../players.js";
 import { clock, seconds } from "../time.js";
 import { canRecord, record } from "./recorder.js";
 import { Waveform } from "./waveform.js";
@@ -24,7 +25,7 @@ export function start() {
   $("record").addEventListener("click", toggleRecord);
   $("play").addEventListener("click", togglePlay);
   player.addEventListener("play", () => { $("play").textContent = "Pause"; follow(); });
-  player.addEventListener("pause", () => { $("play").textContent = "Play"; });
+  player.addEventListener("pause", () => { $("play").textContent = "Play"; rest(player); });
   player.addEventListener("error", () => {
     if (draft.get().sound) fault({ message: "this browser cannot play this kind of file", hint: "the video will have its sound all the same" });
   });
