@@ -7,7 +7,8 @@ import io
 import threading
 import time
 import wave
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cv2
@@ -55,6 +56,12 @@ def once(happened: Callable[[], object], do: Callable[[], object]) -> None:
         do()
 
     threading.Thread(target=wait, daemon=True).start()
+
+
+def side_by_side(try_at: Callable[[int], None], places: Iterable[int]) -> None:
+    """Several at once, since most of the time they wait."""
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(try_at, places))
 
 
 class Log:

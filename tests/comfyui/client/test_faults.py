@@ -9,14 +9,13 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from aiohttp import web
 
-from comfyui.conftest import Log, client_for, once, short_graph, sweep, wav_bytes
+from comfyui.conftest import Log, client_for, once, short_graph, side_by_side, sweep, wav_bytes
 from comfyui.fake.server import FakeComfyUI
 from soundreel.engines.comfyui.client import retry
 from soundreel.engines.comfyui.client.results import Progress, Step
@@ -46,12 +45,6 @@ def run_with(prepare: Callable[[FakeComfyUI], None], log: Log) -> tuple[str, Fak
         return digest, server
 
 
-def side_by_side(try_at: Callable[[int], None], last: int) -> None:
-    """At 1, 2, ... `last`, several at once: most of the time they wait."""
-    with ThreadPoolExecutor(6) as pool:
-        list(pool.map(try_at, range(1, last + 1)))
-
-
 @pytest.fixture(scope="module")
 def undisturbed() -> tuple[str, int, int]:
     """The right result; how many socket messages and how many HTTP requests it takes."""
@@ -76,7 +69,7 @@ def test_socket_cut_at_every_message(undisturbed: tuple[str, int, int]) -> None:
         assert digest == right, f"cut at message {message}"
         assert len(server.prompts) == 1, f"cut at message {message}"
 
-    side_by_side(try_at, messages)
+    side_by_side(try_at, range(1, messages + 1))
 
 
 def test_server_restarted_at_every_message(undisturbed: tuple[str, int, int]) -> None:
@@ -91,7 +84,7 @@ def test_server_restarted_at_every_message(undisturbed: tuple[str, int, int]) ->
         if server.restarts and len(server.prompts) > 1:
             assert "submitted again" in log.notices or "runs again" in log.notices
 
-    side_by_side(try_at, messages)
+    side_by_side(try_at, range(1, messages + 1))
 
 
 @pytest.mark.parametrize("fault", ["cut_request_at", "lose_answer_at"])
@@ -110,7 +103,7 @@ def test_every_request_cut(undisturbed: tuple[str, int, int], fault: str) -> Non
             assert "waiting for it" in log.notices
             assert "answers again" in log.notices
 
-    side_by_side(try_at, requests)
+    side_by_side(try_at, range(1, requests + 1))
 
 
 def test_a_silent_socket_is_made_up_for_by_polling(undisturbed: tuple[str, int, int]) -> None:

@@ -39,7 +39,10 @@ def undisturbed(audio: Path) -> str:
         return digest(flat(render(server, make_plan(server, audio, num_frames=FRAMES))))
 
 
-def test_a_silent_socket_changes_nothing(audio: Path, undisturbed: str) -> None:
+def test_a_silent_socket_changes_nothing(
+    audio: Path, undisturbed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("soundreel.engines.comfyui.client.run.LOST_SECONDS", 0.5)
     with FakeComfyUI() as server:
         server.faults.silent = True
         made = flat(render(server, make_plan(server, audio, num_frames=FRAMES)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from comfyui.conftest import side_by_side
 from comfyui.engine_tools import (
     digest,
     flat,
@@ -63,26 +64,30 @@ STRIDE = 16
 
 def test_socket_cut_here_and_there(melody: Path, undisturbed: tuple[str, int, int]) -> None:
     right, messages, _ = undisturbed
-    for message in range(1, messages + 1, STRIDE):
 
-        def cut(server: FakeComfyUI, at: int = message) -> None:
-            server.faults.cut_socket_at = at
+    def try_at(message: int) -> None:
+        def cut(server: FakeComfyUI) -> None:
+            server.faults.cut_socket_at = message
 
         made, server, _ = run_with(melody, cut)
         assert made == right, f"cut at message {message}"
         assert times_sampled(server) == 2, "what was sampled is not sampled again"
 
+    side_by_side(try_at, range(1, messages + 1, STRIDE))
+
 
 def test_server_restarted_here_and_there(melody: Path, undisturbed: tuple[str, int, int]) -> None:
     right, messages, _ = undisturbed
-    for message in range(2, messages + 1, STRIDE):
 
-        def kill(server: FakeComfyUI, at: int = message) -> None:
-            server.faults.restart_at = at
+    def try_at(message: int) -> None:
+        def kill(server: FakeComfyUI) -> None:
+            server.faults.restart_at = message
 
         made, server, _ = run_with(melody, kill)
         assert made == right, f"killed at message {message}"
         assert server.restarts == 1
+
+    side_by_side(try_at, range(2, messages + 1, STRIDE))
 
 
 @pytest.mark.parametrize("fault", ["cut_request_at", "lose_answer_at"])
@@ -91,15 +96,17 @@ def test_requests_cut_here_and_there(
 ) -> None:
     right, _, requests = undisturbed
     begun = 8  # the first requests are preflight, which says at once that no server is there
-    for number in range(begun, requests + 1, STRIDE):
 
-        def cut(server: FakeComfyUI, at: int = number) -> None:
-            setattr(server.faults, fault, at)
+    def try_at(number: int) -> None:
+        def cut(server: FakeComfyUI) -> None:
+            setattr(server.faults, fault, number)
 
         made, server, said = run_with(melody, cut)
         assert made == right, f"request {number}"
         assert len(server.prompts) == 2
         assert "answers again" in said
+
+    side_by_side(try_at, range(begun, requests + 1, STRIDE))
 
 
 def test_a_job_goes_on_with_a_server_that_has_lost_everything(
@@ -170,6 +177,7 @@ def test_out_of_memory_says_what_to_do(melody: Path) -> None:
 def test_a_server_that_loses_pictures_is_found_out(
     melody: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("soundreel.engines.comfyui.client.run.LOST_SECONDS", 0.5)
     monkeypatch.setattr("comfyui.fake.nodes.decode", lambda latents: decode(latents)[:-1])
     with FakeComfyUI() as server:
         plan = make_plan(server, melody, num_frames=FRAMES)
