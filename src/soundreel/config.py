@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from platformdirs import user_cache_path, user_config_path
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -48,6 +48,11 @@ class Settings(BaseModel):
     work_dir: Path = user_cache_path("soundreel") / "work"
     output_dir: Path = Path("output/video")
     c2pa: Path | None = None
+
+    def document(self) -> dict[str, Any]:
+        """As JSON, the token among it: for a process of our own."""
+        token = None if self.token is None else self.token.get_secret_value()
+        return {**self.model_dump(mode="json"), "token": token}
 
     @field_validator("url", mode="before")
     @classmethod

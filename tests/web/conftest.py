@@ -55,11 +55,11 @@ class Running:
 
 @contextmanager
 def serving(
-    folder: Path, limits: Limits | None = None, access: Access | None = None
+    folder: Path, limits: Limits | None = None, access: Access | None = None, **more: Any
 ) -> Iterator[tuple[Studio, str]]:
-    settings = Settings(
-        work_dir=folder / "work", output_dir=folder / "out", url="http://127.0.0.1:9"
-    )
+    """more: values of Settings."""
+    places = {"work_dir": folder / "work", "output_dir": folder / "out"}
+    settings = Settings(**{**places, "url": "http://127.0.0.1:9", **more})
     studio = Studio(settings, limits)
     app = create_app(studio, access or Access())
     server = uvicorn.Server(

@@ -10,9 +10,12 @@ from soundreel.record import to_json
 
 
 def error_json(error: SoundreelError) -> dict[str, object]:
-    """`fields`: what does not fit, by its path ("width", "encoding.crf", "options.steps")."""
+    """type: of the error tree; fields: what does not fit, by its path ("width", "encoding.crf",
+    "options.steps")."""
+    tree = SoundreelError.__module__
+    kinds = (kind.__name__ for kind in type(error).__mro__ if kind.__module__ == tree)
     about: dict[str, object] = {
-        "type": type(error).__name__,
+        "type": next(kinds),
         "message": error.message,
         "hint": error.hint,
         "exit_code": error.exit_code,

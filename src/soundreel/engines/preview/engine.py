@@ -19,7 +19,7 @@ from soundreel.engines.preview.options import PreviewImageOptions, PreviewOption
 from soundreel.engines.preview.portrait.face import require_box
 from soundreel.engines.preview.portrait.ready import check_portrait
 from soundreel.engines.preview.scenes import Scenes, StillScenes
-from soundreel.engines.preview.session import PreviewSession, core_count, room_for, thread_count
+from soundreel.engines.preview.session import PreviewSession, processes_worth, thread_count
 from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
 from soundreel.media.cover import reference_image
@@ -34,9 +34,6 @@ DEFAULT_FPS = Fraction(16)
 MIN_FPS, MAX_FPS = 8, 60
 CHUNK_S = 10
 """Seconds of picture in a chunk: what a killed job loses at most."""
-
-WORTH_S = 10.0
-"""Seconds of work on two cores that are worth a process of their own, which takes one to start."""
 
 SECONDS_PER_MEGAPIXEL = 0.045
 """Render and encode, wall time on two cores (measured; docs/preview.md)."""
@@ -135,14 +132,10 @@ class PreviewReady:
         return 0
 
     def workers(self, plan: Plan, wanted: int | None) -> Sequence[Worker]:
-        """See `engines.base.Spreading`. One for each core and for each WORTH_S of work, since each
-        hears the sound anew, as far as there is memory; one alone where a network interpolates,
-        which fills a card by itself."""
-        cost = _estimate(plan)
-        most = min(
-            core_count(), int((cost.seconds or 0) / WORTH_S), room_for(cost.memory_bytes or 1)
-        )
-        return [Worker()] * (wanted or (1 if plan.interpolation.weights else most))
+        """See `engines.base.Spreading`. One alone where a network interpolates, which fills a card
+        by itself."""
+        most = 1 if plan.interpolation.weights else processes_worth(_estimate(plan))
+        return [Worker()] * (wanted or most)
 
     @contextmanager
     def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:

@@ -9,9 +9,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol
 
 from soundreel.events import RunControl
-from soundreel.types import Chunk, Frame, Rgb
+from soundreel.types import Chunk, Estimate, Frame, Rgb
 
 MAX_THREADS = 4
+
+WORTH_S = 10.0
+"""Seconds of work on two cores that are worth a process of their own, which takes one to start."""
 
 
 class Scene(Protocol):
@@ -68,6 +71,13 @@ def core_count() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def processes_worth(estimate: Estimate) -> int:
+    """How many make it sooner done: one for each core and for each WORTH_S of work, since each
+    hears the sound anew, as far as there is memory."""
+    by_work = int((estimate.seconds or 0) / WORTH_S)
+    return max(1, min(core_count(), by_work, room_for(estimate.memory_bytes or 1)))
 
 
 def room_for(size: int) -> int:

@@ -10,7 +10,10 @@ from typing import Any
 
 from soundreel.documents.failures import error_json
 from soundreel.errors import EngineError
-from soundreel.web.jobs.child import Child, ChildFailed
+from soundreel.farm.child import Child, ChildFailed
+
+WORK = "soundreel.web.jobs.work"
+"""What children can do."""
 
 _COUNT = 2
 _CALLS = 200
@@ -48,7 +51,7 @@ class Helpers:
             with self._lock:
                 child, calls = self._idle.pop() if self._idle else (None, 0)
             if child is None or not child.alive:
-                child, calls = Child(), 0
+                child, calls = Child(WORK), 0
             try:
                 yield child
             finally:

@@ -1,4 +1,4 @@
-"""Starts queued jobs in the order of coming, as slots are free, each in a child of its own."""
+"""Starts queued jobs in the order of coming, as hands are free, each in a child of its own."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-from soundreel.web.jobs.child import Child, ChildFailed
+from soundreel.farm.child import Child, ChildFailed
+from soundreel.farm.shares import Share, Shares, Want, kind_of
+from soundreel.web.jobs.helpers import WORK
 from soundreel.web.jobs.live import Live
-from soundreel.web.jobs.slots import Slot, Slots
 from soundreel.web.jobs.store import Store, StoredJob
 
-Describe = Callable[[StoredJob, Slot], Mapping[str, Any]]
+Describe = Callable[[StoredJob, Share], Mapping[str, Any]]
 """The arguments of `work.make` for a job."""
 
 CANCELLED: Mapping[str, Any] = {
@@ -22,7 +23,6 @@ CANCELLED: Mapping[str, Any] = {
     "message": "it was cancelled",
     "hint": "ask for it again to have it made",
 }
-_MAKE = "soundreel.web.jobs.work:make"
 _LOOK_AGAIN_S = 5.0
 _MAX_NOTICES = 50
 log = logging.getLogger("soundreel.web")
@@ -35,16 +35,17 @@ class Runner:
     def __init__(
         self,
         store: Store,
-        slots: Slots,
+        shares: Shares,
         live: Live,
         describe: Describe,
         on_end: Callable[[StoredJob], None],
     ) -> None:
-        self._store, self._slots, self._live = store, slots, live
+        self._store, self._shares, self._live = store, shares, live
         self._describe, self._on_end = describe, on_end
         self._wake, self._stopped = threading.Condition(), False
         self._children: dict[str, Child] = {}
         self._cancelled: set[str] = set()
+        self._tried: dict[str, frozenset[str]] = {}
         self._threads: set[threading.Thread] = set()
         self._dispatcher = threading.Thread(target=self._dispatch, name="dispatch", daemon=True)
 
@@ -89,44 +90,50 @@ class Runner:
                     self._wake.wait(_LOOK_AGAIN_S)
 
     def _start_all(self) -> None:
-        """A job that waits for a slot of its engine lets those of other engines pass."""
-        full = set[str]()
-        for job in self._store.with_status("queued"):
-            if self._stopped or job.engine in full:
-                continue
-            slot = self._slots.take(job.engine)
-            if slot is None:
-                full.add(job.engine)
-                continue
-            started = self._store.start(job.id)
-            if started is None:  # it was cancelled meanwhile
-                self._slots.give(slot)
-                continue
-            thread = threading.Thread(target=self._run, args=(started, slot), daemon=True)
-            self._threads.add(thread)
-            thread.start()
+        """A job whose hands are all taken lets those of other engines pass."""
+        queued = self._store.with_status("queued")
+        wants = [want_of(job, self._tried.get(job.id, frozenset())) for job in queued]
+        for job, share in zip(queued, self._shares.deal(wants), strict=True):
+            if share is not None:
+                self._start(job, share)
 
-    def _run(self, job: StoredJob, slot: Slot) -> None:
+    def _start(self, job: StoredJob, share: Share) -> None:
+        started = None
+        try:
+            started = None if self._stopped else self._store.start(job.id)
+        except Exception:
+            log.exception("job %s could not be started", job.id)
+        if started is None:  # it was cancelled meanwhile
+            self._shares.give(share)
+            return
+        thread = threading.Thread(target=self._run, args=(started, share), daemon=True)
+        self._threads.add(thread)
+        thread.start()
+
+    def _run(self, job: StoredJob, share: Share) -> None:
         self._live.touch(job.id)
         try:
-            ended = self._made(job, slot)
+            ended = self._made(job, share)
         except Exception:
             log.exception("job %s could not be run", job.id)
             ended = self._store.fail(
                 job.id, {"code": "internal", "message": "a fault of the server"}
             )
         finally:
-            self._slots.give(slot)
+            self._shares.give(share)
             self._threads.discard(threading.current_thread())
         self._live.end(job.id)
-        if not self._stopped:
+        waits_again = ended is not None and ended.status == "queued"
+        if not (self._stopped or waits_again):
+            self._tried.pop(job.id, None)
             self._on_end(ended or job)
         self.wake()
 
-    def _made(self, job: StoredJob, slot: Slot) -> StoredJob | None:
-        """The ended job; None where the server stops, or where it is gone."""
+    def _made(self, job: StoredJob, share: Share) -> StoredJob | None:
+        """The ended job, or one that waits for another server; None where this one stops, or where
+        the job is gone."""
         try:
-            with Child() as child:
+            with Child(WORK) as child:
                 with self._wake:
                     if self._stopped:
                         return None
@@ -135,17 +142,30 @@ class Runner:
                 if cancelled:
                     raise ChildFailed(CANCELLED)
                 hear = partial(self._hear, job, list(job.notices))
-                result = child.call(_MAKE, self._describe(job, slot), hear)
+                result = child.call("make", self._describe(job, share), hear)
         except ChildFailed as err:
             if self._stopped:
                 return None
-            was_cancelled = job.id in self._cancelled
-            return self._store.fail(job.id, CANCELLED if was_cancelled else err.document)
+            if job.id in self._cancelled:
+                return self._store.fail(job.id, CANCELLED)
+            return self._failed(job, share, err.document)
         finally:
             with self._wake:
                 self._children.pop(job.id, None)
                 self._cancelled.discard(job.id)
         return self._store.complete(job.id, result)
+
+    def _failed(self, job: StoredJob, share: Share, error: Mapping[str, Any]) -> StoredJob | None:
+        """Another server may make what this one cannot."""
+        tried = self._tried.get(job.id, frozenset())
+        if not self._shares.may_pass_on(share, str(error.get("type")), tried):
+            return self._store.fail(job.id, error)
+        self._tried[job.id] = tried | {*share.hands}
+        noted = self._store.get(job.id)
+        if noted is not None:
+            words = f"{error['message']}; another server is asked"
+            self._store.notice(job.id, [*noted.notices, words][:_MAX_NOTICES])
+        return self._store.requeue(job.id)
 
     def _hear(self, job: StoredJob, notices: list[str], message: Mapping[str, Any]) -> None:
         if "now" in message:
@@ -163,3 +183,20 @@ class Runner:
             seen = message["preview"]
             image = b64decode(seen["image"])
             self._live.show(job.id, image, seen["type"], seen["chunk"], seen["step"])
+
+
+def want_of(job: StoredJob, refused: frozenset[str] = frozenset()) -> Want:
+    """As its plan says; one that an earlier version stored does not."""
+    kind = kind_of(job.engine, job.asked["values"].get("interpolate", "auto"))
+    return Want(kind, min(_parts(job), job.plan.get("hands", len(job.plan["shots"]))), refused)
+
+
+def _parts(job: StoredJob) -> int:
+    """Most that can be made at once; of a part of a finished video the others are there."""
+    again, chunks = job.again or {}, job.plan["chunks"]
+    if again.get("chunk") is not None:
+        return 1
+    if again.get("shot") is None:
+        return len(chunks)
+    own = sum(chunk["shot"] == again["shot"] - 1 for chunk in chunks)
+    return max(1, own if job.plan.get("parts_alone") else 1)

@@ -169,6 +169,10 @@ class Store:
     def notice(self, key: str, notices: Sequence[str]) -> None:
         self._change(key, "in_progress", notices=_text(list(notices)))
 
+    def requeue(self, key: str) -> StoredJob | None:
+        """From in_progress to queued; None where it is no longer in progress."""
+        return self._change(key, "in_progress", status="queued")
+
     def complete(self, key: str, result: Mapping[str, Any]) -> StoredJob | None:
         """None where it is no longer in progress."""
         done = {"status": "completed", "finished": time.time(), "progress": 100}

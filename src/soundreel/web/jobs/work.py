@@ -20,15 +20,17 @@ from soundreel.config import Settings
 from soundreel.documents.plans import plan_json
 from soundreel.errors import InputError
 from soundreel.events import Event, Notice, RunControl
+from soundreel.farm.child import Send
+from soundreel.farm.shares import useful_hands
 from soundreel.media.cover import load_cover
 from soundreel.media.image import load_image
 from soundreel.proof.check import check as prove
 from soundreel.proof.report import draw
+from soundreel.timeline.units import are_chunks_alone
 from soundreel.types import Result
 from soundreel.video.reader import probe_video, read_frames
 from soundreel.web.asked.asked import Asked, make_request
 from soundreel.web.asked.fields import TEXT_ENDINGS
-from soundreel.web.jobs.child import Send
 from soundreel.web.jobs.gauge import Gauge
 from soundreel.work.files import write_atomic
 
@@ -108,7 +110,8 @@ def plan(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> dict
     asked, settings = Asked.of(arguments["asked"]), Settings(**arguments["settings"])
     request = make_request(asked, _place(arguments["uploads"]))
     made, estimate = api.plan(request, settings, control)
-    return {**plan_json(made, estimate), "notices": notices}
+    shared = {"hands": useful_hands(made, estimate), "parts_alone": are_chunks_alone(made)}
+    return {**plan_json(made, estimate), **shared, "notices": notices}
 
 
 def _keeping(notices: list[str]) -> Callable[[Event], None]:

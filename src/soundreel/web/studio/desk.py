@@ -10,9 +10,10 @@ from typing import Any
 from soundreel.config import Settings
 from soundreel.documents.failures import error_json
 from soundreel.errors import InputError
+from soundreel.farm.child import ChildFailed
+from soundreel.farm.shares import addresses_of
 from soundreel.web.asked.asked import Asked, named_as_written, read_asked
 from soundreel.web.asked.limits import Limits
-from soundreel.web.jobs.child import ChildFailed
 from soundreel.web.jobs.helpers import Helpers
 from soundreel.web.studio import views
 from soundreel.web.studio.references import References
@@ -20,7 +21,6 @@ from soundreel.web.studio.refusals import Refused
 from soundreel.web.studio.scrub import Scrub
 from soundreel.web.studio.uploads import Receiver, Upload, Uploads
 
-_WORK = "soundreel.web.jobs.work"
 _OF_A_PART = ("prompt", "negative_prompt", "seed", "image", "input_reference")
 
 
@@ -33,7 +33,8 @@ class Desk:
         self.uploads = Uploads(folder / "uploads", limits.upload_bytes, self._look_at)
         self._references = References(self.uploads, limits.input_hosts)
         known = [folder / "uploads", folder, settings.work_dir, settings.output_dir]
-        self.scrub = Scrub([*known, *settings.models_dir, Path.home(), Path.cwd()], self._name_of)
+        folders = [*known, *settings.models_dir, Path.home(), Path.cwd()]
+        self.scrub = Scrub(folders, addresses_of(settings.url), self._name_of)
 
     def close(self) -> None:
         self._helpers.close()
@@ -56,7 +57,7 @@ class Desk:
     def plan(self, asked: Asked) -> Mapping[str, Any]:
         """As `documents.plans.plan_json` has it."""
         try:
-            plan = self._helpers.ask(f"{_WORK}:plan", self.arguments(asked))
+            plan = self._helpers.ask("plan", self.arguments(asked))
         except InputError as err:
             raise self.refusal(named_as_written(err, asked)) from err
         except ChildFailed as err:
@@ -75,7 +76,11 @@ class Desk:
     def arguments(self, asked: Asked) -> dict[str, Any]:
         """Of `work.plan`. Raises InputError where an upload is gone."""
         uploads = {key: str(self.uploads.get(key).path) for key in asked.uploads}
-        return {"asked": asked.document(), "uploads": uploads, "settings": self._settings()}
+        return {
+            "asked": asked.document(),
+            "uploads": uploads,
+            "settings": self._settings_here.document(),
+        }
 
     def part(self, video: str, body: Mapping[str, Any]) -> dict[str, Any]:
         known = ("shot", "chunk", "prompt", "negative_prompt", "seed", "image", "input_reference")
@@ -99,7 +104,7 @@ class Desk:
         if not target.exists():
             arguments = {"video": str(video), "target": str(target)}
             try:
-                self._helpers.ask(f"{_WORK}:draw_report", arguments)
+                self._helpers.ask("draw_report", arguments)
             except ChildFailed as err:
                 raise self.refusal(err) from err
         return target
@@ -118,13 +123,8 @@ class Desk:
             rule=clean.get("rule", ""),
         )
 
-    def _settings(self) -> dict[str, Any]:
-        token = self._settings_here.token
-        plain: dict[str, Any] = self._settings_here.model_dump(mode="json", exclude={"token"})
-        return plain | ({} if token is None else {"token": token.get_secret_value()})
-
     def _look_at(self, path: Path) -> Mapping[str, Any]:
-        return self._helpers.ask(f"{_WORK}:look_at", {"path": str(path)})
+        return self._helpers.ask("look_at", {"path": str(path)})
 
     def _name(self, asked: Asked) -> str:
         """After the sound, or the picture."""

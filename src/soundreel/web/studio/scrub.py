@@ -1,9 +1,9 @@
-"""Words of the core made fit for strangers: no path of this machine."""
+"""Words of the core made fit for strangers: no path of this machine, no address of a server."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,26 @@ _DIGEST = re.compile(r"\b[0-9a-f]{64}\b(?:\.[a-z]{3,4}\b)?")
 
 
 class Scrub:
-    """folders: where this server keeps things; name_of: how a client called an upload."""
+    """folders: where this server keeps things; servers: addresses, as they are said; name_of: how a
+    client called an upload."""
 
-    def __init__(self, folders: list[Path], name_of: Callable[[str], str | None]) -> None:
+    def __init__(
+        self,
+        folders: list[Path],
+        servers: Sequence[str],
+        name_of: Callable[[str], str | None],
+    ) -> None:
         known = {str(folder) for folder in folders} | {str(folder.absolute()) for folder in folders}
         self._known = sorted(known - {"/", "."}, key=len, reverse=True)
+        numbered = {url: f"ComfyUI server {number}" for number, url in enumerate(servers, 1)}
+        self._servers = dict(sorted(numbered.items(), key=lambda each: -len(each[0])))
         self._name_of = name_of
 
     def text(self, text: str) -> str:
         for folder in self._known:
             text = text.replace(f"{folder}/", "").replace(f"{folder}\\", "").replace(folder, "...")
+        for url, name in self._servers.items():
+            text = text.replace(url, name)
         text = _QUOTED.sub(lambda match: match[1] or "...", text)
         text = _PATH.sub(lambda match: match[1] or "...", text)
         return _DIGEST.sub(self._named, text)

@@ -12,13 +12,14 @@ from typing import Any
 
 from soundreel.config import Settings
 from soundreel.documents.failures import error_json
+from soundreel.engines.preview.session import core_count
 from soundreel.errors import InputError, WorkError
+from soundreel.farm.child import ChildFailed
+from soundreel.farm.shares import Share, Shares
 from soundreel.web.asked.asked import Asked
 from soundreel.web.asked.limits import Limits
-from soundreel.web.jobs.child import ChildFailed
 from soundreel.web.jobs.live import Live
 from soundreel.web.jobs.runner import CANCELLED, Runner
-from soundreel.web.jobs.slots import Slot, Slots
 from soundreel.web.jobs.store import Store, StoredJob
 from soundreel.web.studio import views
 from soundreel.web.studio.desk import Desk
@@ -47,8 +48,9 @@ class Studio:
         self.uploads = self.desk.uploads
         self.shelf = Shelf(self.folder, settings.work_dir, self.limits)
         self.store, self.live = Store(self.folder / "jobs.sqlite3"), Live()
-        slots = Slots.of(settings.url, self.limits.gpus, self.limits.preview_jobs)
-        self._runner = Runner(self.store, slots, self.live, self._describe, self._ended)
+        previews = self.limits.preview_jobs or max(1, core_count() // 2)
+        shares = Shares.of(settings, cards=self.limits.gpus, previews=previews)
+        self._runner = Runner(self.store, shares, self.live, self._describe, self._ended)
         secret = self.limits.webhook_secret
         self._webhooks = Webhooks(
             self.limits.webhook_hosts, None if secret is None else secret.get_secret_value()
@@ -199,18 +201,18 @@ class Studio:
             )
         self.shelf.require_room()
 
-    def _describe(self, job: StoredJob, slot: Slot) -> Mapping[str, Any]:
+    def _describe(self, job: StoredJob, share: Share) -> Mapping[str, Any]:
         """The arguments of `work.make`. Raises ChildFailed where an upload is gone."""
         self.shelf.prepare(job.id)
         try:
             described = self.desk.arguments(Asked.of({**job.asked, "engine": job.engine}))
         except InputError as err:
             raise ChildFailed(error_json(err)) from err
-        described["settings"] |= slot.settings
+        described["settings"] |= share.settings
         again = self._described_again(job)
         return {
             **described,
-            "environ": dict(slot.environ),
+            "environ": dict(share.environ),
             "again": again,
             "output": str(self._place(job)),
         }

@@ -110,6 +110,7 @@ CODES: Mapping[str, str] = {
     "InputError": "invalid_input",
     "EngineError": "engine_failed",
     "EngineUnavailable": "engine_unavailable",
+    "EngineAway": "engine_unavailable",
     "OutOfMemory": "out_of_memory",
     "RemoteError": "remote_failed",
     "WorkError": "work_failed",

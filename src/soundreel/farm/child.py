@@ -1,7 +1,7 @@
 """Calls of functions in a process of their own: one that hangs or dies takes nothing with it.
 
 Children are forked from a small process that has the program loaded and nothing else, so that one
-is there within milliseconds and knows nothing of the server's memory. Both sides speak JSON.
+is there within milliseconds and knows nothing of the caller's memory. Both sides speak JSON.
 """
 
 from __future__ import annotations
@@ -10,8 +10,10 @@ import json
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -22,6 +24,7 @@ from typing import Any, Self
 from soundreel.documents.failures import error_json
 from soundreel.errors import Cancelled, EngineError, SoundreelError
 from soundreel.events import RunControl
+from soundreel.safe.text import shown
 
 Send = Callable[[Mapping[str, Any]], None]
 Work = Callable[[Mapping[str, Any], RunControl, Send], Mapping[str, Any]]
@@ -31,13 +34,11 @@ _GRACE_S = 10.0
 """How long a job that is told to stop may take for it."""
 
 
-def _context() -> Any:
+def _context(module: str) -> Any:
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context = multiprocessing.get_context(method)
     if method == "forkserver":
-        context.set_forkserver_preload(
-            ["soundreel.web.jobs.work", "soundreel.engines.preview.engine"]
-        )
+        context.set_forkserver_preload([module, "soundreel.engines.preview.engine"])
     return context
 
 
@@ -52,8 +53,10 @@ class ChildFailed(Exception):
 class Child:
     """A process that does one call after the other. `cancel` may come from another thread."""
 
-    def __init__(self) -> None:
-        context = _context()
+    def __init__(self, module: str) -> None:
+        """module: has the functions that are called, and is loaded once for all children."""
+        self._module = module
+        context = _context(module)
         self._ours, theirs = context.Pipe()
         self._process = context.Process(target=_main, args=(theirs,), daemon=True)
         self._process.start()
@@ -76,11 +79,12 @@ class Child:
         on_message: Send | None = None,
         seconds: float | None = None,
     ) -> Mapping[str, Any]:
-        """What `work`, "module:function", answers. Raises ChildFailed, also where the process dies
-        or does not answer within `seconds`."""
+        """What the module's function `work` answers. Raises ChildFailed, also where the process
+        dies or does not answer within `seconds`."""
         deadline = None if seconds is None else time.monotonic() + seconds
+        call = {"work": f"{self._module}:{work}", "arguments": arguments}
         try:
-            self._ours.send_bytes(json.dumps({"work": work, "arguments": arguments}).encode())
+            self._ours.send_bytes(json.dumps(call).encode())
             while True:
                 left = None if deadline is None else max(0.0, deadline - time.monotonic())
                 if not self._ours.poll(left):
@@ -136,7 +140,9 @@ def _died(code: int | None) -> dict[str, Any]:
 
 def _main(connection: Connection) -> None:
     """The life of a child."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which decides
+    for name in ("SIGINT", "SIGHUP"):  # Ctrl-C and a closed terminal are for who called: it decides
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     calls: SimpleQueue[Mapping[str, Any]] = SimpleQueue()
     control = RunControl()
     threading.Thread(target=_listen, args=(connection, calls, control), daemon=True).start()
@@ -153,7 +159,7 @@ def _main(connection: Connection) -> None:
 def _listen(
     connection: Connection, calls: SimpleQueue[Mapping[str, Any]], control: RunControl
 ) -> None:
-    """Ends the process when the server is gone: another one will go on with the job."""
+    """Ends the process when who called is gone: another one will go on with the job."""
     try:
         while True:
             message = json.loads(connection.recv_bytes())
@@ -175,5 +181,6 @@ def _answer(call: Mapping[str, Any], control: RunControl, send: Send) -> None:
     except SoundreelError as err:
         send({"error": error_json(err)})
     except Exception as err:
+        sys.stderr.write(shown(traceback.format_exc()) + "\n")
         unexpected = f"unexpected {type(err).__name__}, which is a fault of soundreel"
         send({"error": error_json(SoundreelError(unexpected)) | {"code": "internal"}})
