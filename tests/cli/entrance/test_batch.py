@@ -11,7 +11,7 @@ from media_factory import sine, write_audio
 from soundreel.cli.app import run
 from soundreel.cli.terminal.verdicts import SOME_FAILED
 
-FAKE = ["--engine", "fake", "--size", "64x48", "--seed", "3"]
+TINY = ["--engine", "preview", "--size", "64x48", "--seed", "3"]
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_folder_of_sounds_gets_a_video_each_and_the_next_run_makes_what_is_mis
     songs = place / "songs"
     (songs / "c.mp3").write_text("no sound")
     (songs / "notes.txt").write_text("none at all")
-    command = ["batch", str(songs), *FAKE, "-o", "videos/"]
+    command = ["batch", str(songs), *TINY, "-o", "videos/"]
     assert run(command) == SOME_FAILED
     out = capsys.readouterr().out
     assert out.splitlines()[-1] == "3 jobs: 2 made, 1 failed"
@@ -51,7 +51,7 @@ def test_a_folder_of_sounds_gets_a_video_each_and_the_next_run_makes_what_is_mis
     (songs / "c.mp3").unlink()
     assert run([*command, "--json"]) == 0
     said = documents(capsys.readouterr().out)
-    assert words(said) == ["made", "there"]
+    assert words(said) == ["there", "made"]
     assert Path("videos/b.mp4").stat().st_mtime_ns == before
     assert all(Path(str(document["path"])).exists() for document in said)
 
@@ -59,7 +59,7 @@ def test_a_folder_of_sounds_gets_a_video_each_and_the_next_run_makes_what_is_mis
 def test_what_another_request_made_is_not_replaced_unasked(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    command = ["batch", str(place / "songs"), *FAKE, "-o", "videos/", "--json"]
+    command = ["batch", str(place / "songs"), *TINY, "-o", "videos/", "--json"]
     assert run(command) == 0
     assert run([*command, "--prompt", "night"]) == SOME_FAILED
     assert run([*command, "--prompt", "night", "--overwrite"]) == 0
@@ -79,14 +79,15 @@ def test_tables_say_the_options_of_each_and_what_holds_for_all(
 ) -> None:
     jobs = place / "jobs.toml"
     jobs.write_text(
-        '[options]\nengine = "fake"\nsize = "64x48"\nseed = 3\n\n'
+        '[options]\nengine = "preview"\nsize = "64x48"\nseed = 3\n\n'
         '[[job]]\naudio = "songs/a.wav"\n\n'
         '[[job]]\naudio = "songs/a.wav"\nseed = 4\n\n'
         '[[job]]\naudio = "songs/b.wav"\noutput = "deep/own.mp4"\nnegative-prompt = "rain"\n\n'
         '[[job]]\naudio = "songs/b.wav"\nsise = 3\n'
     )
     assert run(["batch", str(jobs), "-o", "videos/", "--json"]) == SOME_FAILED
-    first, second, third, wrong = documents(capsys.readouterr().out)
+    said = documents(capsys.readouterr().out)
+    first, second, third, wrong = sorted(said, key=lambda document: str(document["job"]))
     names = [Path(str(one["path"])).relative_to(Path("videos").absolute()) for one in
              (first, second, third)]  # fmt: skip
     assert list(map(str, names)) == ["a.mp4", "a-2.mp4", "deep/own.mp4"]
@@ -105,8 +106,8 @@ def test_lines_of_json_may_be_of_sounds_and_of_images(
     Image.new("RGB", (64, 48), (200, 90, 20)).save(place / "still.png")
     jobs = place / "jobs.jsonl"
     lines = [
-        {"audio": "songs/a.wav", "engine": "fake", "size": "64x48"},
-        {"image": "still.png", "engine": "fake", "size": "64x48", "frames": 8},
+        {"audio": "songs/a.wav", "engine": "preview", "size": "64x48"},
+        {"image": "still.png", "engine": "preview", "size": "64x48", "frames": 8},
     ]
     jobs.write_text("\n\n".join(json.dumps(line) for line in lines))
     assert run(["batch", str(jobs), "--output-dir", "videos"]) == 0
@@ -135,4 +136,4 @@ def test_a_list_that_cannot_be_read_is_refused_before_the_first(
 
 
 def test_one_file_for_many_videos_is_refused(place: Path) -> None:
-    assert run(["batch", str(place / "songs"), *FAKE, "-o", "one.mp4"]) == 2
+    assert run(["batch", str(place / "songs"), *TINY, "-o", "one.mp4"]) == 2

@@ -67,9 +67,10 @@ class LogFile:
         if self._file is not None:
             self._file.close()
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event, whose: str = "") -> None:
+        """whose: the job's name, where there are several."""
         if self._file is not None and not self._passed_over(event):
-            self.write("event", _described(event))
+            self.write(f"event of {whose}" if whose else "event", _described(event))
         self.tell(event)
 
     def _passed_over(self, event: Event) -> bool:

@@ -39,6 +39,11 @@ class Entry:
     values: Mapping[str, object]
 
     @property
+    def source(self) -> str:
+        """Its sound, or its image, as it is named there."""
+        return str(self.values.get("audio") or self.values.get("image") or "")
+
+    @property
     def kind(self) -> Kind:
         kind = self.values.get("kind", "sound" if "audio" in self.values else "image")
         if kind not in ("sound", "image"):
