@@ -20,7 +20,7 @@ class Limits(BaseModel):
     disk; seconds: of one video; upload_days: how long an upload that no job needs is kept;
     requests_per_minute: of one client, keys_per_minute: wrong keys; reading_seconds: how long the
     look at a file, or a plan, may take; preview_jobs: at once, None is half of the cores;
-    gpus: jobs of the wan engine at once, each on a card of its own, None is one on each card;
+    gpus: cards for jobs of the wan engine, all together, None is every one;
     input_hosts: hosts that sounds and pictures may be fetched from; webhook_hosts: hosts that may
     be told of the end of a job, webhook_secret: signs what they are told;
     allowed_hosts: names that this server is reached by."""

@@ -59,8 +59,9 @@ def batch(
     log_file: LogPath = None,
     **given: Any,
 ) -> None:
-    """Make the videos of a list. Options hold for all of them, and what a job says itself wins. Run
-    it again to make what is missing: finished videos are left as they are."""
+    """Make the videos of a list, as many at once as there are hands for (servers, cards, cores).
+    Options hold for all of them, and what a job says itself wins. Run it again to make what is
+    missing: finished videos are left as they are."""
     given = with_folder(given)
     if given.get("output") is not None:
         raise InputError(

@@ -206,7 +206,7 @@ class Crew:
             self._words.put(_Said(one.job, event_of(message)))
 
         arguments = self._arguments(one.job, share.settings)
-        arguments |= {"environ": dict(share.environ), "how": self._how}
+        arguments |= {"environ": dict(share.environ), "hands": share.kind, "how": self._how}
         try:
             with self._child() as child:
                 ended = _Ended(one, share, made=child.call("make", arguments, hear))
