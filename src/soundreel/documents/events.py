@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +18,8 @@ def event_json(event: Event) -> dict[str, Any] | None:
 
 
 def event_of(document: Mapping[str, Any]) -> Event:
-    return _KINDS[document["event"]](**document["values"])
+    made: Event = getattr(_EVENTS, document["event"])(**document["values"])
+    return made
 
 
-_KINDS = {kind.__name__: kind for kind in Event.__subclasses__()}
+_EVENTS = sys.modules[Event.__module__]

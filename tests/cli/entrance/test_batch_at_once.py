@@ -99,7 +99,7 @@ def test_many_small_jobs_fill_all_servers(
     fake: type[FakeChild], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     names = [f"{number}.wav" for number in range(12)]
-    assert batch(tmp_path, *names) == 0
+    assert batch(tmp_path, *names, more=("--log-file", "log")) == 0
     assert fake.most == 5
     assert [len(servers) for _, servers in fake.made][:7] == [1] * 7
     assert sorted(song for song, _ in fake.made) == sorted(names)
@@ -108,6 +108,7 @@ def test_many_small_jobs_fill_all_servers(
     assert listed == names, "the table is in the list's order"
     assert "3.mp4: 4 of 12" in err
     assert "3.mp4: made by 1" in err
+    assert "event of 3.mp4: Notice(message='made by 1')" in Path("log").read_text()
 
 
 def test_few_jobs_have_all_servers_that_are_of_use(fake: type[FakeChild], tmp_path: Path) -> None:
@@ -124,7 +125,9 @@ def test_what_a_server_refused_another_one_makes(
     assert batch(tmp_path, *(f"{number}.wav" for number in range(8))) == 0
     tried = [servers for _, servers in fake.made if servers == ["http://box2:1"]]
     assert len(tried) == 1, "it rests while the others work"
-    assert "no answer; another server is asked" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "no answer; another server is asked" in err
+    assert err.count(": 2 of 8:") == 1
 
 
 def test_one_that_fails_does_not_stop_the_others(

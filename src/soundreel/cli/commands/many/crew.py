@@ -171,7 +171,7 @@ class Crew:
     ) -> None:
         self._waiting.remove(one)
         screen.begin(one.job.number, one.job.name)
-        for event in one.job.said:
+        for event in () if one.tried else one.job.said:
             tell(one.job, event)
         self._thread(self._make, one, share)
 
