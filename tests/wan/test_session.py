@@ -38,6 +38,7 @@ from soundreel.events import Event, Notice, RunControl, StepDone, StepPreview
 from soundreel.timeline.plan import cut_shot
 from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot, ShotRequest
 from wan import tiny as wan_tiny
+from wan.model_folder import make_model_folder
 
 
 @pytest.fixture(autouse=True)
@@ -444,7 +445,7 @@ def render_with(plan: Plan, engine: WanEngine, **rest: Any) -> Iterator[Any]:
     control = rest.pop("control", RunControl())
     residence = Residence(torch.device("cpu"), rest.pop("level", "none"))
     dtype = rest.pop("dtype", torch.float32)
-    files = Selection(find_weights((wan_tiny.model_folder(),)))
+    files = Selection(find_weights((rest.pop("folder", wan_tiny.model_folder()),)))
     parts = make_components(files, residence, dtype=dtype)
     if "resident" in rest:
         parts = replace(parts, resident=rest.pop("resident"))
@@ -462,15 +463,17 @@ def test_offloading_changes_no_picture(engine: WanEngine, tone: Path, level: str
     assert all(np.array_equal(a, b) for a, b in zip(made, wanted, strict=True))
 
 
-def test_bfloat16_stays_near_float32(engine: WanEngine, tone: Path) -> None:
+def test_bfloat16_stays_near_float32(engine: WanEngine, tone: Path, tmp_path: Path) -> None:
     """On average a level of 255, with the same noise (measured: 0.9; 0.2 of it are the model's)."""
 
     def noise(shape: tuple[int, ...], seed: int, *_: Any) -> Any:
         return torch.randn(1, *shape, generator=torch.Generator().manual_seed(seed))
 
+    folder = make_model_folder(tmp_path / "models", vae_width=4)
+    given = {"folder": folder, "noise": noise}
     plan = plan_for(engine, request_for(tone, num_frames=13))
     exact, coarse = (
-        np.stack([frame.rgb for frame in render_with(plan, engine, dtype=dtype, noise=noise)])
+        np.stack([frame.rgb for frame in render_with(plan, engine, **given, dtype=dtype)])
         for dtype in (torch.float32, torch.bfloat16)
     )
     difference = np.abs(exact.astype(int) - coarse)
