@@ -283,7 +283,7 @@ def test_a_queue_that_somebody_clears_is_joined_again(
 def test_a_server_that_stays_away_is_given_up_only_at_the_time_limit(log: Log) -> None:
     with FakeComfyUI() as server:
         client = client_for(server)
-    log.control.stop_after(0.5)
+    log.control.stop_after(1.0)
     with client, pytest.raises(EngineError, match="not finished within"):
         job(client, log)
     assert "waiting for it (Ctrl-C stops)" in log.notices
