@@ -34,6 +34,8 @@ from soundreel.work.lock import Lock
 
 RUNNER = Path(__file__).with_name("run_worker.py")
 SHOTS = tuple(ShotRequest(start=Fraction(start)) for start in range(5))
+EARLIER = set[int]()
+"""Processes of tests before, which may end at any time."""
 
 
 def workers(ready: fakes.FakeReady, plan: Plan, wanted: int | None) -> list[Worker]:
@@ -43,6 +45,8 @@ def workers(ready: fakes.FakeReady, plan: Plan, wanted: int | None) -> list[Work
 @pytest.fixture(autouse=True)
 def _fake_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Of the fake engine, which has a state. Whatever happens, no process outlives its test."""
+    EARLIER.clear()
+    EARLIER.update(children(os.getpid()))
     monkeypatch.setattr(process, "COMMAND", (sys.executable, str(RUNNER)))
     monkeypatch.setattr(fakes.FakeReady, "workers", workers, raising=False)
     monkeypatch.setattr(fakes.FakeReady, "cards_each", 0, raising=False)
@@ -53,16 +57,15 @@ def _fake_workers(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 def processes() -> list[int]:
     """Those that make units for us, zombies included."""
     found = []
-    for folder in Path("/proc").glob("[0-9]*"):
+    for pid in {*children(os.getpid())} - EARLIER:
         try:
-            stat = (folder / "stat").read_text()
-            words = (folder / "cmdline").read_bytes()
+            stat = Path(f"/proc/{pid}/stat").read_text()
+            words = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        parent = int(stat.rpartition(")")[2].split()[1])
-        if parent == os.getpid() and (RUNNER.name.encode() in words or " Z " in stat):
-            found.append(int(folder.name))
-    return found
+        if RUNNER.name.encode() in words or " Z " in stat:
+            found.append(pid)
+    return sorted(found)
 
 
 def request_for(tone: Path, output: Path, **changes: object) -> Request:
