@@ -114,7 +114,7 @@ def test_the_doctor_names_what_is_missing(folder: Path, monkeypatch: pytest.Monk
     assert all("pull i2v" in check.hint for check in loras)
 
 
-def test_models_and_doctor_tell_of_both(
+def test_models_and_doctor_judge_each_kind_of_video_by_itself(
     folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for variable in ("COMFYUI_PATH", "HF_HUB_CACHE"):
@@ -125,9 +125,22 @@ def test_models_and_doctor_tell_of_both(
     assert TRANSFORMERS["high"].name in lines["high_noise"]
     assert TRANSFORMERS["low"].name in lines["low_noise"]
     assert "also found" not in said
+    assert "video of an image: all files are here" in said
+    assert "video of a sound: lacks transformer, audio_encoder" in said
+    uses = {line.split()[1]: line.split()[2] for line in said.splitlines() if line[:1] in "mo"}
+    assert uses == {
+        **dict.fromkeys(("transformer", "audio_encoder"), "sound"),
+        **dict.fromkeys(("text_encoder", "vae"), "both"),
+        **dict.fromkeys(("high_noise", "low_noise"), "image"),
+    }
     (folder / "diffusion_models" / TRANSFORMERS["low"].name).unlink()
     assert run(["models", "--json", "--models-dir", str(folder)]) == 0
-    assert json.loads(capsys.readouterr().out)["slots"]["low_noise"] is None
+    told = json.loads(capsys.readouterr().out)
+    assert told["slots"]["low_noise"] is None
+    assert told["missing_for"] == {
+        "sound": ["transformer", "audio_encoder"],
+        "image": ["low_noise"],
+    }
     assert run(["doctor", "--json", "--models-dir", str(folder)]) == 0
     checks = json.loads(capsys.readouterr().out)["wan, image to video"]["checks"]
     missing = {check["name"] for check in checks if not check["ok"]}

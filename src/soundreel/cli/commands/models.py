@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,8 +53,12 @@ def show(
         looked_in = [{"origin": place.origin, "folder": str(place.folder)} for place in where]
         say_json({**_json(found, chosen), "looked_in": looked_in})
         return
-    slots = (*_slot_lines(chosen), *_image_lines(found), *_film_lines(found))
-    for line in (*slots, *_other_lines(found, chosen), *_faulty_lines(found)):
+    slots, extras = _slots(found, chosen), _extras(found)
+    used = [item for needed in slots.values() for item in needed.values()]
+    used += [item for _, item, _ in extras.values()]
+    for line in (*_slot_lines(slots), *_extra_lines(extras), *_verdict_lines(slots)):
+        say(line)
+    for line in (*_other_lines(found, used), *_faulty_lines(found)):
         say(line)
     say("looked in:" if where else "looked nowhere: no models folder is known")
     for place in where:
@@ -132,56 +136,79 @@ def verify(
         )
 
 
-def _slot_lines(chosen: WeightSet) -> list[str]:
-    from soundreel.engines.wan.files.catalog import PUBLISHED, SLOTS
-
-    lines = []
-    for slot in (slot for slot in SLOTS if slot.required):
-        item: Found | None = getattr(chosen, slot.name)
-        if item is not None:
-            lines.append(f"ok      {slot.name:14} {_about(item)}")
-            continue
-        name = next(file.name for file in PUBLISHED if file.slot == slot.name)
-        lines.append(f"missing {slot.name:14} {slot.kind.value}")
-        lines.append(f"        {'':14} fetch it: soundreel models pull")
-        if slot.name == "transformer":
-            lines.append(f"        {'':14} for a small card: soundreel models pull gguf-q4_k_m")
-        lines.append(f"        {'':14} or put {name} into models/{slot.folders[0]}")
-    return lines
-
-
-def _image_lines(found: Sequence[Found]) -> list[str]:
-    lines = []
-    for slot, item in _experts(found).items():
-        if item is None:
-            lines.append(f"none    {slot:14} only for image-to-video: soundreel models pull i2v")
-        else:
-            lines.append(f"ok      {slot:14} {_about(item)}")
-    return lines
-
-
-def _experts(found: Sequence[Found]) -> dict[str, Found | None]:
-    from soundreel.engines.wan.image.files import usable
-    from soundreel.engines.wan22_i2v import EXPERTS
-
-    return {f"{expert}_noise": usable(expert, found) for expert in EXPERTS}
-
-
-def _film_lines(found: Sequence[Found]) -> list[str]:
-    from soundreel.engines.wan.files.selection import usable_film
-
-    film = usable_film(found)
-    if film is not None:
-        return [f"ok      {'film':14} {_about(film)}"]
-    return [f"none    {'film':14} only for --interpolate film: soundreel models pull film"]
-
-
-def _other_lines(found: Sequence[Found], chosen: WeightSet) -> list[str]:
+def _slots(found: Sequence[Found], chosen: WeightSet) -> dict[str, dict[str, Found | None]]:
+    """What fills the slots of each kind of video; None is missing."""
     from soundreel.engines.wan.files.catalog import SLOTS
-    from soundreel.engines.wan.files.selection import usable_film
+    from soundreel.engines.wan.image.files import slots_of
 
-    used = {getattr(chosen, slot.name) for slot in SLOTS if slot.required}
-    used |= {usable_film(found), *_experts(found).values()}
+    of_sound = {slot.name: getattr(chosen, slot.name) for slot in SLOTS if slot.required}
+    return {"sound": of_sound, "image": slots_of(found)}
+
+
+def _slot_lines(slots: Mapping[str, Mapping[str, Found | None]]) -> Iterator[str]:
+    from soundreel.engines.wan.files.catalog import PUBLISHED, slot_named
+
+    for slot, item in {**slots["sound"], **slots["image"]}.items():
+        kinds = [kind for kind, needed in slots.items() if slot in needed]
+        use = kinds[0] if len(kinds) == 1 else "both"
+        if item is not None:
+            yield _row("ok", slot, use, _about(item))
+            continue
+        yield _row("missing", slot, use, slot_named(slot).kind.value)
+        name = next(file.name for file in PUBLISHED if file.slot == slot)
+        yield _row("", "", "", f"fetch it, or put {name} into models/{slot_named(slot).folders[0]}")
+
+
+def _verdict_lines(slots: Mapping[str, Mapping[str, Found | None]]) -> Iterator[str]:
+    """Each kind of video by itself."""
+    for kind, needed in slots.items():
+        of, which, small = _VIDEOS[kind]
+        lacking = ", ".join(slot for slot, item in needed.items() if item is None)
+        if not lacking:
+            yield f"video of {of}: all files are here"
+            continue
+        yield f"video of {of}: lacks {lacking}"
+        yield f"  {_pull(which)}; for a small card: {_pull(small)}"
+
+
+_VIDEOS = {"sound": ("a sound", "", "gguf-q4_k_m"), "image": ("an image", "i2v", "i2v-gguf-q4_k_m")}
+"""In words, and the sets that have all of it."""
+
+
+def _extras(found: Sequence[Found]) -> dict[str, tuple[str, Found | None, str]]:
+    """What only some options need: for which kind of video, the file, and what it is for."""
+    from soundreel.engines.wan.files.selection import usable_film
+    from soundreel.engines.wan22 import FEW_STEP_LORA
+    from soundreel.engines.wan22_i2v import FEW_STEP_LORAS
+
+    def named(file: str) -> Found | None:
+        return next((item for item in found if item.path.name == file and not item.problem), None)
+
+    fast = f"--sampling-preset fast: {_pull()}"
+    loras = {
+        f"lora_{expert}": ("image", named(file.name), f"{fast} i2v")
+        for expert, file in FEW_STEP_LORAS.items()
+    }
+    film = ("both", usable_film(found), f"--interpolate film: {_pull('film')}")
+    return {"lora": ("sound", named(FEW_STEP_LORA.name), fast), **loras, "film": film}
+
+
+def _extra_lines(extras: Mapping[str, tuple[str, Found | None, str]]) -> Iterator[str]:
+    for slot, (use, item, why) in extras.items():
+        text = f"only for {why}" if item is None else _about(item)
+        yield _row("none" if item is None else "ok", slot, use, text)
+
+
+def _row(mark: str, slot: str, use: str, text: str) -> str:
+    """use: the kind of video that it is for."""
+    return f"{mark:7} {slot:14} {use:6} {text}"
+
+
+def _pull(which: str = "") -> str:
+    return f"soundreel models pull {which}".strip()
+
+
+def _other_lines(found: Sequence[Found], used: Collection[Found | None]) -> list[str]:
     others = [item for item in found if item not in used and item.kind.name != "UNKNOWN"]
     return ["also found:", *(f"  {_about(item)}" for item in others)] if others else []
 
@@ -204,13 +231,19 @@ def _about(item: Found) -> str:
 
 
 def _json(found: Sequence[Found], chosen: WeightSet) -> dict[str, object]:
-    from soundreel.engines.wan.files.catalog import SLOTS
-
-    slots = {slot.name: getattr(chosen, slot.name) for slot in SLOTS if slot.required}
-    slots |= _experts(found)
+    slots = _slots(found, chosen)
+    lacking = {
+        kind: [slot for slot, item in needed.items() if item is None]
+        for kind, needed in slots.items()
+    }
     return {
-        "slots": {name: None if item is None else str(item.path) for name, item in slots.items()},
-        "missing": [slot.name for slot in chosen.missing],
+        "slots": {
+            name: None if item is None else str(item.path)
+            for needed in slots.values()
+            for name, item in needed.items()
+        },
+        "missing": lacking["sound"],
+        "missing_for": lacking,
         "found": [
             {
                 "path": str(item.path),

@@ -78,9 +78,8 @@ def select(found: Sequence[Found], options: WanImageOptions) -> ImageFiles:
     or is of another kind.
     """
     named: dict[Expert, str | None] = {"high": options.model_high, "low": options.model_low}
-    chosen = {expert: _expert(expert, named[expert], found) for expert in EXPERTS}
-    files = {f"{expert}_noise": file for expert, file in chosen.items()}
-    files |= {slot: getattr(choose(found), slot) for slot in _BESIDE}
+    files = slots_of(found)
+    files |= {f"{expert}_noise": _expert(expert, named[expert], found) for expert in EXPERTS}
     present = {slot: file for slot, file in files.items() if file is not None}
     missing = [slot for slot in files if slot not in present]
     if missing:
@@ -93,6 +92,13 @@ def select(found: Sequence[Found], options: WanImageOptions) -> ImageFiles:
     experts = {expert: present[f"{expert}_noise"] for expert in EXPERTS}
     loras = {expert: _loras(expert, found, options) for expert in EXPERTS}
     return ImageFiles(experts, present["text_encoder"], present["vae"], loras)
+
+
+def slots_of(found: Sequence[Found]) -> dict[str, Found | None]:
+    """What fills each slot, its LoRAs aside; None is missing."""
+    weights = choose(found)
+    experts = {f"{expert}_noise": usable(expert, found) for expert in EXPERTS}
+    return {**experts, **{slot: getattr(weights, slot) for slot in _BESIDE}}
 
 
 def usable(expert: Expert, found: Sequence[Found]) -> Found | None:
