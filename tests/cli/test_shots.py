@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from media_factory import sine, write_audio
 from soundreel.cli.app import run
+from soundreel.directing.shot_list import KEYS
 
 FAKE = ("--engine", "fake", "--size", "64x48", "--seed", "3")
 
@@ -40,6 +42,13 @@ def test_a_list_is_written_edited_and_used(place: Path, capsys: pytest.CaptureFi
     assert all(len(line) <= 80 for line in shown.out.splitlines())
     assert run(["song.wav", *FAKE, "--shots", "shots.toml", "-o", "a.mp4"]) == 0
     assert json.loads((place / "a.json").read_text())["plan"]["shots"] == [[0, 56], [56, 72]]
+
+
+def test_the_written_list_names_all_that_a_shot_may_have(place: Path) -> None:
+    assert run(["plan", "song.wav", *FAKE, "-o", "shots.toml"]) == 0
+    comment, _, _ = (place / "shots.toml").read_text().partition("[[shot]]")
+    for key in KEYS:
+        assert re.search(rf"\b{key}\b", comment), key
 
 
 def test_a_list_that_is_there_is_not_written_over(

@@ -39,9 +39,11 @@ def write_shots(plan: Plan, target: Path, replay: Path | None, control: RunContr
         sound = name(plan.request.source)
         text = (
             f"# Shots of {sound}: times are those of the sound file, and each shot goes on to the\n"
-            "# start of the next. A shot may have: prompt, negative_prompt, image, seed,\n"
-            '# options = { steps = 8 } (of the engine), silent = [["0:12", "0:13.5"]],\n'
-            '# transition = "crossfade:0.5" (from the shot before it).\n'
+            "# start of the next, or to its end. A shot may have: prompt, negative_prompt, image,\n"
+            "# seed, speaker (whose sound drives it), options = { steps = 8 } (of the engine),\n"
+            '# transition = "crossfade:0.5" (from the shot before it),\n'
+            '# silent = [["0:12", "0:13.5"]], takes = { 2 = { seed = 7 } } (of its second part),\n'
+            '# faces = [{ name = "anna", region = "left" }] (who speaks, where in the image).\n'
             f"# Make the video:  soundreel {sound} --shots {name(target)}\n\n{text}"
         )
     write_atomic(target, text.encode())
