@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +12,7 @@ import numpy as np
 from soundreel.audio.vocals import vocals_clip, write_vocals
 from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.events import Notice, RunControl
-from soundreel.installation import install_command
+from soundreel.installation import install_command, require_package
 from soundreel.media.cover import load_cover, reference_image
 from soundreel.media.image import load_image
 from soundreel.media.regions import coverage
@@ -127,11 +126,7 @@ def with_separator(request: Request, models_dir: Sequence[Path]) -> Request:
     if request.drive != VOCALS:
         return request
     advice = f"or give the voice as a file: {mention(drive='vocals.wav')}"
-    if find_spec("demucs") is None:
-        raise EngineUnavailable(
-            f"{mention(drive=VOCALS)} needs the package demucs, which is not installed",
-            hint=f"{install_command('stems')}; {advice}",
-        )
+    require_package("demucs", mention(drive=VOCALS), f"{install_command('stems')}; {advice}")
     folders = [folder / inner for folder in models_dir for inner in ("", "stems")]
     found = (folder / SEPARATOR for folder in folders)
     weights = request.separator or next((path for path in found if path.is_file()), None)

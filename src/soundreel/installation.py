@@ -1,4 +1,4 @@
-"""How this soundreel was installed: its version, and what adds to it what is missing."""
+"""How this soundreel was installed: its version, what is missing, and what adds it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ import shutil
 import sys
 from collections.abc import Mapping
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from soundreel.errors import EngineUnavailable
 
 _PACKAGE = "soundreel"
 
@@ -20,6 +23,14 @@ def install_command(extra: str = "") -> str:
     """The command that installs an extra ("wan"; without one, what soundreel always needs) here:
     from where soundreel itself came, by the pip of this Python."""
     return f"{_pip()} install {_requirement(extra, _origin())}"
+
+
+def require_package(package: str, what: str, hint: str) -> None:
+    """Raises EngineUnavailable where a package is not here; nothing is imported. what: needs it."""
+    if find_spec(package.replace("-", "_")) is None:
+        raise EngineUnavailable(
+            f"{what} needs the package {package}, which is not installed", hint=hint
+        )
 
 
 def _requirement(extra: str, origin: Mapping[str, Any] | None) -> str:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from fakes import cancel_after, sidecar_of
 from media_factory import clicks, write_audio
-from soundreel import inputs
+from soundreel import inputs, installation
 from soundreel.api import generate, plan
 from soundreel.audio import vocals
 from soundreel.audio.load import probe
@@ -48,7 +48,7 @@ class LeftOnly:
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> LeftOnly:
     made = LeftOnly()
     monkeypatch.setattr(vocals, "open_separator", lambda weights: made)
-    monkeypatch.setattr(inputs, "find_spec", lambda name: object())
+    monkeypatch.setattr(installation, "find_spec", lambda name: object())
     return made
 
 
@@ -184,7 +184,7 @@ def test_what_is_missing_is_one_sentence_that_names_the_way_out(
     changes: Mapping[str, Any],
     words: str,
 ) -> None:
-    monkeypatch.setattr(inputs, "find_spec", lambda name: object() if here else None)
+    monkeypatch.setattr(installation, "find_spec", lambda name: object() if here else None)
     with pytest.raises(EngineUnavailable) as caught:
         generate(request_for(song, **changes), settings)
     assert words in caught.value.message

@@ -15,6 +15,7 @@ import pytest
 
 from fakes import cancel_after
 from media_factory import sine, write_audio
+from soundreel import installation
 from soundreel.api import generate, plan
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineUnavailable, InputError
@@ -69,7 +70,7 @@ SEGMENTS = [
 def whisper(monkeypatch: pytest.MonkeyPatch) -> Whisper:
     module = Whisper(SEGMENTS)
     monkeypatch.setitem(sys.modules, "faster_whisper", module)
-    monkeypatch.setattr(recognise, "find_spec", lambda name: module)
+    monkeypatch.setattr(installation, "find_spec", lambda name: module)
     return module
 
 
@@ -138,7 +139,7 @@ def test_a_plan_hears_nothing(whisper: Whisper, asked: Request, settings: Settin
 def test_without_the_package_one_sentence_says_what_to_do(
     asked: Request, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recognise, "find_spec", lambda name: None)
+    monkeypatch.setattr(installation, "find_spec", lambda name: None)
     with pytest.raises(EngineUnavailable, match="faster-whisper, which is not installed") as caught:
         generate(asked, settings)
     assert "[captions]" in caught.value.hint
@@ -162,7 +163,7 @@ def test_where_nobody_speaks_that_is_said(
     models: Path, asked: Request, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "faster_whisper", Whisper([]))
-    monkeypatch.setattr(recognise, "find_spec", lambda name: name)
+    monkeypatch.setattr(installation, "find_spec", lambda name: name)
     model = models / "faster-whisper-tiny" / "model.bin"
     with pytest.raises(InputError, match="nobody is heard to speak"):
         generate(replace(asked, recogniser=model), settings)

@@ -9,14 +9,13 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from soundreel.audio.segment import read_clip
 from soundreel.errors import EngineUnavailable, InputError, mention
 from soundreel.events import RunControl
-from soundreel.installation import install_command
+from soundreel.installation import install_command, require_package
 from soundreel.options.texts import AUTO
 from soundreel.types import AudioClip, Cue, Request, Word
 from soundreel.words.reading.drafts import Draft, Place, settled
@@ -37,11 +36,8 @@ def with_recogniser(request: Request, models_dir: Sequence[Path]) -> Request:
     if request.captions != AUTO:
         return request
     advice = f"or give the captions as a file: {mention(captions='said.srt')}"
-    if find_spec("faster_whisper") is None:
-        raise EngineUnavailable(
-            f"{mention(captions=AUTO)} needs the package faster-whisper, which is not installed",
-            hint=f"{install_command('captions')}; {advice}",
-        )
+    hint = f"{install_command('captions')}; {advice}"
+    require_package("faster-whisper", mention(captions=AUTO), hint)
     found = (path for folder in models_dir for path in _candidates(folder))
     model = request.recogniser or next(filter(_is_model, found), None)
     if model is None or not _is_model(model):

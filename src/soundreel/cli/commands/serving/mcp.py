@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from soundreel.cli.flags.arguments import ConfigFile, ModelsDir, Url, WorkDir, make_settings
-from soundreel.errors import EngineUnavailable
-from soundreel.installation import install_command
+from soundreel.installation import install_command, require_package
 
 
 def mcp(
@@ -24,10 +22,7 @@ def mcp(
 ) -> None:
     """Serve plan, generate, status, probe and check to an agent by the Model Context Protocol, over
     standard input and output."""
-    if find_spec("mcp") is None:
-        raise EngineUnavailable(
-            "this needs the package mcp, which is not installed", hint=install_command("mcp")
-        )
+    require_package("mcp", "this", install_command("mcp"))
     from soundreel.web.agents.run import run
 
     given = {"output_dir": output_dir, "work_dir": work_dir, "url": url, "models_dir": models_dir}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -11,8 +10,7 @@ import typer
 from soundreel.cli.flags.arguments import ConfigFile, ModelsDir, Url, WorkDir, make_settings
 from soundreel.cli.terminal.say import say_error
 from soundreel.config import SERVER_TABLE, read_config
-from soundreel.errors import EngineUnavailable
-from soundreel.installation import install_command
+from soundreel.installation import install_command, require_package
 
 _PACKAGES = ("fastapi", "uvicorn", "sse_starlette", "prometheus_client", "python_multipart")
 
@@ -46,12 +44,9 @@ def serve(
 ) -> None:
     """Serve the web page and the HTTP API on this machine. Jobs outlive the server: stop it, and
     start it again when you like."""
-    missing = [name for name in _PACKAGES if find_spec(name) is None]
-    if missing:
-        raise EngineUnavailable(
-            f"the server needs the package {missing[0]}, which is not installed",
-            hint=install_command("web"),
-        )
+    hint = install_command("web")
+    for package in _PACKAGES:
+        require_package(package, "the server", hint)
     from soundreel.web.asked.limits import read_limits
     from soundreel.web.serve import serve as run
 

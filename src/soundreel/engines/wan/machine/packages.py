@@ -7,7 +7,7 @@ from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 
 from soundreel.errors import EngineUnavailable, mention
-from soundreel.installation import install_command
+from soundreel.installation import install_command, require_package
 
 PACKAGES = {
     **{"torch": "2.13", "diffusers": "0.42", "transformers": "5.24", "safetensors": "0.8"},
@@ -40,11 +40,9 @@ def library_versions() -> dict[str, str]:
 def check_kernel_package(attention: str) -> None:
     """Raises EngineUnavailable where the package of the attention kernel is not there."""
     module = _KERNELS.get(attention)
-    if module is not None and find_spec(module) is None:
-        raise EngineUnavailable(
-            f"{mention(attention=attention)} needs the package {module}, which is not installed",
-            hint=f"install it, or take {mention(attention='native')}",
-        )
+    if module is not None:
+        hint = f"install it, or take {mention(attention='native')}"
+        require_package(module, mention(attention=attention), hint)
 
 
 def kernel_identity(attention: str) -> str:
