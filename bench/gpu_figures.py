@@ -17,7 +17,7 @@ from bench import gpu_models
 from bench.gpu_meter import Meter
 from bench.gpu_parity import parity, stream
 from soundreel.engines.wan.memory.cards import known_card
-from soundreel.engines.wan.memory.device import choose_device, free_bytes
+from soundreel.engines.wan.memory.device import free_bytes
 from soundreel.engines.wan.memory.fit import stage_needs
 from soundreel.engines.wan.memory.needs import OffloadLevel, Precision, StageNeeds, Workload
 from soundreel.engines.wan.memory.offload import Residence, free_memory
@@ -25,6 +25,7 @@ from soundreel.engines.wan.model.compiled import compile_blocks, missing_compile
 from soundreel.engines.wan.model.conditioning import WanS2VConditioning
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan22 import MOTION_LATENTS, TEXT_TOKENS
+from soundreel.post.networks.device import choose_device
 from soundreel.timeline.grid import pictures_of, slots_for
 
 Line = Mapping[str, object]

@@ -51,9 +51,9 @@ def _network(method: str, work_dir: Path) -> tuple[float | None, str]:
     """Seconds for a megapixel."""
     if find_spec("torch") is None:
         return None, "which need torch, not installed here"
-    from soundreel.post.networks.device import device_name
+    from soundreel.post.networks.device import choose_device, driver_name
 
-    device, kept = device_name(), kept_paces(work_dir)
+    device, kept = driver_name(choose_device()), kept_paces(work_dir)
     if (name := pace_name(method, device)) in kept:
         return kept[name], "as in the last job here"
     if device == "cpu":

@@ -80,7 +80,8 @@ class WanEngine:
         files = _select(self._found(), options)
         _check_products(options, files)
         use_expandable_segments()
-        from soundreel.engines.wan.memory.device import choose_device, default_dtype
+        from soundreel.engines.wan.memory.device import default_dtype
+        from soundreel.post.networks.device import choose_device
 
         device = choose_device()
         if device.type == "cpu" and not files.is_small:

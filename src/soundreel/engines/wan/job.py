@@ -25,12 +25,7 @@ from soundreel.engines.wan.load.models import (
     load_vae,
 )
 from soundreel.engines.wan.load.products import Rounding, check_products, use_products
-from soundreel.engines.wan.memory.device import (
-    choose_device,
-    default_dtype,
-    driver_name,
-    free_bytes,
-)
+from soundreel.engines.wan.memory.device import default_dtype, free_bytes
 from soundreel.engines.wan.memory.fit import Fit, require
 from soundreel.engines.wan.memory.main_memory import check_main_memory, main_memory, total_memory
 from soundreel.engines.wan.memory.needs import OffloadLevel, Workload, decoder_state_bytes
@@ -44,6 +39,7 @@ from soundreel.engines.wan.options import WanOptions, options_of
 from soundreel.engines.wan.session import Sampled, WanSession
 from soundreel.errors import EngineUnavailable, mention
 from soundreel.events import Notice, RunControl
+from soundreel.post.networks.device import choose_device, driver_name
 from soundreel.types import Plan
 
 _CPU = torch.device("cpu")

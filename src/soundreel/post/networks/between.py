@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from soundreel.errors import InputError, OutOfMemory, mention
-from soundreel.post.networks.device import choose_device, device_name
+from soundreel.post.networks.device import choose_device, driver_name
 from soundreel.post.networks.film import SMALLEST, Film
 from soundreel.post.networks.kept import keep_pace
 from soundreel.post.networks.rife import rife_of
@@ -92,7 +92,7 @@ class NetworkBetween:
         before, self._made, self._took = self._made, self._made + made, self._took + took
         if self._work_dir is not None and self._made // _TOLD > before // _TOLD:
             pace = self._took / self._made / megapixels
-            keep_pace(self._work_dir, self._method, device_name(), pace)
+            keep_pace(self._work_dir, self._method, driver_name(self._device), pace)
 
     def _at(self, first: Tensor, second: Tensor, time: float) -> Tensor:
         try:

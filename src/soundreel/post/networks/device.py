@@ -1,4 +1,4 @@
-"""What the networks run on."""
+"""What networks run on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import torch
 
 
 def choose_device() -> torch.device:
+    """The best device of this machine: cuda (also ROCm), mps, else cpu."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def device_name() -> str:
-    """As the driver names a card."""
-    device = choose_device()
+def driver_name(device: torch.device) -> str:
+    """The card as its driver names it."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type

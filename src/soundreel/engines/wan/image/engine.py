@@ -58,7 +58,8 @@ class WanImageEngine:
         check_kernel_package(options.attention)
         files = select(self._found(), options)
         use_expandable_segments()
-        from soundreel.engines.wan.memory.device import choose_device, default_dtype
+        from soundreel.engines.wan.memory.device import default_dtype
+        from soundreel.post.networks.device import choose_device
 
         device = choose_device()
         if device.type == "cpu" and not files.is_small:

@@ -23,12 +23,7 @@ from soundreel.engines.wan.image.session import ImageSession, Sampled
 from soundreel.engines.wan.image.transformer import WanI2VTransformer3DModel
 from soundreel.engines.wan.load.lora import LoraSpec
 from soundreel.engines.wan.load.models import check_number_formats, load_text_encoder, load_vae
-from soundreel.engines.wan.memory.device import (
-    choose_device,
-    default_dtype,
-    driver_name,
-    free_bytes,
-)
+from soundreel.engines.wan.memory.device import default_dtype, free_bytes
 from soundreel.engines.wan.memory.fit import Fit, require
 from soundreel.engines.wan.memory.main_memory import check_main_memory, main_memory, total_memory
 from soundreel.engines.wan.memory.needs import OffloadLevel
@@ -38,6 +33,7 @@ from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
 from soundreel.engines.wan22_i2v import EXPERTS, Expert
 from soundreel.events import Notice, RunControl
 from soundreel.media.image import load_image
+from soundreel.post.networks.device import choose_device, driver_name
 from soundreel.types import ImageRequest, Plan
 
 _CPU = torch.device("cpu")

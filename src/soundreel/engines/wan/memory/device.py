@@ -1,4 +1,4 @@
-"""This machine: the device that torch can use, its numbers, free memory and name."""
+"""This machine's device as the wan engine sees it: its numbers, cards, free memory and name."""
 
 from __future__ import annotations
 
@@ -6,16 +6,8 @@ import os
 
 import torch
 
+from soundreel.post.networks.device import choose_device
 from soundreel.types import Check
-
-
-def choose_device() -> torch.device:
-    """The best device of this machine: cuda (also ROCm), mps, else cpu."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    if torch.backends.mps.is_available():
-        return torch.device("mps")
-    return torch.device("cpu")
 
 
 def default_dtype(device: torch.device) -> torch.dtype:
@@ -40,11 +32,6 @@ def free_bytes() -> int | None:
     if torch.backends.mps.is_available():
         return int(torch.mps.recommended_max_memory()) - int(torch.mps.driver_allocated_memory())
     return None
-
-
-def driver_name(device: torch.device) -> str:
-    """The card as its driver names it."""
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
 
 
 def device_name(device: torch.device) -> str:

@@ -56,7 +56,8 @@ def target_of(gpu: str | None, rates: Path) -> Target | None:
     is none. Raises InputError for `gpu`."""
     if gpu is not None:
         return target_named(gpu)
-    from soundreel.engines.wan.memory.device import choose_device, driver_name, free_bytes
+    from soundreel.engines.wan.memory.device import free_bytes
+    from soundreel.post.networks.device import choose_device, driver_name
 
     free = free_bytes()
     if free is None:
