@@ -28,15 +28,15 @@ from soundreel.engines.wan.load.products import Rounding, check_products, use_pr
 from soundreel.engines.wan.memory.device import default_dtype, free_bytes
 from soundreel.engines.wan.memory.fit import Fit, require
 from soundreel.engines.wan.memory.main_memory import check_main_memory, main_memory, total_memory
-from soundreel.engines.wan.memory.needs import OffloadLevel, Workload, decoder_state_bytes
+from soundreel.engines.wan.memory.needs import Workload, decoder_state_bytes
 from soundreel.engines.wan.memory.offload import Residence, free_memory
 from soundreel.engines.wan.memory.payback import compile_seconds, seconds_saved
-from soundreel.engines.wan.memory.rates import Rate, keep_or_say
+from soundreel.engines.wan.memory.rates import Sampled, keep_or_say, rate_of
 from soundreel.engines.wan.model.compiled import compile_blocks, missing_compiler
 from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.options import WanOptions, options_of
-from soundreel.engines.wan.session import Sampled, WanSession
+from soundreel.engines.wan.session import WanSession
 from soundreel.errors import EngineUnavailable, mention
 from soundreel.events import Notice, RunControl
 from soundreel.post.networks.device import choose_device, driver_name
@@ -81,9 +81,15 @@ def open_session(
         yield session
         _tell_left_out(options, session.sampled, control)
         if way is not None:
-            rate = _rate(plan, options, device, residence.level, way, session.sampled)
-            if rate is not None:
-                keep_or_say(rates, rate, control)
+            rate = rate_of(
+                session.sampled,
+                frames=max(chunk.generated_frames for chunk in plan.chunks),
+                passes=options.passes,
+                flops=way.sampling_flops,
+                device=driver_name(device),
+                ways={**ways_of(options), "offload": residence.level},
+            )
+            keep_or_say(rates, rate, control)
     finally:
         del session, parts, residence
         free_memory()
@@ -229,27 +235,6 @@ def _way(plan: Plan, options: WanOptions, files: Selection, control: RunControl)
     if options.offload == "auto" and way.told != "none":
         control.emit(Notice(f"offload: {way.told}, to fit into free device memory"))
     return way
-
-
-def _rate(
-    plan: Plan,
-    options: WanOptions,
-    device: torch.device,
-    level: OffloadLevel,
-    way: Fit,
-    sampled: Sequence[Sampled],
-) -> Rate | None:
-    """Of the longest chunks, whose operations were counted when the job began; None where this run
-    made none of them."""
-    longest = max(chunk.generated_frames for chunk in plan.chunks)
-    made = [each for each in sampled if each.frames == longest]
-    passes, seconds = sum(each.passes for each in made), sum(each.seconds for each in made)
-    if not seconds:
-        return None
-    flops = next(stage.flops for stage in way.stages if stage.name == "sampling")
-    ways = {**ways_of(options), "offload": level}
-    computed = passes / (options.passes * len(made))
-    return Rate(driver_name(device), ways, flops * passes / seconds / 1e12, computed)
 
 
 def _tell_left_out(options: WanOptions, sampled: Sequence[Sampled], control: RunControl) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -41,6 +41,7 @@ from soundreel.engines.wan.encoders.pictures import PoseVideo, open_pose_video, 
 from soundreel.engines.wan.encoders.sound import Sound
 from soundreel.engines.wan.encoders.vae import SPACE, DecoderState
 from soundreel.engines.wan.memory.offload import free_memory, memory_errors, retry_lower
+from soundreel.engines.wan.memory.rates import Sampled
 from soundreel.engines.wan.model.transformer import WanS2VTransformer3DModel
 from soundreel.engines.wan.motion import Motion, survivors
 from soundreel.engines.wan.options import WanOptions, options_of
@@ -67,16 +68,6 @@ INIT_FRAMES = 6
 
 Noise = Callable[[tuple[int, ...], int, torch.dtype, torch.device], Tensor]
 """Of `sampler.draw_noise`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """What the sampling of a chunk of `frames` generated pictures took; passes: of the transformer,
-    that were computed."""
-
-    frames: int
-    passes: int
-    seconds: float
 
 
 class WanSession:

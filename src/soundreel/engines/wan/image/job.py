@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,16 +19,15 @@ from soundreel.engines.wan.image.files import ImageFiles
 from soundreel.engines.wan.image.load import load_expert
 from soundreel.engines.wan.image.options import WanImageOptions
 from soundreel.engines.wan.image.parts import ImageParts
-from soundreel.engines.wan.image.session import ImageSession, Sampled
+from soundreel.engines.wan.image.session import ImageSession
 from soundreel.engines.wan.image.transformer import WanI2VTransformer3DModel
 from soundreel.engines.wan.load.lora import LoraSpec
 from soundreel.engines.wan.load.models import check_number_formats, load_text_encoder, load_vae
 from soundreel.engines.wan.memory.device import default_dtype, free_bytes
 from soundreel.engines.wan.memory.fit import Fit, require
 from soundreel.engines.wan.memory.main_memory import check_main_memory, main_memory, total_memory
-from soundreel.engines.wan.memory.needs import OffloadLevel
 from soundreel.engines.wan.memory.offload import Residence, free_memory
-from soundreel.engines.wan.memory.rates import Rate, keep_or_say
+from soundreel.engines.wan.memory.rates import keep_or_say, rate_of
 from soundreel.engines.wan.model.kernels import check_kernel, use_kernel
 from soundreel.engines.wan22_i2v import EXPERTS, Expert
 from soundreel.events import Notice, RunControl
@@ -68,9 +67,15 @@ def open_session(
             session.prepare(control)
         yield session
         if way is not None:
-            rate = _rate(plan, options, device, residence.level, way, session.sampled)
-            if rate is not None:
-                keep_or_say(rates, rate, control)
+            rate = rate_of(
+                session.sampled,
+                frames=max(chunk.generated_frames for chunk in plan.chunks),
+                passes=options.passes,
+                flops=way.sampling_flops,
+                device=driver_name(device),
+                ways={**ways_of(options), "offload": residence.level},
+            )
+            keep_or_say(rates, rate, control)
     finally:
         del session, parts, residence
         free_memory()
@@ -147,23 +152,3 @@ def _way(
         tiles = "" if way.tiling.whole else ", VAE on tiles"
         control.emit(Notice(f"offload: {way.level}{tiles}, to fit into free device memory"))
     return way
-
-
-def _rate(
-    plan: Plan,
-    options: WanImageOptions,
-    device: torch.device,
-    level: OffloadLevel,
-    way: Fit,
-    sampled: Sequence[Sampled],
-) -> Rate | None:
-    """Of the longest passes, whose operations were counted when the job began; None where this run
-    made none of them."""
-    longest = max(chunk.generated_frames for chunk in plan.chunks)
-    made = [each for each in sampled if each.frames == longest]
-    passes, seconds = sum(each.passes for each in made), sum(each.seconds for each in made)
-    if not seconds:
-        return None
-    flops = next(stage.flops for stage in way.stages if stage.name == "sampling")
-    ways = {**ways_of(options), "offload": level}
-    return Rate(driver_name(device), ways, flops * passes / seconds / 1e12)

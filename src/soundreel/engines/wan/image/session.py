@@ -35,6 +35,7 @@ from soundreel.engines.wan.image.options import WanImageOptions
 from soundreel.engines.wan.image.parts import ImageParts
 from soundreel.engines.wan.image.transformer import WanI2VTransformer3DModel
 from soundreel.engines.wan.memory.offload import free_memory, memory_errors, retry_lower
+from soundreel.engines.wan.memory.rates import Sampled
 from soundreel.engines.wan.sampling.latent_preview import MIME_TYPE, preview_jpeg
 from soundreel.engines.wan.sampling.pulse import Pulse
 from soundreel.engines.wan.sampling.sampler import (
@@ -55,15 +56,6 @@ from soundreel.types import Chunk, Frame, Plan
 
 Noise = Callable[[tuple[int, ...], int, torch.dtype, torch.device], Tensor]
 """Of `sampler.draw_noise`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sampled:
-    """What the sampling of a pass of `frames` generated pictures took; passes: of a transformer."""
-
-    frames: int
-    passes: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ class Fit:
         return max(stage.peak for stage in self.stages)
 
     @property
+    def sampling_flops(self) -> float:
+        """Of one pass of the transformer."""
+        return next(stage.flops for stage in self.stages if stage.name == "sampling")
+
+    @property
     def worst(self) -> StageNeeds:
         return max(self.stages, key=lambda stage: stage.peak)
 

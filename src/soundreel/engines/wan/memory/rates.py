@@ -43,6 +43,34 @@ class Rate:
     computed: float = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """What the sampling of a part of `frames` generated pictures took; passes: of a transformer,
+    that were computed."""
+
+    frames: int
+    passes: int
+    seconds: float
+
+
+def rate_of(
+    sampled: Sequence[Sampled],
+    *,
+    frames: int,
+    passes: int,
+    flops: float,
+    device: str,
+    ways: Mapping[str, str],
+) -> Rate | None:
+    """Of the parts of so many pictures; None where this run made none of them. passes: planned for
+    one; flops: of a pass; device, ways: see `Rate`."""
+    made = [each for each in sampled if each.frames == frames]
+    computed, seconds = sum(each.passes for each in made), sum(each.seconds for each in made)
+    if not seconds:
+        return None
+    return Rate(device, ways, flops * computed / seconds / 1e12, computed / (passes * len(made)))
+
+
 def read_rates(path: Path) -> tuple[Rate, ...]:
     """Those in the file, the oldest first; none where it is no such file."""
     try:
@@ -68,10 +96,11 @@ def keep_rate(path: Path, rate: Rate) -> None:
         raise
 
 
-def keep_or_say(path: Path, rate: Rate, control: RunControl) -> None:
-    """As `keep_rate`; where that fails, it is said."""
+def keep_or_say(path: Path, rate: Rate | None, control: RunControl) -> None:
+    """As `keep_rate`, if there is one; where that fails, it is said."""
     try:
-        keep_rate(path, rate)
+        if rate is not None:
+            keep_rate(path, rate)
     except OSError as err:
         control.emit(Notice(f"the rate of this job could not be kept in {path}: {err.strerror}"))
 
