@@ -116,7 +116,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "files": {"model"},
         "load": {"model", "encoders", "files"},
         "memory": {"model", "encoders", "files", "load"},
-        "machine": set(),
+        "machine": {"files", "memory"},
         "sampling": {"memory"},
         "image": {"model", "encoders", "files", "load", "machine", "memory", "sampling"},
     },

@@ -1,30 +1,19 @@
 """The wan engine: Wan 2.2 S2V in this process. What is here needs no torch: `job` is the door to
-that, and behind `memory.device` lies what torch says of this machine."""
+that."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 
-from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session, Worker
 from soundreel.engines.wan.cost import estimate
-from soundreel.engines.wan.files.lookup import Found, choose, scan
-from soundreel.engines.wan.files.places import places
+from soundreel.engines.wan.files.lookup import Found, choose
 from soundreel.engines.wan.files.selection import Selection, select, weight_checks
-from soundreel.engines.wan.machine.allocator import use_expandable_segments
-from soundreel.engines.wan.machine.packages import (
-    check_kernel_package,
-    kernel_identity,
-    library_versions,
-    missing_packages,
-    require_packages,
-)
-from soundreel.engines.wan.memory.main_memory import memory_check, total_memory
-from soundreel.engines.wan.memory.rates import FILE_NAME
+from soundreel.engines.wan.machine.engines import WanBase, computed_here, identity_of
+from soundreel.engines.wan.machine.packages import check_kernel_package, require_packages
 from soundreel.engines.wan.options import WanOptions, parse_options
 from soundreel.engines.wan22 import (
     BEST_AREA,
@@ -33,10 +22,8 @@ from soundreel.engines.wan22 import (
     SIZE_MULTIPLE,
     check_size,
 )
-from soundreel.errors import EngineUnavailable, InputError, mention
+from soundreel.errors import InputError, mention
 from soundreel.events import RunControl
-from soundreel.installation import install_command
-from soundreel.media.marks import TRAINED
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
 from soundreel.video.reader import probe_video
@@ -45,14 +32,9 @@ PRODUCTS = {"int8": ("int8", "int8_convrot"), "fp8": ("fp8", "fp8_scaled")}
 """`matmul` that rounds inputs -> number formats of the transformers that it is for."""
 
 
-class WanEngine:
-    name = "wan"
-    interpolations: frozenset[str] = frozenset()
+class WanEngine(WanBase):
     shows_faces = True
     Options = WanOptions
-
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
 
     def geometry(self, request: Request) -> ChunkGeometry:
         options = parse_options(request.options)
@@ -69,9 +51,6 @@ class WanEngine:
             best_area=BEST_AREA,
         )
 
-    def source_type(self, request: Request) -> str:  # noqa: ARG002
-        return TRAINED
-
     def find(self, request: Request) -> Ready:
         options = parse_options(request.options)
         _check(request, options)
@@ -79,54 +58,22 @@ class WanEngine:
         check_kernel_package(options.attention)
         files = _select(self._found(), options)
         _check_products(options, files)
-        use_expandable_segments()
-        from soundreel.engines.wan.memory.device import default_dtype
-        from soundreel.post.networks.device import choose_device
-
-        device = choose_device()
-        if device.type == "cpu" and not files.is_small:
-            raise EngineUnavailable(
-                "no GPU that torch can use: a 14B model would take days on the CPU",
-                hint="install torch for your GPU, or choose the engine comfyui or preview",
-            )
-        numbers = str(default_dtype(device)).removeprefix("torch.")
-        return WanReady(
-            options, files, f"{numbers} on {device.type}", self._settings.gpu, self._rates
-        )
+        computed = computed_here(is_small=files.is_small)
+        return WanReady(options, files, computed, self._settings.gpu, self._rates)
 
     def estimate(self, plan: Plan) -> Estimate:
         """For the card that `gpu` names or else for this machine's; without weights, for those
         that `soundreel models pull` fetches."""
-        missing = missing_packages() if self._settings.gpu is None else ""
-        if missing:
-            said = f"not known without {missing}: {install_command('wan')}"
-            said += f"; or name one: {mention(gpu='RTX 4090')}"
-            return Estimate(source="unknown", details=(("card", said),))
+        unknown = self._no_estimate()
+        if unknown is not None:
+            return unknown
         options, found = parse_options(plan.request.options), self._found()
         here = options.model is not None or not choose(found).missing
         files = _select(found, options) if here else None
         return estimate(plan, options, files, self._settings.gpu, self._rates)
 
-    def diagnose(self) -> Sequence[Check]:
-        missing = missing_packages()
-        if missing:
-            return (Check("packages", False, missing, install_command("wan")),)
-        from soundreel.engines.wan.memory.device import gpu_check
-
-        checks = weight_checks(self._settings.models_dir)
-        return (
-            Check("torch", True, version("torch")),
-            gpu_check(),
-            memory_check(total_memory()),
-            *checks,
-        )
-
-    @property
-    def _rates(self) -> Path:
-        return self._settings.work_dir / FILE_NAME
-
-    def _found(self) -> tuple[Found, ...]:
-        return tuple(scan(places(self._settings.models_dir)))
+    def _weight_checks(self, models_dir: Sequence[Path]) -> Sequence[Check]:
+        return weight_checks(models_dir)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,17 +89,9 @@ class WanReady:
 
     @property
     def identity(self) -> Mapping[str, str]:
-        libraries = library_versions()
-        sampling = self.options.recorded()
-        kernel = kernel_identity(self.options.attention)
-        if kernel:
-            libraries["attention"] = kernel
-        identity = {
-            **self.files.names,
-            **libraries,
-            "computed": self.computed,
-            "sampling": sampling,
-        }
+        options = self.options
+        sampling = options.recorded()
+        identity = identity_of(self.files.names, options.attention, self.computed, sampling)
         caching = self.options.caching
         if caching is not None:
             identity["cache"] = f"{self.options.cache} (threshold {caching.threshold:g})"
