@@ -3,10 +3,9 @@ again as those of S2V (`wan22_options`)."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field
 
 from soundreel.engines.wan22 import (
     DEFAULT_PRESET,
@@ -14,26 +13,29 @@ from soundreel.engines.wan22 import (
     Lora,
     PresetName,
     parse_loras,
-    sampler_word,
 )
 from soundreel.engines.wan22_i2v import PRESETS, ImageSampling
-from soundreel.engines.wan22_options import read_sampling, recalled, without_place
+from soundreel.engines.wan22_options import (
+    FlowShift,
+    Recorded,
+    SamplerWord,
+    Steps,
+    read_sampling,
+    recalled,
+    without_place,
+)
 from soundreel.errors import InputError
 
 _LORA_WORDS = "as NAME:STRENGTH (strength 1 if left out), instead of the preset's; or none"
 
 
-class ImageSamplingOptions(BaseModel):
-    """What is not given takes the preset's value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
+class ImageSamplingOptions(Recorded):
     sampling_preset: PresetName = Field(
         default=DEFAULT_PRESET,
         description="steps, guidance, shift, sampler and LoRAs together: fast (4 steps with "
         "few-step LoRAs; the default), quality (20 steps), official (40 steps)",
     )
-    steps: int | None = Field(default=None, ge=1, le=1000, description="sampling steps")
+    steps: Steps = None
     split_step: int | None = Field(
         default=None,
         ge=0,
@@ -47,26 +49,14 @@ class ImageSamplingOptions(BaseModel):
         le=100,
         description="how strongly the prompt acts; 1 means no guidance, and is twice as fast",
     )
-    flow_shift: float | None = Field(
-        default=None,
-        gt=0,
-        le=100,
-        description="shift of the sigma ladder: more works on the layout",
-    )
-    sampler: str | None = Field(
-        default=None, description="unipc, dpm++ or euler; a ComfyUI server knows more"
-    )
+    flow_shift: FlowShift = None
+    sampler: SamplerWord = None
     lora_high: tuple[str, ...] = Field(
         default=(), description=f"LoRA files of the high-noise model {_LORA_WORDS}"
     )
     lora_low: tuple[str, ...] = Field(
         default=(), description=f"LoRA files of the low-noise model {_LORA_WORDS}"
     )
-
-    @field_validator("sampler")
-    @classmethod
-    def _one_word(cls, value: str | None) -> str | None:
-        return value and sampler_word(value)
 
     @property
     def sampling(self) -> ImageSampling:
@@ -95,7 +85,6 @@ class ImageSamplingOptions(BaseModel):
         )
 
     def resolved(self) -> dict[str, object]:
-        """All that they decide, by the options that would give it."""
         sampling = self.sampling
         return {
             "sampling_preset": self.sampling_preset,
@@ -107,10 +96,6 @@ class ImageSamplingOptions(BaseModel):
             "lora_high": _named(sampling.loras["high"]),
             "lora_low": _named(sampling.loras["low"]),
         }
-
-    def recorded(self) -> str:
-        """`resolved` as the record holds it: JSON."""
-        return json.dumps(self.resolved(), ensure_ascii=False)
 
     @classmethod
     def recall(

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping
 from pathlib import PurePath
-from typing import ClassVar, Protocol, cast
+from typing import Annotated, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from soundreel.engines.base import parse_options
 from soundreel.engines.wan22 import (
@@ -26,12 +26,33 @@ from soundreel.engines.wan22 import (
 )
 from soundreel.errors import InputError
 
+Steps = Annotated[int | None, Field(ge=1, le=1000, description="sampling steps")]
+FlowShift = Annotated[
+    float | None,
+    Field(gt=0, le=100, description="shift of the sigma ladder: more works on the layout"),
+]
+SamplerWord = Annotated[
+    str | None,
+    Field(description="unipc, dpm++ or euler; a ComfyUI server knows more"),
+    AfterValidator(lambda value: value and sampler_word(value)),
+]
 
-class SamplingOptions(BaseModel):
-    """What is not given takes the preset's value."""
+
+class Recorded(BaseModel):
+    """Sampling options of either model. What is not given takes the preset's value."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    def resolved(self) -> dict[str, object]:
+        """All that they decide, by the options that would give it."""
+        raise NotImplementedError
+
+    def recorded(self) -> str:
+        """`resolved` as the record holds it: JSON."""
+        return json.dumps(self.resolved(), ensure_ascii=False)
+
+
+class SamplingOptions(Recorded):
     PRESETS_0_1: ClassVar[Mapping[PresetName, Sampling]]
     DEFAULT_0_1: ClassVar[PresetName]
     """What this engine's presets were in 0.1.0, whose records name the preset alone."""
@@ -45,32 +66,20 @@ class SamplingOptions(BaseModel):
         description="steps, guidance, shift, sampler and LoRA together: fast (4 steps with a "
         "few-step LoRA; the default), quality (20 steps), official (40 steps)",
     )
-    steps: int | None = Field(default=None, ge=1, le=1000, description="sampling steps")
+    steps: Steps = None
     guidance_scale: float | None = Field(
         default=None,
         ge=0,
         le=100,
         description="how strongly prompt and sound act; 1 means no guidance, and is twice as fast",
     )
-    flow_shift: float | None = Field(
-        default=None,
-        gt=0,
-        le=100,
-        description="shift of the sigma ladder: more works on the layout",
-    )
-    sampler: str | None = Field(
-        default=None, description="unipc, dpm++ or euler; a ComfyUI server knows more"
-    )
+    flow_shift: FlowShift = None
+    sampler: SamplerWord = None
     lora: tuple[str, ...] = Field(
         default=(),
         description="LoRA files as NAME:STRENGTH (strength 1 if left out), instead of the "
         "preset's; or none",
     )
-
-    @field_validator("sampler")
-    @classmethod
-    def _one_word(cls, value: str | None) -> str | None:
-        return value and sampler_word(value)
 
     @property
     def sampling(self) -> Sampling:
@@ -78,7 +87,6 @@ class SamplingOptions(BaseModel):
         return self._over(PRESETS)
 
     def resolved(self, presets: Mapping[PresetName, Sampling] = PRESETS) -> dict[str, object]:
-        """All that they decide, by the options that would give it."""
         sampling = self._over(presets)
         return {
             "sampling_preset": self.sampling_preset,
@@ -88,10 +96,6 @@ class SamplingOptions(BaseModel):
             "sampler": sampling.sampler,
             "lora": [without_place(lora) for lora in sampling.loras] or [NO_LORA],
         }
-
-    def recorded(self) -> str:
-        """`resolved` as the record holds it: JSON."""
-        return json.dumps(self.resolved(), ensure_ascii=False)
 
     @classmethod
     def recall(
@@ -118,18 +122,14 @@ class SamplingOptions(BaseModel):
         )
 
 
-class Resolving(Protocol):
-    def resolved(self) -> dict[str, object]: ...
-
-
 def recalled(
-    model: type[BaseModel], options: Mapping[str, object], then: Mapping[str, object]
+    model: type[Recorded], options: Mapping[str, object], then: Mapping[str, object]
 ) -> dict[str, object]:
-    """The options such that they come to what they came to `then`; model: a `Resolving` one."""
+    """The options such that they come to what they came to `then`."""
     preset = then.get("sampling_preset", DEFAULT_PRESET)
     if "sampling_preset" not in options and preset != DEFAULT_PRESET:
         options = {"sampling_preset": preset, **options}
-    now = cast(Resolving, parse_options(model, options)).resolved()
+    now = parse_options(model, options).resolved()
     changed = {name: value for name, value in then.items() if now.get(name) != value}
     return {**options, **changed}
 
