@@ -7,10 +7,12 @@ import hashlib
 import os
 import re
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -20,8 +22,9 @@ from soundreel.api import generate
 from soundreel.cli.app import run
 from soundreel.config import Settings
 from soundreel.errors import Cancelled, EngineError, EngineUnavailable, InputError, WorkError
-from soundreel.events import ChunkSealed, Event, Notice, RunControl
-from soundreel.farm.node import NodeFolder
+from soundreel.events import ChunkSealed, Event, FrameDone, Notice, RunControl
+from soundreel.farm.messages import Done
+from soundreel.farm.node import Node, NodeFolder
 from soundreel.farm.parcels import blocks_of, pack, unpack, write_blocks
 from soundreel.types import Request, ShotRequest
 from soundreel.work.listing import list_jobs
@@ -173,6 +176,19 @@ def test_without_ray_the_way_to_it_is_said(
     with pytest.raises(EngineUnavailable) as caught:
         generate(request_, settings.model_copy(update={"cluster": "ray"}))
     assert "[cluster]" in caught.value.hint
+
+
+def test_pictures_are_told_of_together_and_what_follows_them_at_once() -> None:
+    """Each answer costs the job's process as much, whatever is in it."""
+    node, words = Node(), [*(FrameDone(number, 5) for number in range(5)), Done()]
+
+    def say() -> None:
+        for word in words:
+            time.sleep(0.01)
+            node._say(word)
+
+    Thread(target=say).start()
+    assert node.hear() == words
 
 
 def test_what_killed_workers_left_is_removed_by_the_next_one(tmp_path: Path) -> None:
