@@ -12,12 +12,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from soundreel.engines.wan.encoders.border import Border
-from soundreel.errors import WorkError
+from soundreel.engines.wan.sampling.state import pack_state, unpack_state
 from soundreel.types import Chunk, Plan
 
 
@@ -40,14 +38,8 @@ class Motion:
     def to_bytes(self) -> bytes:
         """All of it, exactly, as a safetensors file; of the border, its latents."""
         decoded = None if self.border is None else self.border.latents
-        look = torch.frombuffer(bytearray(self.look), dtype=torch.uint8) if self.look else None
-        held = {
-            "latents": self.latents,
-            "pictures": self.pictures,
-            "decoded": decoded,
-            "look": look,
-        }
-        return bytes(save({k: v.cpu().contiguous() for k, v in held.items() if v is not None}))
+        held = {"latents": self.latents, "pictures": self.pictures, "decoded": decoded}
+        return pack_state(held, self.look)
 
     def resting(self, device: torch.device) -> Motion:
         """With what takes much room on `device`."""
@@ -56,19 +48,13 @@ class Motion:
     @classmethod
     def from_bytes(cls, state: bytes, device: torch.device) -> Motion:
         """Raises WorkError if `state` is not one of ours."""
-        try:
-            held = load(state)
-        except SafetensorError as err:
-            raise WorkError(
-                f"the state of the last finished part is damaged: {err}",
-                hint="remove the job's work folder and start again",
-            ) from err
-        latents, decoded, look = held.get("latents"), held.get("decoded"), held.get("look")
+        held, look = unpack_state(state)
+        latents, decoded = held.get("latents"), held.get("decoded")
         return cls(
             latents if latents is None else latents.to(device),
             held.get("pictures"),
             None if decoded is None else Border(decoded),
-            b"" if look is None else look.numpy().tobytes(),
+            look,
         )
 
 

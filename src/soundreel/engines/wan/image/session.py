@@ -22,8 +22,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
 from torch import Tensor
 
 from soundreel.engines.wan.encoders.colour import steadied
@@ -47,8 +45,9 @@ from soundreel.engines.wan.sampling.sampler import (
     guide,
     make_solver,
 )
+from soundreel.engines.wan.sampling.state import pack_state, unpack_state
 from soundreel.engines.wan22_i2v import EXPERTS, Expert
-from soundreel.errors import EngineError, WorkError
+from soundreel.errors import EngineError
 from soundreel.events import RunControl, SamplingProgress, StepDone, StepPreview
 from soundreel.post.steady import make_steady
 from soundreel.timeline.grid import latents_for
@@ -68,22 +67,13 @@ class Before:
 
     def to_bytes(self) -> bytes:
         """All of it, exactly, as a safetensors file."""
-        look = torch.frombuffer(bytearray(self.look), dtype=torch.uint8) if self.look else None
-        held = {"picture": self.picture, "look": look}
-        return bytes(save({name: tensor for name, tensor in held.items() if tensor is not None}))
+        return pack_state({"picture": self.picture}, self.look)
 
     @classmethod
     def from_bytes(cls, state: bytes) -> Before:
         """Raises WorkError if `state` is not one of ours."""
-        try:
-            held = load(state)
-        except SafetensorError as err:
-            raise WorkError(
-                f"the state of the last finished part is damaged: {err}",
-                hint="remove the job's work folder and start again",
-            ) from err
-        look = held.get("look")
-        return cls(held.get("picture"), b"" if look is None else look.numpy().tobytes())
+        held, look = unpack_state(state)
+        return cls(held.get("picture"), look)
 
 
 class ImageSession:
