@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bench import (
     audio,
+    cluster,
     diffsynth,
     farm,
     memory,
@@ -20,7 +21,19 @@ from bench import (
 )
 
 if __name__ == "__main__":
-    modules = (startup, audio, video, preview, farm, servers, memory, peaks, traffic, diffsynth)
+    modules = (
+        startup,
+        audio,
+        video,
+        preview,
+        farm,
+        cluster,
+        servers,
+        memory,
+        peaks,
+        traffic,
+        diffsynth,
+    )
     for module in modules:
         print(f"\n== {module.__name__.removeprefix('bench.')}", flush=True)
         module.main()

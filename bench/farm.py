@@ -84,7 +84,7 @@ def _cost_of_units(folder: Path) -> None:
             audio=sound, engine="preview", width=64, height=64, seed=1,
             num_frames=minutes * 60 * 16, encoding=Encoding(),
         )  # fmt: skip
-        plan = _plan(request)
+        plan = plan_of(request)
         before = _peak()
         took, cpu = _spread(plan, folder)
         count, more = len(plan.chunks), (_peak() - before) / 2**20
@@ -96,7 +96,7 @@ def _cost_of_units(folder: Path) -> None:
         )
 
 
-def _plan(request: Request) -> Plan:
+def plan_of(request: Request) -> Plan:
     control = RunControl()
     engine = PreviewEngine(Settings())
     return plan_request(request, check_inputs(request, control), engine, control)
