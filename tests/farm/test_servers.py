@@ -176,7 +176,6 @@ def test_wrong_servers_are_left_out_and_one_that_starts_late_joins(
     events: list[Event] = []
     late = FakeComfyUI()
     started = ExitStack()
-    late.port = _free_port()
 
     def start(event: Event) -> None:
         events.append(event)
@@ -320,10 +319,3 @@ def test_a_plan_says_how_many_servers_and_the_time_with_them(
         shot.details
     )
     assert shot.seconds == pytest.approx(alone.seconds, rel=0.1)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as made:
-        return int(made.getsockname()[1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sync_playwright
 
 from media_factory import sweep, write_audio
+from ports import held_port, port_of
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 REQUIRED = os.environ.get("SOUNDREEL_REQUIRE_BROWSER") == "1"
@@ -35,9 +35,8 @@ class Server:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self._held = held_port()  # between two starts too
+        self.port = port_of(self._held)
         self.url = f"http://127.0.0.1:{self.port}"
 
     def start(self) -> None:
