@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import logging
 import shutil
+import ssl
 import subprocess
 import traceback
 from pathlib import Path
 
+import httpx
 import pytest
 from aiohttp import web
 from pydantic import SecretStr
@@ -139,6 +141,21 @@ def test_https_and_its_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, l
                 on_progress=lambda p: seen.append(p) if isinstance(p, Step) else None,
             )
     assert len(seen) == 2
+
+
+def test_certificates_are_read_once_for_all_clients(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", "/nothing")
+    read, reading = list[ssl.SSLContext](), httpx.create_ssl_context
+
+    def counted() -> ssl.SSLContext:
+        read.append(reading())
+        return read[-1]
+
+    monkeypatch.setattr(httpx, "create_ssl_context", counted)
+    for port in (8188, 8189):
+        with ComfyClient(parse_server(f"http://127.0.0.1:{port}")):
+            pass
+    assert len(read) == 1
 
 
 @pytest.mark.parametrize("token", [None, SecretStr("wr0ng")])
