@@ -12,8 +12,9 @@ import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from soundreel.engines.comfyui.hearing.level import even_length
-from soundreel.engines.comfyui.hearing.window import WHOLE, WINDOW, SoundWindows, Span
+from soundreel.engines.comfyui.hearing import level
+from soundreel.engines.comfyui.hearing.level import WINDOW, even_length
+from soundreel.engines.comfyui.hearing.window import WHOLE, SoundWindows, Span
 from soundreel.timeline.plan import cut_shot, make_plan
 from soundreel.types import AudioClip, ChunkGeometry, Plan, Request, Shot
 
@@ -67,6 +68,25 @@ def test_a_minute_is_sent_whole_and_the_same_for_every_chunk(tmp_path: Path) -> 
     samples, _, latents = upload(windows, plan, 1)
     assert latents == 20
     assert np.array_equal(samples[: 50 * RATE], sound.astype(np.float32))
+
+
+@pytest.mark.parametrize("seconds", [50, 180])
+def test_a_clip_that_is_too_long_to_be_kept_is_read_as_one_that_is(
+    uneven: tuple[Path, np.ndarray], seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = plan_for(uneven[0], seconds * 16)
+    kept = SoundWindows(plan)
+    monkeypatch.setattr(level, "KEPT", 0)
+    read = SoundWindows(plan)
+    for chunk in plan.chunks[::5]:
+        assert kept.wav(chunk) == read.wav(chunk)
+
+
+def test_a_constant_has_no_level_to_be_brought_to(tmp_path: Path) -> None:
+    plan = plan_for(write(tmp_path / "a.wav", np.full(90 * RATE, 0.1)), 91 * 16)
+    windows = SoundWindows(plan)
+    for index in range(len(plan.chunks)):
+        assert upload(windows, plan, index)[0].max() == pytest.approx(0.1)
 
 
 def test_every_window_has_the_level_of_the_whole_clip(uneven: tuple[Path, np.ndarray]) -> None:

@@ -57,6 +57,31 @@ def test_the_same_graph_again_gives_new_files_but_keeps_the_servers_work(
     assert ran_twice == ["10"]
 
 
+def test_what_can_wait_is_done_while_the_server_works(
+    client: ComfyClient, server: FakeComfyUI, graph: dict[str, Any], log: Log
+) -> None:
+    """The files of one run are emptied in the next."""
+    client.run_and_fetch(graph, log.control, wanted=["10"])
+    assert not server.emptied
+    seen: list[tuple[int, int]] = []
+    client.run_and_fetch(
+        {**graph, "8": {**graph["8"], "inputs": {**graph["8"]["inputs"], "seed": 2}}},
+        log.control,
+        wanted=["10"],
+        meanwhile=lambda: seen.append((len(server.prompts), len(server.emptied))),
+    )
+    assert seen == [(2, 9)]
+
+
+def test_while_it_runs_only_the_queue_is_asked(
+    client: ComfyClient, server: FakeComfyUI, graph: dict[str, Any], log: Log
+) -> None:
+    server.faults.step_seconds = 0.15
+    prompt = client.run(graph, log.control, wanted=["10"]).prompt_id
+    assert server.requests.count(("GET", f"/history/{prompt}")) == 1
+    assert server.requests.count(("GET", "/queue")) > 2
+
+
 def test_a_name_is_never_given_twice(
     client: ComfyClient, server: FakeComfyUI, graph: dict[str, Any], log: Log
 ) -> None:

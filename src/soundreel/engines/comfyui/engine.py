@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from fractions import Fraction
-from pathlib import Path
 
 from soundreel.config import Settings
-from soundreel.engines.base import Machine, Ready, Session
+from soundreel.engines.base import Ready, Session
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.estimate import (
     NOT_ASKED,
@@ -20,23 +15,11 @@ from soundreel.engines.comfyui.estimate import (
     named_servers,
     with_servers,
 )
-from soundreel.engines.comfyui.graphs.names import file_names
 from soundreel.engines.comfyui.graphs.template import Template
-from soundreel.engines.comfyui.hearing.window import SharedWindows
+from soundreel.engines.comfyui.hearing.ahead import SharedSending
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
-from soundreel.engines.comfyui.preflight import (
-    FILM,
-    Server,
-    diagnose,
-    drawback,
-    introduce,
-    lacks,
-)
-from soundreel.engines.comfyui.servers import (
-    Servers,
-    film_words,
-    find_servers,
-)
+from soundreel.engines.comfyui.preflight import FILM, diagnose
+from soundreel.engines.comfyui.servers import CLAIMS, ServersReady, find_servers
 from soundreel.engines.comfyui.session import ComfyUISession
 from soundreel.engines.comfyui.workflow import make_template, sample_prompts
 from soundreel.engines.wan22 import (
@@ -48,13 +31,10 @@ from soundreel.engines.wan22 import (
     SIZE_MULTIPLE,
     check_size,
 )
-from soundreel.events import Notice, RunControl
+from soundreel.events import RunControl
 from soundreel.media.marks import TRAINED
 from soundreel.timeline.grid import FRAMES_PER_LATENT
 from soundreel.types import Check, ChunkGeometry, Estimate, Plan, Request
-
-CLAIMS = "comfyui-clients"
-"""Folder beside the jobs in which the clients of this machine know of each other."""
 
 
 class ComfyUIEngine:
@@ -89,8 +69,15 @@ class ComfyUIEngine:
         check_size(request.width, request.height)
         template = make_template(options)
         film = options.film_model
-        servers = find_servers(self._settings, request, template, sample_prompts, film)
-        return ComfyUIReady(servers, options, self._settings.work_dir / CLAIMS)
+        own = options.workflow
+        return ComfyUIReady(
+            servers=find_servers(self._settings, request, template, sample_prompts, film),
+            template=template,
+            workflow=own.name if own else options.sampling_preset,
+            sampling="" if own else options.recorded(),
+            claims=self._settings.work_dir / CLAIMS,
+            options=options,
+        )
 
     def estimate(self, plan: Plan) -> Estimate:
         servers = named_servers(self._settings)
@@ -101,71 +88,15 @@ class ComfyUIEngine:
         return diagnose(self._settings, make_template(ComfyUIOptions()), sample_prompts)
 
 
-@dataclass(frozen=True, slots=True)
-class ComfyUIReady:
-    """The servers that will make the pictures. claims, most_patience_s: see ComfyClient."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComfyUIReady(ServersReady[Template]):
+    """The servers that will make the pictures."""
 
-    servers: Servers[Template]
     options: ComfyUIOptions
-    claims: Path
-    most_patience_s: float = math.inf
-    heard: SharedWindows = field(default_factory=SharedWindows, compare=False)
+    sending: SharedSending = field(default_factory=SharedSending, compare=False)
 
-    @property
-    def server(self) -> Server[Template]:
-        """The first of those that make the pictures."""
-        return self.servers.first
+    def cost(self, plan: Plan) -> Estimate:
+        return estimate(plan, self.options, len(self.servers.able))
 
-    @property
-    def machines(self) -> Sequence[Machine]:
-        return self.servers.machines(self._alone)
-
-    @property
-    def drawback(self) -> str:
-        """Why `auto` does not take them, though it could: "" for none."""
-        reasons = list(map(drawback, self.servers.able))
-        return reasons[0] if all(reasons) else ""
-
-    @property
-    def lacks(self) -> Mapping[str, str]:
-        return lacks(self.server)
-
-    def decide(self, plan: Plan, control: RunControl) -> Mapping[str, str]:  # noqa: ARG002
-        return self.servers.decisions
-
-    def decided(self, decisions: Mapping[str, str]) -> ComfyUIReady:
-        return replace(self, servers=replace(self.servers, begun=decisions))
-
-    @property
-    def identity(self) -> Mapping[str, str]:
-        server, options, graph = self.server, self.options, make_template(self.options).graph
-        text = json.dumps(graph.to_json(), sort_keys=True)
-        found = {
-            "comfyui": self.servers.releases,
-            "workflow": options.workflow.name if options.workflow else options.sampling_preset,
-            "graph": hashlib.sha256(text.encode()).hexdigest(),
-            "models": ", ".join(file for _, file in file_names(graph)),
-        }
-        if options.workflow is None:
-            found["sampling"] = options.recorded()
-        if server.film is not None:
-            found["film"] = film_words(server.film)
-        return found
-
-    def estimate(self, plan: Plan) -> Estimate:
-        servers = len(self.servers.able)
-        known = estimate(plan, self.options, servers)
-        return with_servers(known, plan, servers, self.servers.words)
-
-    @contextmanager
-    def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
-        control.emit(Notice(introduce(self.server)))
-        with ComfyClient(
-            self.server.address, claims=self.claims, most_patience_s=self.most_patience_s
-        ) as client:
-            windows = self.heard.of(plan, control)
-            yield ComfyUISession(plan, self.server, client, windows)
-
-    def _alone(self, server: Server[Template], most_patience_s: float) -> ComfyUIReady:
-        """Of one of several."""
-        return replace(self, servers=self.servers.only(server), most_patience_s=most_patience_s)
+    def session(self, plan: Plan, client: ComfyClient, control: RunControl) -> Session:
+        return ComfyUISession(plan, self.server, client, self.sending.of(plan, control))

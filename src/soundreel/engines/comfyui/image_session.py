@@ -10,10 +10,9 @@ from pathlib import Path
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkPrompt
 from soundreel.engines.comfyui.graphs.i2v_graph import PassInputs, PassTemplate, pass_prompt
-from soundreel.engines.comfyui.passes import Asked, Passes
+from soundreel.engines.comfyui.passes import Asked, Passes, require
 from soundreel.engines.comfyui.pictures import largest_picture, picture_png
 from soundreel.engines.comfyui.preflight import Server
-from soundreel.errors import EngineError
 from soundreel.events import RunControl
 from soundreel.post.picture import given_picture
 from soundreel.types import Chunk, Frame, ImageRequest, Plan
@@ -27,18 +26,13 @@ class ComfyUIImageSession:
         assert isinstance(plan.request, ImageRequest)
         self._plan, self._request = plan, plan.request
         self._server, self._client = server, client
-        self._passes = Passes(plan, client, streams=server.streams)
+        self._passes = Passes(plan, client, server)
         self._last: bytes | None = None
 
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         """See engines.base.Session; all of a pass's pictures come at once, when it is done."""
         goes_on = chunk.first_slot > 0
-        if goes_on and self._last is None:
-            raise EngineError(
-                f"part {chunk.index + 1} goes on from the one before it, whose last picture is not "
-                "here",
-                hint="render or restore the part before it first",
-            )
+        require(not goes_on or self._last is not None, chunk, "picture is")
         control.raise_if_cancelled()
         first = self._last if goes_on else self._given(self._request.first_picture)
         ends = self._plan.following(chunk) is None
@@ -49,7 +43,6 @@ class ComfyUIImageSession:
             lambda streamed: self._asked(replace(inputs, streamed=streamed), first, last, control),
             control,
         )
-        self._client.empty_unused(control)
         yield from self._passes.frames(chunk, shape, files[shape.pictures], control)
         self._last = files[shape.pictures][-1]
 
@@ -64,7 +57,6 @@ class ComfyUIImageSession:
 
     def _inputs(self, chunk: Chunk, *, has_first: bool, has_last: bool) -> PassInputs:
         """The pass's prompt with names still to be filled in."""
-        interpolation = self._plan.interpolation
         return PassInputs(
             width=self._request.width,
             height=self._request.height,
@@ -76,8 +68,8 @@ class ComfyUIImageSession:
             positive=chunk.prompt,
             negative=self._plan.shot(chunk).negative_prompt,
             seed=chunk.seed,
-            film=self._server.film if interpolation.by_engine else None,
-            factor=int(interpolation.factor) if interpolation.by_engine else 1,
+            film=self._passes.film,
+            factor=self._passes.factor,
         )
 
     def _asked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Any
 
 from soundreel.engines.comfyui.client.results import (
     NodeStarted,
@@ -18,7 +19,8 @@ from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.errors import PicturesLost
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkPrompt
 from soundreel.engines.comfyui.pictures import read_picture
-from soundreel.errors import RemoteError
+from soundreel.engines.comfyui.preflight import Server
+from soundreel.errors import EngineError, RemoteError
 from soundreel.events import NodeProgress, Notice, RunControl, StepDone, StepPreview
 from soundreel.types import Chunk, Frame, Plan
 
@@ -30,19 +32,23 @@ MOST_LOST = 2
 @dataclass(frozen=True, slots=True)
 class Asked:
     """shape: the prompt, with names still to be filled in. prompt: puts on the server what it names
-    and gives it. limit: bytes that one file of it can have."""
+    and gives it. limit: bytes that one file of it can have. meanwhile: see `ComfyClient.run`."""
 
     shape: ChunkPrompt
     prompt: Callable[[], PromptJson]
     limit: int
+    meanwhile: Callable[[], None] | None = None
 
 
 class Passes:
-    """Those of one plan on one server. streams: whether it can send pictures on the socket."""
+    """Those of one plan on one server. film, factor: how it interpolates between the pictures."""
 
-    def __init__(self, plan: Plan, client: ComfyClient, *, streams: bool) -> None:
-        self._plan, self._client, self._streams = plan, client, streams
+    def __init__(self, plan: Plan, client: ComfyClient, server: Server[Any]) -> None:
+        self._plan, self._client, self._streams = plan, client, server.streams
         self._lost = 0
+        by_engine = plan.interpolation.by_engine
+        self.film = server.film if by_engine else None
+        self.factor = int(plan.interpolation.factor) if by_engine else 1
 
     def run(
         self, chunk: Chunk, ask: Callable[[bool], Asked], control: RunControl
@@ -68,6 +74,7 @@ class Passes:
             wanted=shape.with_files,
             streamed=Streamed(shape.pictures, shape.expected) if shape.streamed else None,
             on_progress=_Reporter(chunk, shape, control),
+            meanwhile=asked.meanwhile,
             limit=asked.limit,
         )
         return shape, files
@@ -82,23 +89,31 @@ class Passes:
                 hint="look into the server's log",
                 node_id=shape.pictures,
             )
-        interpolation = self._plan.interpolation
-        factor = int(interpolation.factor) if interpolation.by_engine else 1
+        factor = self.factor
         first = chunk.start_frame * factor
         if chunk.first_slot > 0:
             first -= factor - 1
         width, height = self._plan.request.width, self._plan.request.height
-        for number, file in enumerate(self._shown(chunk, files, factor), first):
+        for number, file in enumerate(self._shown(chunk, files), first):
             control.raise_if_cancelled()
             name = f"picture {number + 1}"
             yield Frame(number // factor, read_picture(file, width, height, name))
 
-    def _shown(self, chunk: Chunk, files: list[bytes], factor: int) -> list[bytes]:
+    def _shown(self, chunk: Chunk, files: list[bytes]) -> list[bytes]:
         """A shot of N pictures gives N * factor: after the last one come those on the way to the
         lookahead picture, which is not shown itself, or else the last one again."""
-        if factor == 1 or self._plan.following(chunk) is not None:
+        if self.factor == 1 or self._plan.following(chunk) is not None:
             return files
-        return files[:-1] if chunk.lookahead_frames else files + files[-1:] * (factor - 1)
+        return files[:-1] if chunk.lookahead_frames else files + files[-1:] * (self.factor - 1)
+
+
+def require(there: bool, chunk: Chunk, state: str) -> None:
+    """The state that a chunk goes on from. Raises EngineError."""
+    if not there:
+        raise EngineError(
+            f"part {chunk.index + 1} goes on from the one before it, whose last {state} not here",
+            hint="render or restore the part before it first",
+        )
 
 
 class _Reporter:

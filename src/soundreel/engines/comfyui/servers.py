@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic
+from pathlib import Path
+from typing import Generic, Self
 
 from soundreel.config import Settings
-from soundreel.engines.base import Machine, Ready
+from soundreel.engines.base import Machine, Ready, Session
+from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.address import ServerAddress, parse_servers
+from soundreel.engines.comfyui.estimate import with_servers
 from soundreel.engines.comfyui.graphs.film import Film
-from soundreel.engines.comfyui.preflight import Samples, Server, T, check_server
+from soundreel.engines.comfyui.graphs.names import file_names
+from soundreel.engines.comfyui.preflight import (
+    Samples,
+    Server,
+    T,
+    check_server,
+    drawback,
+    introduce,
+    lacks,
+)
 from soundreel.errors import EngineError, EngineUnavailable
-from soundreel.events import RunControl
-from soundreel.types import Request
+from soundreel.events import Notice, RunControl
+from soundreel.types import Estimate, Plan, Request
 
+CLAIMS = "comfyui-clients"
+"""Folder beside the jobs in which the clients of this machine know of each other."""
 MOST_PATIENCE_S = 30.0
 """One of several that is away for so long gives its part to another."""
 
@@ -105,6 +123,82 @@ class Servers(Generic[T]):
             return self.begun["film"]
         found = (server for server in self.found.values() if isinstance(server, Server))
         return next((film_words(server.film) for server in found if server.film), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServersReady(Generic[T]):
+    """The servers that will make the pictures. template: as the options ask for it, before a server
+    spells it; workflow, sampling: its names in the record, "" for none. claims, most_patience_s:
+    see ComfyClient."""
+
+    servers: Servers[T]
+    template: T
+    workflow: str
+    sampling: str
+    claims: Path
+    most_patience_s: float = math.inf
+
+    @property
+    def server(self) -> Server[T]:
+        """The first of those that make the pictures."""
+        return self.servers.first
+
+    @property
+    def machines(self) -> Sequence[Machine]:
+        return self.servers.machines(self._alone)
+
+    @property
+    def drawback(self) -> str:
+        """Why `auto` does not take them, though it could: "" for none."""
+        reasons = list(map(drawback, self.servers.able))
+        return reasons[0] if all(reasons) else ""
+
+    @property
+    def lacks(self) -> Mapping[str, str]:
+        return lacks(self.server)
+
+    @property
+    def identity(self) -> Mapping[str, str]:
+        graph, film = self.template.graph, self.server.film
+        text = json.dumps(graph.to_json(), sort_keys=True)
+        found = {
+            "comfyui": self.servers.releases,
+            "workflow": self.workflow,
+            "graph": hashlib.sha256(text.encode()).hexdigest(),
+            "models": ", ".join(file for _, file in file_names(graph)),
+        }
+        also = {"sampling": self.sampling, "film": film_words(film)}
+        return found | {name: value for name, value in also.items() if value}
+
+    def decide(self, plan: Plan, control: RunControl) -> Mapping[str, str]:  # noqa: ARG002
+        return self.servers.decisions
+
+    def decided(self, decisions: Mapping[str, str]) -> Self:
+        return replace(self, servers=replace(self.servers, begun=decisions))
+
+    def estimate(self, plan: Plan) -> Estimate:
+        """With what is known of the servers."""
+        return with_servers(self.cost(plan), plan, len(self.servers.able), self.servers.words)
+
+    def cost(self, plan: Plan) -> Estimate:
+        """On all of them together."""
+        raise NotImplementedError
+
+    @contextmanager
+    def open(self, plan: Plan, control: RunControl) -> Iterator[Session]:
+        control.emit(Notice(introduce(self.server)))
+        with ComfyClient(
+            self.server.address, claims=self.claims, most_patience_s=self.most_patience_s
+        ) as client:
+            yield self.session(plan, client, control)
+
+    def session(self, plan: Plan, client: ComfyClient, control: RunControl) -> Session:
+        """What makes the plan's pictures on the first."""
+        raise NotImplementedError
+
+    def _alone(self, server: Server[T], most_patience_s: float) -> Self:
+        """Of one of several."""
+        return replace(self, servers=self.servers.only(server), most_patience_s=most_patience_s)
 
 
 def find_servers(

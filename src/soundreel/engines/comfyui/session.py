@@ -5,23 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from soundreel.engines.base import parse_options
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, ChunkPrompt, chunk_prompt
 from soundreel.engines.comfyui.graphs.template import Template
-from soundreel.engines.comfyui.hearing.window import SoundWindows, motion_latents
+from soundreel.engines.comfyui.hearing.ahead import Sending, Sent
+from soundreel.engines.comfyui.hearing.window import motion_latents
 from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents, write_latents
 from soundreel.engines.comfyui.options import ComfyUIOptions
-from soundreel.engines.comfyui.passes import Asked, Passes
-from soundreel.engines.comfyui.pictures import WRITTEN_BESIDE, largest_picture, reference_png
+from soundreel.engines.comfyui.passes import Asked, Passes, require
+from soundreel.engines.comfyui.pictures import WRITTEN_BESIDE, largest_picture
 from soundreel.engines.comfyui.preflight import Server
 from soundreel.engines.comfyui.workflow import with_options
 from soundreel.engines.wan22 import MOTION_LATENTS
-from soundreel.errors import EngineError
 from soundreel.events import RunControl
-from soundreel.media.cover import shot_picture
 from soundreel.timeline.grid import latents_for
 from soundreel.types import Chunk, Frame, Plan
 
@@ -35,34 +33,30 @@ class ComfyUISession:
         plan: Plan,
         server: Server[Template],
         client: ComfyClient,
-        windows: SoundWindows | None = None,
+        sending: Sending | None = None,
     ) -> None:
         self._plan = plan
         self._server = server
         self._client = client
-        self._windows = windows or SoundWindows(plan)
+        self._sending = sending or Sending(plan)
         self._motion: Latents | None = None
-        self._passes = Passes(plan, client, streams=server.streams)
-        self._sent: tuple[Path | None, bytes | None] | None = None
+        self._passes = Passes(plan, client, server)
 
     def render(self, chunk: Chunk, control: RunControl) -> Iterator[Frame]:
         """See engines.base.Session; all of a chunk's pictures come at once, when it is done."""
         if chunk.first_slot == 0:
             self._motion = None
-        elif self._motion is None or self._motion.shape[2] != motion_latents(chunk):
-            raise EngineError(
-                f"part {chunk.index + 1} goes on from the one before it, whose last "
-                f"{motion_latents(chunk)} latents are not here",
-                hint="render or restore the part before it first",
-            )
+        else:
+            count = motion_latents(chunk)
+            there = self._motion is not None and self._motion.shape[2] == count
+            require(there, chunk, f"{count} latents are")
         control.raise_if_cancelled()
-        wav, before = self._windows.wav(chunk)
+        sent = self._sending.take(chunk)
         shape, files = self._passes.run(
             chunk,
-            lambda streamed: self._asked(chunk, before, wav, control, streamed=streamed),
+            lambda streamed: self._asked(chunk, sent, control, streamed=streamed),
             control,
         )
-        self._client.empty_unused(control)
         yield from self._passes.frames(chunk, shape, files[shape.pictures], control)
         if shape.latents is not None:
             sampled = read_latents(files[shape.latents][0])
@@ -70,15 +64,14 @@ class ComfyUISession:
         else:
             self._motion = None
 
-    def _asked(
-        self, chunk: Chunk, before: int, wav: bytes, control: RunControl, *, streamed: bool
-    ) -> Asked:
-        inputs = replace(self._inputs(chunk, before), streamed=streamed)
+    def _asked(self, chunk: Chunk, sent: Sent, control: RunControl, *, streamed: bool) -> Asked:
+        inputs = replace(self._inputs(chunk, sent.before), streamed=streamed)
         shape = chunk_prompt(self._template(chunk), inputs)
         return Asked(
             shape,
-            lambda: self._prompt(chunk, inputs, wav, control).prompt,
+            lambda: self._prompt(chunk, inputs, sent, control).prompt,
             _largest_file(inputs),
+            partial(self._sending.look_ahead, chunk),
         )
 
     def snapshot(self) -> bytes:
@@ -89,7 +82,7 @@ class ComfyUISession:
 
     def _inputs(self, chunk: Chunk, latents_before: int) -> ChunkInputs:
         """The chunk's prompt with names still to be filled in."""
-        request, interpolation = self._plan.request, self._plan.interpolation
+        request = self._plan.request
         shot = self._plan.shot(chunk)
         return ChunkInputs(
             width=request.width,
@@ -105,34 +98,25 @@ class ComfyUISession:
             negative=shot.negative_prompt,
             seed=chunk.seed,
             keep_latents=self._plan.following(chunk) is not None,
-            film=self._server.film if interpolation.by_engine else None,
-            factor=int(interpolation.factor) if interpolation.by_engine else 1,
+            film=self._passes.film,
+            factor=self._passes.factor,
         )
 
     def _prompt(
-        self, chunk: Chunk, inputs: ChunkInputs, wav: bytes, control: RunControl
+        self, chunk: Chunk, inputs: ChunkInputs, sent: Sent, control: RunControl
     ) -> ChunkPrompt:
         """Put everything on the server that the prompt names, unless it is there."""
         upload = partial(self._client.upload, control=control, temporary=True)
         motion = None if self._motion is None else write_latents(self._motion)
-        image = self._image(chunk)
         return chunk_prompt(
             self._template(chunk),
             replace(
                 inputs,
-                sound=upload(wav, ".wav"),
-                image=None if image is None else upload(image, ".png"),
+                sound=upload(sent.wav, ".wav"),
+                image=None if sent.image is None else upload(sent.image, ".png"),
                 motion=None if motion is None else upload(motion, ".latent"),
             ),
         )
-
-    def _image(self, chunk: Chunk) -> bytes | None:
-        """The shot's, as it goes to the server; the last one is kept."""
-        shot = self._plan.shot(chunk)
-        if self._sent is None or self._sent[0] != shot.image:
-            image = shot_picture(self._plan, shot)
-            self._sent = (shot.image, None if image is None else reference_png(image))
-        return self._sent[1]
 
     def _template(self, chunk: Chunk) -> Template:
         """The server's, with the options of the chunk's shot."""

@@ -70,13 +70,13 @@ def read_queue(transport: Transport, answer_s: float | None = None) -> QueueStat
     return QueueState(_in_order(answer.queue_running), _in_order(answer.queue_pending))
 
 
-def prompt_status(transport: Transport, prompt_id: str) -> PromptStatus:
-    """Where a prompt is now.
+def prompt_status(transport: Transport, prompt_id: str, *, ended: bool = False) -> PromptStatus:
+    """Where a prompt is now. ended: as the socket says.
 
-    The history is asked before and after the queue: a prompt that ends between two questions
-    moves from the one to the other.
+    The history is asked after the queue: a prompt that ends between two questions moves from the
+    queue to the history, and never back.
     """
-    if entry := _history(transport, prompt_id):
+    if ended and (entry := _history(transport, prompt_id)):
         return Finished(entry)
     queued = read_queue(transport).find(prompt_id)
     if queued is not None:

@@ -61,7 +61,8 @@ _END_TYPES = frozenset({"execution_success", "execution_error", "execution_inter
 
 @dataclass(slots=True)
 class Run:
-    """Everything that one run needs; `result` is the whole of it."""
+    """Everything that one run needs; `result` is the whole of it. meanwhile: done as soon as the
+    server has the prompt."""
 
     transport: Transport
     listener: Listener
@@ -69,6 +70,7 @@ class Run:
     control: RunControl
     poll_seconds: float
     on_progress: OnProgress
+    meanwhile: Callable[[], None]
     _posted: bool = field(default=False, init=False)
     _ahead: int = field(default=0, init=False)
     _executing: bool = field(default=False, init=False)
@@ -115,6 +117,7 @@ class Run:
         try:
             with self.transport.attended(self.control):
                 prompt_id = self._submit(graph, wanted)
+                self.meanwhile()
                 entry = self._watch(prompt_id, streamed)
         except InputsGone:
             if callable(prompt):
@@ -179,7 +182,7 @@ class Run:
                 next_poll = 0.0
             if time.monotonic() < next_poll:
                 continue
-            now = prompt_status(self.transport, prompt_id)
+            now = prompt_status(self.transport, prompt_id, ended=self._ending)
             if isinstance(now, Finished):
                 while (message := self.listener.next(0.0)) is not None:
                     self._hear(message, prompt_id, streamed)

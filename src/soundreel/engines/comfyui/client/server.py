@@ -11,6 +11,7 @@ import math
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -76,6 +77,7 @@ class ComfyClient:
         self._claim = Claim(claims, self.client_id)
         self._looked_for_orphans = False
         self._catalog: NodeCatalog | None = None
+        self._fetched: list[FileRef] = []
 
     def __enter__(self) -> ComfyClient:
         self._claim.hold()
@@ -125,10 +127,6 @@ class ComfyClient:
         with self._transport.attended(control):
             return self._uploader.upload(data, suffix, temporary=temporary)
 
-    def empty_unused(self, control: RunControl) -> None:
-        """Empty the temporary files that have not been asked for since the last call."""
-        self._empty(self._uploader.unused(), control)
-
     @property
     def hears(self) -> bool:
         """Whether the socket is open, so that pictures can be sent on it."""
@@ -142,6 +140,7 @@ class ComfyClient:
         wanted: Sequence[str],
         streamed: Streamed | None = None,
         on_progress: OnProgress | None = None,
+        meanwhile: Callable[[], None] | None = None,
     ) -> PromptResult:
         """Run a graph once, through lost sockets and restarts, and return its results.
 
@@ -149,6 +148,7 @@ class ComfyClient:
             so that what it uploads is there after a restart.
         wanted: output nodes whose files must come from this very run.
         streamed: the node that sends its pictures on the socket, if there is one.
+        meanwhile: what can be done while the server works: it delays nothing.
         Raises RemoteError (refused, failed, time is up), OutOfMemory, Cancelled; then none of our
         prompts is left on the server. PicturesLost if the run is done but pictures did not arrive.
         """
@@ -160,6 +160,7 @@ class ComfyClient:
             control=control,
             poll_seconds=self._poll_seconds,
             on_progress=on_progress or _ignore,
+            meanwhile=partial(self._meanwhile, control, meanwhile),
         ).result(graph, wanted, streamed)
 
     def run_and_fetch(
@@ -170,10 +171,12 @@ class ComfyClient:
         wanted: Sequence[str],
         streamed: Streamed | None = None,
         on_progress: OnProgress | None = None,
+        meanwhile: Callable[[], None] | None = None,
         limit: int = FILE_LIMIT,
     ) -> dict[str, list[bytes]]:
         """`run`, and the bytes of all files of each wanted node, and the streamed pictures: all
-        from one run of the graph. What was fetched is then emptied on the server.
+        from one run of the graph. What was fetched is emptied on the server during the next run,
+        or at the end.
 
         limit: bytes that one file may have.
         If files vanish before they are fetched (a restart empties the temp folder), it runs again.
@@ -181,7 +184,12 @@ class ComfyClient:
         vanished = 0
         while True:
             result = self.run(
-                graph, control, wanted=wanted, streamed=streamed, on_progress=on_progress
+                graph,
+                control,
+                wanted=wanted,
+                streamed=streamed,
+                on_progress=on_progress,
+                meanwhile=meanwhile,
             )
             files = {node: result.files(node) for node in wanted}
             try:
@@ -194,7 +202,7 @@ class ComfyClient:
                     raise
                 control.emit(Notice(f"{err.message}: the job runs again"))
                 continue
-            self._empty([file for refs in files.values() for file in refs], control)
+            self._fetched += [file for refs in files.values() for file in refs]
             if streamed is not None:
                 fetched[streamed.node] = list(result.pictures)
             return fetched
@@ -234,8 +242,17 @@ class ComfyClient:
             return gone
         return passing(self.address, answer, then=gone if answer.status == 404 else None)
 
+    def _meanwhile(self, control: RunControl, more: Callable[[], None] | None) -> None:
+        """Empty what was fetched before, and the temporary files that this prompt does not name."""
+        self._empty([*self._fetched, *self._uploader.unused()], control)
+        self._fetched = []
+        if more is not None:
+            more()
+
     def _empty(self, files: Sequence[FileRef], control: RunControl) -> None:
         """A matter of the server's disk, not of the job: what it refuses to empty stays."""
+        if not files:
+            return
         full = list(files)
 
         def attempt() -> None:
@@ -253,7 +270,7 @@ class ComfyClient:
     def _tidy(self) -> None:
         """Before we go: our temporary files, as far as the server answers at once."""
         self._uploader.unused()
-        files = self._uploader.unused()
+        files = [*self._fetched, *self._uploader.unused()]
         if not files:
             return
         limit = RunControl()

@@ -31,34 +31,43 @@ MAX_SEED = 2**64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkInputs:
-    """What one chunk's prompt is made of.
+class PromptInputs:
+    """What every prompt is made of, of a sound or of an image.
 
-    latents: latent frames to sample. pictures: how many to bring back, from the chunk's first on.
-    sound, image, motion: names on the server; motion None begins a shot.
-    motion_latents: latent frames in `motion`.
-    latents_before: latent frames between the beginning of the sound and this chunk.
-    keep_latents: whether a next chunk needs this one's.
-    film, factor: interpolation on the server; the last picture before the chunk then goes in front.
-    streamed: the pictures come on the socket and leave no files.
+    pictures: how many to bring back, from the chunk's first on. film, factor: interpolation on the
+    server; the last picture before the chunk then goes in front. streamed: the pictures come on the
+    socket and leave no files.
     """
 
     width: int
     height: int
-    latents: int
     pictures: int
+    positive: str
+    negative: str
+    seed: int
+    film: Film | None = None
+    factor: int = 1
+    streamed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChunkInputs(PromptInputs):
+    """What one chunk's prompt is made of.
+
+    latents: latent frames to sample.
+    sound, image, motion: names on the server; motion None begins a shot.
+    motion_latents: latent frames in `motion`.
+    latents_before: latent frames between the beginning of the sound and this chunk.
+    keep_latents: whether a next chunk needs this one's.
+    """
+
+    latents: int
     sound: str
     image: str | None
     motion: str | None = None
     motion_latents: int = MOTION_LATENTS
     latents_before: int = 0
-    positive: str
-    negative: str
-    seed: int
     keep_latents: bool = False
-    film: Film | None = None
-    factor: int = 1
-    streamed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +98,7 @@ def chunk_prompt(template: Template, inputs: ChunkInputs) -> ChunkPrompt:
     motion = _load_motion(graph, inputs)
     _set_start(graph, template, inputs, motion)
     pictures, expected = _pictures(graph, template, inputs, motion)
-    way = STREAMING_NODE if inputs.streamed else "PreviewImage"
-    shown = graph.add(way, title="Pictures", images=pictures).node
+    shown = show(graph, pictures, inputs)
     kept = _save_latents(graph, template.sampled) if inputs.keep_latents else None
     graph.prune(*(node for node in (shown, kept) if node is not None))
     return ChunkPrompt(graph.to_json(), shown, kept, template.samplers, expected, inputs.streamed)
@@ -172,33 +180,31 @@ def _pictures(
     latents = _concat(graph, motion, template.sampled, "What came before, then this chunk")
     decoded = _decode(graph, template, latents)
     before = 0 if inputs.motion is None else 1
-    return brought_back(
-        graph, decoded, skipped, inputs.pictures, before, inputs.film, inputs.factor
-    )
+    return brought_back(graph, decoded, skipped, before, inputs)
 
 
 def brought_back(
-    graph: Graph,
-    decoded: Link,
-    skipped: int,
-    pictures: int,
-    before: int,
-    film: Film | None,
-    factor: int,
+    graph: Graph, decoded: Link, skipped: int, before: int, inputs: PromptInputs
 ) -> tuple[Link, int]:
-    """`pictures` of a decode after the first `skipped`, and how many there are with those that FILM
-    makes between them.
+    """The pictures of a decode after the first `skipped`, and how many there are with those that
+    FILM makes between them.
 
     With FILM the picture before them (`before` is 1) stands in front, so that n become n * factor;
     a shot's first chunk has none (0), and gives (n - 1) * factor + 1.
     """
-    count = pictures + before
-    if film is None or count < 2:
-        return _cut(graph, decoded, skipped, pictures), pictures
+    count = inputs.pictures + before
+    if inputs.film is None or count < 2:
+        return _cut(graph, decoded, skipped, inputs.pictures), inputs.pictures
     source = _cut(graph, decoded, skipped - before, count)
-    expected = (count - 1) * factor + 1 - before
-    filmed = film.add(graph, source, factor)
+    expected = (count - 1) * inputs.factor + 1 - before
+    filmed = inputs.film.add(graph, source, inputs.factor)
     return _cut(graph, filmed, before, expected), expected
+
+
+def show(graph: Graph, pictures: Link, inputs: PromptInputs) -> str:
+    """The id of the node that gives the pictures out."""
+    way = STREAMING_NODE if inputs.streamed else "PreviewImage"
+    return graph.add(way, title="Pictures", images=pictures).node
 
 
 def _first_latent(graph: Graph, sampled: Link) -> Link:

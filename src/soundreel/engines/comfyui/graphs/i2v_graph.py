@@ -12,9 +12,10 @@ from dataclasses import dataclass, field, replace
 
 from soundreel.engines.comfyui.graphs.chunk_graph import (
     MAX_SEED,
-    STREAMING_NODE,
     ChunkPrompt,
+    PromptInputs,
     brought_back,
+    show,
 )
 from soundreel.engines.comfyui.graphs.film import Film
 from soundreel.engines.comfyui.graphs.graph import Graph, Link
@@ -45,28 +46,18 @@ class ImageModels:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PassInputs:
+class PassInputs(PromptInputs):
     """What one pass's prompt is made of.
 
-    length: pictures that it makes, 4n + 1. pictures: how many to bring back, from the first new one
-        on. first, last: names on the server of those that it begins and ends with.
+    length: pictures that it makes, 4n + 1. first, last: names on the server of those that it begins
+        and ends with.
     goes_on: whether `first` was the last picture of a pass before this one, which has shown it.
-    film, factor: interpolation on the server. streamed: the pictures come on the socket.
     """
 
-    width: int
-    height: int
     length: int
-    pictures: int
     first: str | None
     last: str | None = None
     goes_on: bool = False
-    positive: str
-    negative: str
-    seed: int
-    film: Film | None = None
-    factor: int = 1
-    streamed: bool = False
 
 
 def i2v_graph(
@@ -158,11 +149,8 @@ def pass_prompt(template: PassTemplate, inputs: PassInputs) -> ChunkPrompt:
     for sampler in samplers:
         graph[sampler].inputs["noise_seed"] = inputs.seed % MAX_SEED
     before = 1 if inputs.goes_on else 0
-    pictures, expected = brought_back(
-        graph, Link(_DECODE), before, inputs.pictures, before, inputs.film, inputs.factor
-    )
-    way = STREAMING_NODE if inputs.streamed else "PreviewImage"
-    shown = graph.add(way, title="Pictures", images=pictures).node
+    pictures, expected = brought_back(graph, Link(_DECODE), before, before, inputs)
+    shown = show(graph, pictures, inputs)
     graph.prune(shown)
     steps = tuple(_steps_of(graph, sampler) for sampler in samplers)
     return ChunkPrompt(graph.to_json(), shown, None, samplers, expected, inputs.streamed, steps)

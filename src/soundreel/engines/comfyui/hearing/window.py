@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
-from threading import Lock
 
 import numpy as np
 
 from soundreel.engines.comfyui.hearing.level import (
+    WINDOW,
     Samples,
+    Sound,
     calibration,
     even_length,
     measure_level,
-    read_buckets,
 )
 from soundreel.engines.wan22 import MOTION_LATENTS, PICTURE_RATE, SAMPLE_RATE
 from soundreel.events import RunControl
@@ -26,7 +26,6 @@ from soundreel.timeline.grid import FRAMES_PER_LATENT, ceil_to, floor_to, latent
 from soundreel.types import Chunk, Plan
 
 WHOLE = 60 * PICTURE_RATE
-WINDOW = 30 * PICTURE_RATE
 _BEFORE = slots_for(59)
 """Sound in front of a chunk: about half of what a window holds beside it, in whole latents."""
 
@@ -41,16 +40,17 @@ class Span:
 
 
 class SoundWindows:
-    """The uploads of one plan's chunks. Reads all of a longer clip once, to know its level."""
+    """The uploads of one plan's chunks. Reads all of the clip once, to know its level."""
 
     def __init__(self, plan: Plan, control: RunControl | None = None) -> None:
         self._plan = plan
         self._end = max(_position(plan, chunk) + chunk.generated_frames for chunk in plan.chunks)
         self._whole = len(plan.shots) == 1 and self._end <= WHOLE
         self._level = None
+        self._sound = Sound(plan.audio, self._end, control)
         if not self._whole:
             spans = [(span.first, span.end) for span in map(self.span, plan.chunks)]
-            self._level = measure_level(plan.audio, plan.num_frames, self._end, spans, control)
+            self._level = measure_level(self._sound, plan.num_frames, spans, control)
 
     def span(self, chunk: Chunk) -> Span:
         """A shot's first chunk begins with its sound, and so do those after it that have fewer
@@ -67,27 +67,12 @@ class SoundWindows:
     def wav(self, chunk: Chunk) -> tuple[bytes, int]:
         """The upload for this chunk, and how many latent frames of it lie before the chunk."""
         span = self.span(chunk)
-        sound = read_buckets(self._plan.audio, span.first, span.end)
+        sound = self._sound.buckets(span.first, span.end)
         if self._level is None:
             tail = np.zeros(even_length(len(sound)) - len(sound), np.float32)
         else:
             tail = calibration(sound, self._level)
         return wav_bytes(np.concatenate([sound, tail])), latents_for(span.before)
-
-
-class SharedWindows:
-    """Those of a plan for all servers that make it: the sound is read by whoever comes first."""
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self._plan: Plan | None = None
-        self._made: SoundWindows | None = None
-
-    def of(self, plan: Plan, control: RunControl) -> SoundWindows:
-        with self._lock:
-            if self._made is None or self._plan != plan:
-                self._plan, self._made = plan, SoundWindows(plan, control)
-            return self._made
 
 
 def wav_bytes(samples: Samples) -> bytes:
