@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -24,7 +25,8 @@ from soundreel.engines.comfyui.engine import ComfyUIEngine
 from soundreel.errors import Cancelled, EngineError, WorkError
 from soundreel.events import ChunkSealed, Event, FrameDone, Notice, RunControl, StepDone
 from soundreel.farm import machines
-from soundreel.types import ImageRequest, Request, ShotRequest
+from soundreel.render.piece import PieceWriter
+from soundreel.types import ImageRequest, Request, Rgb, ShotRequest
 
 COUNT = 8
 SHOTS = tuple(ShotRequest(start=Fraction(number, 2)) for number in range(COUNT))
@@ -167,6 +169,49 @@ def test_servers_that_are_all_away_are_waited_for(
     made = generate(request_for, at(settings, *three[:2]))
     assert digest(made.path) == whole
     assert [server.restarts for server in three[:2]] == [1, 1]
+
+
+def test_a_job_ends_when_all_servers_stay_away(
+    request_for: Request,
+    settings: Settings,
+    three: list[FakeComfyUI],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(machines, "AWAY_S", 0.1)
+    for server in three[:2]:
+        server.faults.restart_at, server.faults.down_seconds = 40, 60
+    with pytest.raises(EngineError, match="nobody is left to make the pictures: no answer from"):
+        generate(request_for, at(settings, *three[:2]))
+
+
+def test_a_server_works_while_the_pictures_of_its_last_part_are_encoded(
+    request_for: Request,
+    settings: Settings,
+    three: list[FakeComfyUI],
+    whole: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The only one that is there has the next prompt before a part's second picture is asked for.
+    The crossfades' pieces are not of one part."""
+    server, write, sent = three[0], PieceWriter.write, list[int]()
+
+    def watched(self: PieceWriter, path: Path, pictures: Iterator[tuple[int, Rgb]]) -> None:
+        def counted() -> Iterator[tuple[int, Rgb]]:
+            yield next(pictures)
+            if threading.current_thread().name.startswith("hand"):
+                wanted = min(len(sent) + 2, COUNT)
+                end = time.monotonic() + 3
+                while len(server.prompts) < wanted and time.monotonic() < end:
+                    time.sleep(0.005)
+                sent.append(len(server.prompts))
+            yield from pictures
+
+        write(self, path, counted())
+
+    monkeypatch.setattr(PieceWriter, "write", watched)
+    made = generate(request_for, at(settings, server, "http://127.0.0.1:9"))
+    assert digest(made.path) == whole
+    assert sent == [*range(2, COUNT + 1), COUNT]
 
 
 def test_wrong_servers_are_left_out_and_one_that_starts_late_joins(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from soundreel.events import Event
 from soundreel.render.maker import MadeChunk, Task
@@ -47,4 +47,13 @@ class Hand(Protocol):
     def stop(self) -> None:
         """End at once, whatever it does: from any thread, at any moment, more than once. `make`
         then raises HandLost, `is_back` gives False."""
+        ...
+
+
+@runtime_checkable
+class Taking(Protocol):
+    """A hand that cannot take a task at any time when it has none."""
+
+    def take(self) -> bool:
+        """Whether it can be given one now; it is then its own, and `make` follows."""
         ...

@@ -21,7 +21,7 @@ from soundreel.events import (
     StepDone,
     StepPreview,
 )
-from soundreel.farm.hand import Hand, HandLost
+from soundreel.farm.hand import Hand, HandLost, Taking
 from soundreel.render.maker import MadeChunk, Task
 from soundreel.render.sealing import Sealing
 from soundreel.work.job import Fixed, Job
@@ -113,8 +113,8 @@ class _Schedule:
         """Whoever is free is given work before the disk is waited for."""
         while self._waiting or self._given or self._unsealed:
             self._control.raise_if_cancelled()
-            while self._waiting and self._idle:
-                number, task = self._idle.popleft(), self._waiting.popleft()
+            while self._waiting and (number := self._taker()) is not None:
+                task = self._waiting.popleft()
                 self._given[number] = _Given(task)
                 self._desks[number].tasks.put(task)
             try:
@@ -123,6 +123,15 @@ class _Schedule:
                 self._seal_or_mix()
                 continue
             self._hear(number, word)
+
+    def _taker(self) -> int | None:
+        """The first of the idle hands that can take a task."""
+        for number in self._idle:
+            hand = self._desks[number].hand
+            if not isinstance(hand, Taking) or hand.take():
+                self._idle.remove(number)
+                return number
+        return None
 
     def _seal_or_mix(self) -> None:
         if self._unsealed:
