@@ -140,7 +140,8 @@ class Machine:
 
 @runtime_checkable
 class Distributed(Protocol):
-    """A Ready of several machines, which make units at once."""
+    """A Ready of several machines, which make units at once. Their sessions give a chunk's pictures
+    when the machine is done with all of them: it then works for another session."""
 
     @property
     def machines(self) -> Sequence[Machine]:
