@@ -10,8 +10,8 @@ import pytest
 
 from comfyui.conftest import png_bytes
 from comfyui.test_window import GEOMETRY, RATE, plan_for, write
-from soundreel.engines.comfyui.hearing import ahead
-from soundreel.engines.comfyui.hearing.ahead import Sending
+from soundreel.engines.comfyui import ahead
+from soundreel.engines.comfyui.ahead import Sending
 from soundreel.engines.comfyui.hearing.level import Sound
 from soundreel.errors import InputError
 from soundreel.timeline.plan import cut_shot

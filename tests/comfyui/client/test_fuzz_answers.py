@@ -26,6 +26,7 @@ from soundreel.engines.comfyui.client.jobs import (
     submissions,
 )
 from soundreel.engines.comfyui.client.messages import parse_message
+from soundreel.engines.comfyui.client.release import check_release
 from soundreel.engines.comfyui.client.results import PromptResult
 from soundreel.engines.comfyui.client.transport import Transport
 from soundreel.engines.comfyui.client.wire.address import parse_server
@@ -39,7 +40,6 @@ from soundreel.engines.comfyui.client.wire.errors import failed_prompt, refused_
 from soundreel.engines.comfyui.graphs.schema import parse_object_info
 from soundreel.engines.comfyui.options import ComfyUIOptions
 from soundreel.engines.comfyui.preflight import free_memory, missing_on_server, runs_on_cpu
-from soundreel.engines.comfyui.release import check_release
 from soundreel.engines.comfyui.workflow import make_template, sample_prompts
 from soundreel.errors import SoundreelError
 

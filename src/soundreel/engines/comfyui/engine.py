@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from soundreel.config import Settings
 from soundreel.engines.base import Ready, Session
+from soundreel.engines.comfyui.ahead import SharedSending
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.estimate import (
     NOT_ASKED,
@@ -16,7 +17,6 @@ from soundreel.engines.comfyui.estimate import (
     with_servers,
 )
 from soundreel.engines.comfyui.graphs.template import Template
-from soundreel.engines.comfyui.hearing.ahead import SharedSending
 from soundreel.engines.comfyui.options import ComfyUIOptions, read_options
 from soundreel.engines.comfyui.preflight import FILM, diagnose
 from soundreel.engines.comfyui.servers import CLAIMS, ServersReady, find_servers

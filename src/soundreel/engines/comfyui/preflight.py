@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, Self, TypeVar
 
 from soundreel.config import Settings
+from soundreel.engines.comfyui.client.release import check_release
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.client.wire.address import ServerAddress, parse_servers
 from soundreel.engines.comfyui.client.wire.answers import SystemStats
@@ -16,7 +17,6 @@ from soundreel.engines.comfyui.graphs.film import Film, find_film
 from soundreel.engines.comfyui.graphs.graph import Graph
 from soundreel.engines.comfyui.graphs.names import Missing, file_names, fit_to_server
 from soundreel.engines.comfyui.graphs.schema import NodeCatalog
-from soundreel.engines.comfyui.release import check_release
 from soundreel.engines.wan22 import PICTURE_RATE
 from soundreel.errors import EngineError, EngineUnavailable
 from soundreel.events import RunControl

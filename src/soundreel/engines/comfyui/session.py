@@ -7,10 +7,10 @@ from dataclasses import replace
 from functools import partial
 
 from soundreel.engines.base import parse_options
+from soundreel.engines.comfyui.ahead import Sending, Sent
 from soundreel.engines.comfyui.client.server import ComfyClient
 from soundreel.engines.comfyui.graphs.chunk_graph import ChunkInputs, ChunkPrompt, chunk_prompt
 from soundreel.engines.comfyui.graphs.template import Template
-from soundreel.engines.comfyui.hearing.ahead import Sending, Sent
 from soundreel.engines.comfyui.hearing.window import motion_latents
 from soundreel.engines.comfyui.latents import Latents, next_motion, read_latents, write_latents
 from soundreel.engines.comfyui.options import ComfyUIOptions
