@@ -87,8 +87,11 @@ def _started(folder: Path) -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     path = os.pathsep.join(filter(None, sys.path))
-    theirs = {"PYTHONPATH": path, "SOUNDREEL_WORK_DIR": str(folder / "nodes")}
-    with patch.dict(os.environ, {**theirs, "RAY_USAGE_STATS_ENABLED": "0"}):
+    theirs = {
+        **{"PYTHONPATH": path, "SOUNDREEL_WORK_DIR": str(folder / "nodes")},
+        **{"RAY_USAGE_STATS_ENABLED": "0", "RAY_CLIENT_SERVER_CHECK_CHANNEL_TIMEOUT_S": "300"},
+    }
+    with patch.dict(os.environ, theirs):
         common = {"object_store_memory": STORE, "include_dashboard": False}
         head = {**common, "num_cpus": 0, "ray_client_server_port": PORT}
         made: Any = Cluster(initialize_head=True, head_node_args=head)
