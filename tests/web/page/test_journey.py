@@ -6,6 +6,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
 from web.page.conftest import Server, give, opened
@@ -66,6 +67,24 @@ def test_from_a_sound_to_a_video_and_one_shot_of_it_again(
     expect(page.locator(".verdict")).to_have_count(2)
     again = jobs(server)[0]
     assert (again["status"], again["remixed_from_video_id"]) == ("completed", job["id"])
+
+
+def test_a_picture_alone_becomes_a_video(page: Page, server: Server, tmp_path: Path) -> None:
+    Image.linear_gradient("L").save(tmp_path / "grey.png")
+    page.set_input_files("#picture-file", tmp_path / "grey.png")
+    page.select_option("#engine", "preview")
+    page.get_by_text("Custom", exact=True).click()
+    page.fill("#size", "64x64")
+    expect(page.locator("#plan")).to_contain_text("5.06 s, 64×64, 81 pictures")
+    page.get_by_role("button", name="Start", exact=True).click()
+    made = page.locator(".video").filter(has_text="grey.png")
+    expect(made).to_contain_text("5.06 s · 64×64 · preview")
+    assert (jobs(server)[0]["status"], jobs(server)[0]["prompt"]) == ("completed", None)
+    expect(made.get_by_role("button", name="Remake a shot")).to_have_count(0)
+    page.get_by_role("button", name="Remove").first.click()
+    made.get_by_role("button", name="Again with").click()
+    expect(page.locator("#picture-shown")).to_have_attribute("alt", "grey.png")
+    expect(page.locator("#size")).to_have_value("64x64")
 
 
 def test_a_recording_becomes_the_sound(context: BrowserContext, page: Page) -> None:
@@ -155,3 +174,32 @@ def test_a_server_killed_under_the_page_loses_nothing(
     expect(page.locator(".video").filter(has_text="20 s")).to_be_visible()
     made = jobs(server)[0]
     assert (made["status"], made["prompt"]) == ("completed", "a long way")
+
+
+def test_words_and_looks_with_their_files_are_chosen_in_the_form(
+    page: Page, server: Server, song: Path, tmp_path: Path
+) -> None:
+    Image.linear_gradient("L").save(tmp_path / "backdrop.png")
+    (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:00:01,000\nla la\n", "utf-8")
+    give(page, song)
+    page.fill("#duration", "0.5")
+    page.get_by_text("Further options").click()
+    page.get_by_label("title", exact=True).fill("A song")
+    page.get_by_label("look", exact=True).select_option("bars")
+    page.get_by_label("File for background").set_input_files(tmp_path / "backdrop.png")
+    expect(page.get_by_label("background", exact=True)).to_have_value("backdrop.png")
+    page.get_by_label("File for captions").set_input_files(tmp_path / "words.srt")
+    expect(page.locator("#further-facts")).to_have_text("4 set")
+    expect(page.locator("#plan")).to_contain_text("0.5 s, 64×64")
+    page.get_by_role("button", name="Start", exact=True).click()
+    expect(page.locator(".video").filter(has_text="0.5 s · 64×64").first).to_be_visible()
+    request = jobs(server)[0]["request"]
+    assert isinstance(request, dict)
+    assert request["title"] == "A song"
+    assert request["captions"].startswith("upload_")
+    assert request["options"]["background"].startswith("upload_")
+
+    page.get_by_label("shot length").fill("2-5")  # of a sound: a picture alone has no such option
+    page.set_input_files("#picture-file", tmp_path / "backdrop.png")
+    page.get_by_role("button", name="Another sound").click()
+    expect(page.locator("#plan")).to_contain_text("81 pictures")

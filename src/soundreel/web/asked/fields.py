@@ -17,7 +17,7 @@ from soundreel.options.table import REQUEST_OPTIONS
 from soundreel.registry import engine_names, options_model
 from soundreel.types import Kind
 
-LOCAL_FIELDS = frozenset({"output", "separator", "font", "cover", "engine"})
+LOCAL_FIELDS = frozenset({"output", "separator", "font", "cover", "engine", "recogniser"})
 """What no client names: files of this machine; `model` says the engine."""
 
 LOCAL_OPTIONS = frozenset({"workflow"})

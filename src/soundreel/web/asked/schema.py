@@ -12,7 +12,14 @@ from soundreel.options.option import Option
 from soundreel.registry import options_model
 from soundreel.types import Encoding, Kind, request_class
 from soundreel.web.asked.asked import PRESETS
-from soundreel.web.asked.fields import FILE_FIELDS, engine_fields, engines_of, last, rows_of
+from soundreel.web.asked.fields import (
+    FILE_FIELDS,
+    engine_fields,
+    engines_of,
+    last,
+    may_be_file,
+    rows_of,
+)
 
 _KINDS: tuple[Kind, ...] = ("sound", "image")
 
@@ -86,6 +93,7 @@ def _engine(kind: Kind) -> dict[str, Any]:
             "help": users[0][1].description or "",
             "default": _json_default(users[0][1].default),
             "words": _words(users[0][1].annotation),
+            "takes_upload": any(may_be_file(field.annotation) for _, field in users),
             "schema": _option_schema(name, users[0][0], kind),
         }
         for name, users in engine_fields(kind).items()

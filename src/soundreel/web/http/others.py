@@ -68,6 +68,12 @@ def routes(studio: Studio, access: Access, wrong_keys: Rate) -> APIRouter:
         found = studio.upload(upload_id)
         return FileResponse(found.path, media_type=_type_of(found.name), filename=found.name)
 
+    @router.get("/uploads/{upload_id}/peaks", tags=["uploads"])
+    def upload_peaks(upload_id: str) -> Response:
+        """A sound's waveform, by byte ranges too: a byte for each hundredth of a second, the
+        loudest sample in it from 0 to 100."""
+        return FileResponse(studio.peaks(upload_id), media_type="application/octet-stream")
+
     @router.post("/session", tags=["session"])
     async def begin_session(request: Request) -> Response:
         """Change the access key for the page's cookie."""

@@ -5,6 +5,7 @@ Everything heavy is imported here, once, by the process that the children are fo
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -36,6 +37,7 @@ from soundreel.work.files import write_atomic
 
 _LONGEST_TEXT = 1 << 20
 _NICE = 5
+_PEAKS_PER_SECOND = 100
 _PEAKS = 800
 """Of a sound's waveform: more than a screen shows of it side by side."""
 
@@ -84,6 +86,14 @@ def _sound(path: Path, control: RunControl) -> dict[str, Any]:
         "has_cover": _has_cover(path),
         "peaks": peaks(info.clip, _PEAKS, control),
     }
+
+
+def draw_peaks(arguments: Mapping[str, Any], control: RunControl, _send: Send) -> dict[str, Any]:
+    """The fine waveform of a sound that was taken, a byte for each of many a second."""
+    clip = probe(Path(arguments["path"]), allow_truncated=True, control=control).clip
+    fine = peaks(clip, math.ceil(clip.duration * _PEAKS_PER_SECOND), control)
+    write_atomic(Path(arguments["target"]), bytes(fine))
+    return {}
 
 
 def _has_cover(path: Path) -> bool:

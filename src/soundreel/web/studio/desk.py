@@ -98,6 +98,17 @@ class Desk:
         changes = {name: value for name, value in said.items() if value is not None}
         return {"from": video, **part, "changes": changes}
 
+    def draw_peaks(self, upload: Upload) -> Path:
+        """The fine waveform of a sound, drawn when it is first asked for."""
+        target = self.uploads.peaks(upload.id)
+        if not target.exists():
+            arguments = {"path": str(upload.path), "target": str(target)}
+            try:
+                self._helpers.ask(f"{_WORK}:draw_peaks", arguments)
+            except ChildFailed as err:
+                raise self.refusal(err) from err
+        return target
+
     def draw_report(self, video: Path) -> Path:
         """A drawing of what the check measures, made when it is first asked for."""
         target = video.with_name("report.png")

@@ -138,6 +138,13 @@ class Studio:
         except InputError as err:
             raise Refused(404, "not_found", err.message, err.hint) from err
 
+    def peaks(self, key: str) -> Path:
+        """A sound's waveform: a byte for each hundredth of a second, 0 to 100."""
+        upload = self.upload(key)
+        if upload.about.get("kind") != "sound":
+            raise Refused(400, "invalid_input", "it is no sound", "a waveform needs one")
+        return self.desk.draw_peaks(upload)
+
     def remove_upload(self, key: str) -> None:
         """Unless a job that waits or runs is made from it."""
         self.upload(key)

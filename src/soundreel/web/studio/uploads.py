@@ -89,9 +89,14 @@ class Uploads:
         found = [upload for key in keys if (upload := self._find(key)) is not None]
         return sorted(found, key=lambda upload: -upload.created)
 
+    def peaks(self, key: str) -> Path:
+        """Where a sound's fine waveform is kept, once it was asked for."""
+        return self._folder / f"{key.removeprefix(_PREFIX)}.peaks"
+
     def remove(self, key: str) -> None:
         found = self.get(key)
         found.path.unlink(missing_ok=True)
+        self.peaks(key).unlink(missing_ok=True)
         self._note(key.removeprefix(_PREFIX)).unlink(missing_ok=True)
 
     def sweep(self, days: float, needed: Collection[str]) -> int:

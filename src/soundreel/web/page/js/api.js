@@ -19,6 +19,9 @@ export const remove = (id) => ask("DELETE", `/v1/videos/${id}`);
 export const remake = (id, body) => ask("POST", `/v1/videos/${id}/remix`, body);
 export const uploaded = (id) => ask("GET", `/v1/uploads/${id}`);
 
+/** Bytes from 0 to 100, a hundred a second. */
+export const peaks = async (id) => new Uint8Array(await ask("GET", `/v1/uploads/${id}/peaks`, null, { read: (answer) => answer.arrayBuffer() }));
+
 /** Addresses that elements load by themselves. */
 export const uploadContent = (id) => `/v1/uploads/${id}/content`;
 export const content = (id, variant = "video") => `/v1/videos/${id}/content?variant=${variant}`;
@@ -41,7 +44,7 @@ export function upload(file, onPart = () => {}) {
   });
 }
 
-async function ask(method, path, body, { headers = {}, signal } = {}) {
+async function ask(method, path, body, { headers = {}, signal, read = (answer) => answer.json() } = {}) {
   let answer;
   try {
     answer = await fetch(path, {
@@ -53,9 +56,8 @@ async function ask(method, path, body, { headers = {}, signal } = {}) {
   } catch (err) {
     throw err.name === "AbortError" ? err : away();
   }
-  const said = answer.status === 204 ? null : await answer.json().catch(() => null);
-  if (!answer.ok) throw refused(answer.status, said);
-  return said;
+  if (!answer.ok) throw refused(answer.status, await answer.json().catch(() => null));
+  return answer.status === 204 ? null : read(answer);
 }
 
 function refused(status, said) {

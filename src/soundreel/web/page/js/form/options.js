@@ -4,9 +4,10 @@ import * as api from "../api.js";
 import * as draft from "../draft.js";
 import { $, make, put, takeFile } from "../dom.js";
 import { show } from "../faults.js";
+import { learn } from "./request.js";
 
-/** What has a place of its own on the page. */
-const PLACED = ["audio", "image", "start", "duration", "prompt", "width", "height", "size", "shots", "lyrics"];
+/** What has a place of its own on the page, or is the same for every video of a server. */
+const PLACED = ["audio", "image", "start", "duration", "prompt", "width", "height", "size", "shots", "lyrics", "tag", "thumbnail"];
 
 const OWN = "options."; // before the names of an engine's
 
@@ -15,6 +16,7 @@ let drawn = "";
 
 export function start(options) {
   known = options;
+  learn(options);
   $("lyrics").dataset.known = known.sound.fields.some(({ name }) => name === "lyrics");
   draft.watch(draw);
 }
@@ -41,7 +43,7 @@ function groups(kind, engine) {
   const rows = known[kind].fields.filter(({ name }) => !PLACED.includes(name));
   const panels = [...new Set(rows.map(({ panel }) => panel))].map((panel) => [panel || "More", rows.filter((row) => row.panel === panel)]);
   const own = Object.entries(known[kind].engine)
-    .filter(([name, { engines }]) => engines.includes(engine) && !name !== "sampling_preset")
+    .filter(([name, { engines }]) => engines.includes(engine) && name !== "sampling_preset")
     .map(([name, row]) => ({ name: `${OWN}${name}`, schema: {}, ...row }));
   return own.length ? [...panels, [`Engine ${engine}`, own]] : panels;
 }
@@ -58,7 +60,7 @@ function set(field, value) {
 
 function field(row) {
   const id = `option-${row.name.replace(".", "-")}`;
-  const note = make("p", { className: "note", id: `${id}-note` }, row.help);
+  const note = make("p", { className: "note", id: `${id}-note` }, row.help.replaceAll("`", ""));
   const label = make("label", { for: id }, at(row.name)[1].replaceAll("_", " "));
   const place = { "data-field": row.name };
   if (typeof row.default === "boolean") {
@@ -102,7 +104,8 @@ function files(row, id) {
     try {
       const upload = await api.upload(file);
       NAMES.set(upload.id, upload.name);
-      const before = draft.get().options[row.name];
+      const [where, own] = at(row.name);
+      const before = draft.get()[where][own];
       const name = file.name.replace(/\.[^.]*$/, "");
       if (row.name === "cast") set(row.name, { ...before, [name]: upload.id });
       else set(row.name, row.name === "images" ? [...(before ?? []), upload.id] : upload.id);
@@ -111,9 +114,9 @@ function files(row, id) {
     }
   });
   const away = make("button", { type: "button", className: "quiet", hidden: true, onclick: () => set(row.name, null) }, "Remove");
-  const word = row.words.length ? text(row, id) : make("output", { id });
+  const word = row.words.length || row.name.startsWith(OWN) ? text(row, id) : make("output", { id });
   word.addEventListener("input", () => set(row.name, word.value.trim()));
-  return [make("div", { className: "row" }, make("label", { className: "button", for: input.id, "aria-label": `File for ${row.name}` }, "Choose"), input, away), word];
+  return [make("div", { className: "row" }, make("label", { className: "button", for: input.id, "aria-label": `File for ${at(row.name)[1].replaceAll("_", " ")}` }, "Choose"), input, away), word];
 }
 
 /** Of uploads, as far as this page knows them. */

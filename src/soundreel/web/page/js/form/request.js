@@ -5,6 +5,10 @@ export const SHAPES = [["portrait", "Portrait", "832x1216"], ["square", "Square"
 
 const OWN = ["audio", "image", "start", "duration", "prompt", "model", "kind", "width", "height", "shots", "lyrics", "options"];
 
+let known = null; // the server's options, by kind of video
+
+export const learn = (options) => { known = options; };
+
 /** What the server is asked; without a sound and a picture there is nothing to ask: null. */
 export function body(draft) {
   if (!draft.sound && !draft.image) return null;
@@ -18,17 +22,26 @@ export function body(draft) {
     model: draft.preset && draft.engine !== "auto" ? `${draft.engine}/${draft.preset}` : draft.preset || draft.engine,
     size: size.trim() || undefined,
     shots: draft.sound ? shots(draft.shots) : undefined,
-    lyrics: draft.lyrics?.id,
-    ...draft.options,
+    lyrics: draft.sound ? draft.lyrics?.id : undefined,
+    ...fitting(draft, draft.options, (kind) => kind.fields.map(({ name }) => name)),
     options: own(draft),
   };
   return Object.fromEntries(Object.entries(said).filter(([, value]) => value !== undefined && value !== ""));
 }
 
 /** The engine's own. Small pictures on the way are asked for where the engine has them. */
-function own({ engine, own: said }) {
+function own(draft) {
+  const { engine } = draft;
+  const said = fitting(draft, draft.own, (kind) => Object.keys(kind.engine));
   const all = engine === "wan" ? { preview_steps: "1", ...said } : said;
   return Object.keys(all).length ? all : undefined;
+}
+
+/** Of what was set, what this kind of video has: a sound may be gone since. */
+function fitting(draft, values, namesOf) {
+  if (!known) return values;
+  const names = namesOf(known[draft.sound ? "sound" : "image"]);
+  return Object.fromEntries(Object.entries(values).filter(([name]) => names.includes(name)));
 }
 
 function shots({ mode, list }) {

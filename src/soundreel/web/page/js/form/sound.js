@@ -7,15 +7,16 @@ import { $, put, takeDrops, takeFile } from "../dom.js";
 import { rest } from "../players.js";
 import { clock, seconds } from "../time.js";
 import { canRecord, record } from "./recorder.js";
-import { Waveform } from "./waveform.js";
+import { Waveform } from "../wave/waveform.js";
 
 const player = $("sound-player");
 let wave = null;
 let shown = null; // id of the sound whose peaks are drawn
+let asked = null; // id of the sound whose fine peaks were asked for
 let stopRecording = null;
 
 export function start() {
-  wave = new Waveform($("waveform"), { region: setRegion, cut: moveCut, seek });
+  wave = new Waveform($("waveform"), { start: setStart, end: setEnd, region: setRegion, cut: moveCut, seek, finer });
   takeFile($("sound-file"), take);
   takeDrops($("sound-drop"), take);
   takeDrops($("sound-desk"), take);
@@ -81,7 +82,7 @@ async function open(sound) {
   shown = sound?.id ?? null;
   fault();
   player.pause();
-  wave.show({ peaks: [], head: 0 });
+  wave.show({ peaks: [], fine: null, head: 0 });
   if (!sound) {
     player.removeAttribute("src");
     return;
@@ -99,12 +100,30 @@ async function open(sound) {
 
 /** The exact second as text; to the end of the file is no duration. */
 function setRegion(from, to) {
-  const length = draft.get().sound.seconds;
-  const whole = to >= length - 0.005;
-  draft.set({
-    start: from > 0 ? clock(from) : "",
-    duration: whole ? "" : clock(Math.round((to - from) * 100) / 100),
-  });
+  const whole = to >= draft.get().sound.seconds - 0.005;
+  draft.set({ start: from > 0 ? clock(from) : "", duration: whole ? "" : clock(to - from) });
+}
+
+/** One end moves; the other stays at its second, as exactly as it was written. */
+const setStart = (second) => setRegion(second, region().end);
+
+function setEnd(second) {
+  const { begin } = region();
+  const whole = second >= draft.get().sound.seconds - 0.005;
+  draft.set({ duration: whole ? "" : clock(second - begin) });
+}
+
+/** The waveform is looked at more closely than its first peaks are apart: asked for once a sound. */
+async function finer() {
+  const { id } = draft.get().sound;
+  if (asked === id) return;
+  asked = id;
+  try {
+    const fine = await api.peaks(id);
+    if (shown === id) wave.show({ fine });
+  } catch {
+    asked = null; // coarse ones are seen meanwhile
+  }
 }
 
 function seek(second) {

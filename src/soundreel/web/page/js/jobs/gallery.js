@@ -47,7 +47,7 @@ function video(job) {
       job.check && verdict(job.check),
       make("div", { className: "tools" }, download,
         tool("Again with …", () => again(job)),
-        tool("Remake a shot …", () => remake.open(job)),
+        job.request.kind === "sound" ? tool("Remake a shot …", () => remake.open(job)) : null, // of a picture, it is the whole
         removal(job))));
 }
 
