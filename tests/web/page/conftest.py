@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +19,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect, sy
 
 from media_factory import sweep, write_audio
 from ports import held_port, port_of
+from soundreel.web.studio.service import Studio
+from web.conftest import serving
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 REQUIRED = os.environ.get("SOUNDREEL_REQUIRE_BROWSER") == "1"
@@ -135,3 +138,32 @@ def give(page: Page, sound: Path, size: str = "64x64") -> None:
     page.get_by_text("Custom", exact=True).click()
     page.fill("#size", size)
     expect(page.locator("#plan")).to_contain_text(size.replace("x", "×"))
+
+
+PLAN = {
+    "engine": "wan",
+    "seconds": 5,
+    "fps": "16",
+    "frames": 80,
+    "output_fps": "16",
+    "output_frames": 80,
+    "estimate": {"seconds": None, "memory_bytes": None, "source": ""},
+    "size": "64x64",
+    "chunks": [],
+    "shots": [],
+}
+
+
+@pytest.fixture(scope="package")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, str]]:
+    """A server whose jobs the test moves on by hand."""
+    with serving(tmp_path_factory.mktemp("desk")) as running:
+        yield running
+
+
+def begun(studio: Studio, name: str) -> str:
+    asked: dict[str, Any] = {"engine": "wan", "kind": "sound", "values": {}, "options": {}}
+    job = studio.store.add(f"video_of_{name}", "wan", {**asked, "name": name}, PLAN)
+    studio.store.start(job.id)
+    studio.live.tell(job.id, {"what": "part 2 of 3", "detail": "step 4 of 20"})
+    return job.id

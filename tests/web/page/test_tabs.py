@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from soundreel.web.studio.service import Studio
-from web.conftest import serving
-from web.page.conftest import opened
+from web.page.conftest import begun, opened
 
 pytestmark = pytest.mark.xdist_group("page")
 TABS = 10
-PLAN = {
-    "engine": "wan",
-    "seconds": 5,
-    "fps": "16",
-    "frames": 80,
-    "output_fps": "16",
-    "output_frames": 80,
-    "estimate": {"seconds": None, "memory_bytes": None, "source": ""},
-    "size": "64x64",
-    "chunks": [],
-    "shots": [],
-}
 ANSWERS = (
     "() => Promise.race([fetch('/v1/models').then(answer => answer.status),"
     " new Promise(late => setTimeout(late, 10000, 'stalled'))])"
 )
-
-
-@pytest.fixture(scope="module")
-def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Studio, str]]:
-    """A server whose jobs the test moves on by hand."""
-    with serving(tmp_path_factory.mktemp("tabs")) as running:
-        yield running
-
-
-def begun(studio: Studio, name: str) -> str:
-    asked: dict[str, Any] = {"engine": "wan", "kind": "sound", "values": {}, "options": {}}
-    job = studio.store.add(f"video_of_{name}", "wan", {**asked, "name": name}, PLAN)
-    studio.store.start(job.id)
-    studio.live.tell(job.id, {"what": "part 2 of 3", "detail": "step 4 of 20"})
-    return job.id
 
 
 def end(studio: Studio, key: str) -> None:

@@ -12,6 +12,7 @@ export const options = () => ask("GET", "/v1/options");
 export const models = () => ask("GET", "/v1/models");
 export const enter = (key) => ask("POST", "/v1/session", { access_key: key });
 export const videos = (after) => ask("GET", `/v1/videos?limit=50${after ? `&after=${after}` : ""}`);
+export const health = () => ask("GET", "/health");
 export const plan = (body, signal) => ask("POST", "/v1/plan", body, { signal });
 export const start = (body, key) => ask("POST", "/v1/videos", body, { headers: { "Idempotency-Key": key } });
 export const cancel = (id) => ask("POST", `/v1/videos/${id}/cancel`);

@@ -12,6 +12,9 @@ let more = false;
 const listeners = new Set();
 const links = new Set();
 
+/** Whether a job waits or runs. */
+export const active = (job) => job.status === "queued" || job.status === "in_progress";
+
 /** listener(jobs): now and after every change, newest first. */
 export function watch(listener) {
   listeners.add(listener);
@@ -47,7 +50,7 @@ async function refresh() {
   const mine = new Set();
   news = mine;
   try {
-    const page = await api.videos();
+    const page = await newest();
     if (news !== mine) return; // it was asked again meanwhile
     const told = [...news].map((id) => jobs.get(id)).filter(Boolean);
     const listed = page.data.filter(({ id }) => !news.has(id));
@@ -58,6 +61,18 @@ async function refresh() {
     tellLink(false);
     if (err.status === 429) setTimeout(refresh, AGAIN);
   }
+}
+
+/** A page of the list, and further ones until all that wait and run are in it. */
+async function newest() {
+  const { queued, in_progress: running } = await api.health();
+  let page = await api.videos();
+  const found = page.data;
+  while (page.has_more && found.filter(active).length < queued + running) {
+    page = await api.videos(page.last_id);
+    found.push(...page.data);
+  }
+  return { ...page, data: found };
 }
 
 function turn(page) {

@@ -12,20 +12,24 @@ export function start() {
 }
 
 function draw(jobs) {
-  const active = jobs.filter((job) => job.status === "queued" || job.status === "in_progress");
-  active.sort((one, other) => rank(one) - rank(other) || one.created_at - other.created_at);
-  const waiting = active.filter((job) => job.status === "queued").length;
-  $("queue-facts").textContent = waiting ? `${waiting} waiting` : "";
+  const active = jobs.filter(live.active).sort(before);
+  const running = active.filter((job) => job.status === "in_progress").length;
+  $("queue-facts").textContent = active.length > running ? `${active.length - running} waiting` : "";
   for (const id of [...cards.keys()]) if (!active.some((job) => job.id === id)) cards.delete(id);
-  const items = active.map(card);
+  const items = active.map((job, index) => card(job, index - running));
   if (!items.length) items.push(make("li", { className: "empty" }, "Nothing is being made."));
   if (items.length !== $("queue").children.length || items.some((item, index) => item !== $("queue").children[index])) $("queue").replaceChildren(...items);
 }
 
-const rank = (job) => (job.status === "in_progress" ? -1 : job.queue_position ?? 0);
+/** Those at work, then by the order of coming. A job is told its place when it changes itself: those
+    of others that wait are counted here. */
+function before(one, other) {
+  const rank = (job) => (job.status === "in_progress" ? 0 : 1);
+  return rank(one) - rank(other) || one.created_at - other.created_at || (one.queue_position ?? 0) - (other.queue_position ?? 0);
+}
 
-/** A job's card stays the same element, so that the focus on its button stays. */
-function card(job) {
+/** ahead: how many wait before it. A job's card stays the same element, so that the focus on its button stays. */
+function card(job, ahead) {
   let parts = cards.get(job.id);
   if (!parts) {
     parts = build(job);
@@ -33,7 +37,7 @@ function card(job) {
   }
   const running = job.status === "in_progress";
   const now = job.now ?? {};
-  parts.place.textContent = running ? "at work" : job.queue_position ? `place ${job.queue_position + 1}` : "next";
+  parts.place.textContent = running ? "at work" : ahead ? `place ${ahead + 1}` : "next";
   parts.place.classList.toggle("active", running);
   parts.bar.value = job.progress;
   parts.bar.hidden = !running;
