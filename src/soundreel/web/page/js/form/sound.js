@@ -28,7 +28,9 @@ export function start() {
   player.addEventListener("play", () => { $("play").textContent = "Pause"; follow(); });
   player.addEventListener("pause", () => { $("play").textContent = "Play"; rest(player); });
   player.addEventListener("error", () => {
-    if (draft.get().sound) fault({ message: "this browser cannot play this kind of file", hint: "the video will have its sound all the same" });
+    const kind = player.error?.code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED;
+    const message = kind ? "this browser cannot play this kind of file" : "this browser could not play the sound";
+    if (draft.get().sound) fault({ message, hint: "the video will have its sound all the same" });
   });
   draft.watch(draw);
 }
