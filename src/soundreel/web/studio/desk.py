@@ -104,7 +104,7 @@ class Desk:
         if not target.exists():
             arguments = {"path": str(upload.path), "target": str(target)}
             try:
-                self._helpers.ask(f"{_WORK}:draw_peaks", arguments)
+                self._helpers.ask("draw_peaks", arguments)
             except ChildFailed as err:
                 raise self.refusal(err) from err
         return target
