@@ -144,6 +144,20 @@ def test_one_that_fails_does_not_stop_the_others(
     assert next(one["error"] for one in said if "error" in one) == wrong
 
 
+def test_what_nobody_foresaw_costs_one_job(
+    fake: type[FakeChild],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def odd(child: FakeChild, module: str) -> None:
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(FakeChild, "__init__", odd)
+    assert batch(tmp_path, "a.wav", "b.wav") == SOME_FAILED
+    assert "2 jobs: 2 failed" in capsys.readouterr().out
+
+
 def test_a_stop_reaches_all_jobs(fake: type[FakeChild], tmp_path: Path) -> None:
     def stop() -> None:
         until = time.monotonic() + 20

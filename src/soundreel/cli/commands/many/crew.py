@@ -15,7 +15,7 @@ from soundreel.cli.commands.many.requests import Job
 from soundreel.config import Settings
 from soundreel.documents.events import event_of
 from soundreel.documents.failures import error_json
-from soundreel.errors import WorkError
+from soundreel.errors import SoundreelError
 from soundreel.events import Event, Notice, RunControl
 from soundreel.farm.child import Child, ChildFailed
 from soundreel.farm.shares import Share, Shares, Want, kind_of
@@ -195,7 +195,7 @@ class Crew:
 
     def _look(self, all_of_them: Sequence[_Waiting]) -> None:
         found = dict[int, Mapping[str, Any]]()
-        with suppress(ChildFailed, OSError), self._child() as child:
+        with suppress(Exception), self._child() as child:
             for one in all_of_them:
                 with suppress(ChildFailed):
                     found[one.job.number] = child.call("look", self._arguments(one.job, {}))
@@ -212,9 +212,9 @@ class Crew:
                 ended = _Ended(one, share, made=child.call("make", arguments, hear))
         except ChildFailed as err:
             ended = _Ended(one, share, error=err.document)
-        except OSError as err:
-            error = WorkError(f"no process can be started: {err.strerror or err}")
-            ended = _Ended(one, share, error=error_json(error))
+        except BaseException as err:  # nobody else would hear of it, and wait for ever
+            fault = SoundreelError(f"unexpected {type(err).__name__}: {err}")
+            ended = _Ended(one, share, error=error_json(fault))
         self._words.put(ended)
 
     def _arguments(self, job: Job, settings: Mapping[str, object]) -> dict[str, Any]:
