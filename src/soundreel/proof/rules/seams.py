@@ -25,6 +25,16 @@ flashes and a film of many cuts are measured by their own kind."""
 EXPLAINED_DB = 6.0
 """Where the sound grows louder by this much at the same moment, the picture may jump with it."""
 
+SETTLES_S = 0.25
+"""A look builds up from nothing as the sound sets in: no jump is told so near the beginning."""
+
+BY_CHANCE = 0.1
+"""So many borders of a whole video may be as strong as a seam by chance: an hour has 720 of them, and
+beats fall on some."""
+
+AT_ONCE = 4096
+"""Pictures whose surroundings are sorted at a time: each one's are copied for it."""
+
 LEAST = 1.0
 """Levels of change below which nothing is seen."""
 
@@ -41,15 +51,19 @@ def lines(
     times = seen.times - (seen.times[0] if heard is None else float(heard.start))
     strength = jumps(seen)
     everywhere = np.ones(len(strength), bool)
-    everywhere[:1] = False
+    everywhere[: max(1, round(SETTLES_S / max(seen.step, 1e-3)))] = False
     everywhere[list(shots)] = False
+    others = everywhere.copy()
+    others[list(borders)] = False
     strongest = _strongest(seen.structure[everywhere])
     clear = (seen.structure >= LEAST) & everywhere
     if heard is not None:
         clear &= heard.rises(times - lag_at(stretches, times)) < EXPLAINED_DB
     if borders:
+        usual = seen.structure[others]
+        seldom = max(strongest, float(np.quantile(usual, 1 - BY_CHANCE / len(borders))))
         at = [k for k in borders if clear[k] and strength[k] >= BORDER
-              and seen.structure[k] >= strongest]  # fmt: skip
+              and seen.structure[k] >= seldom]  # fmt: skip
         yield _said("seams", at, times, strength, f"{len(borders)} borders of chunks")
     found = np.flatnonzero(
         clear & (strength >= ANYWHERE) & (seen.structure >= BEYOND * strongest)
@@ -63,7 +77,11 @@ def jumps(seen: Seen) -> Floats:
     reach = max(3, round(AROUND_S / step))
     padded = np.pad(structure, reach, mode="reflect" if len(structure) > reach else "edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
-    return structure / np.maximum(np.median(windows, axis=1), 0.25)
+    usual = [
+        np.median(windows[begin : begin + AT_ONCE], axis=1)
+        for begin in range(0, len(windows), AT_ONCE)
+    ]
+    return structure / np.maximum(np.concatenate(usual), 0.25)
 
 
 def _strongest(structure: Floats) -> float:
