@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from proof.clean import by_name, sound_file
 from proof.faults import Film, jump, later, read, slower, write
 from soundreel.events import RunControl
 from soundreel.proof.check import Proof, check
+from soundreel.proof.rules import seams
 from soundreel.proof.rules.reaction import CERTAINTY, RATIO, Stretch, lines
 from soundreel.proof.rules.times import chunk_starts
 from soundreel.proof.rules.verdict import Line
@@ -48,6 +51,19 @@ def test_a_jump_where_the_record_says_that_a_chunk_begins_is_a_seam(
     assert list(line(broken, "seams").places) == pytest.approx([face.second(int(at))], abs=0.01)
     whole = check(write(replace(face, tags=told), tmp_path / "whole.mp4"))
     assert line(whole, "seams").word == "ok"
+
+
+def test_beats_on_some_of_an_hours_borders_are_no_seams() -> None:
+    """As in an hour of the preview, whose parts have no seams: changes of all strengths."""
+    count = 57600
+    structure = np.random.default_rng(1).lognormal(1.0, 0.8, count)
+    times, borders = np.arange(count) / 16, range(80, count, 80)
+    video = cast("seen.Seen", SimpleNamespace(times=times, structure=structure, step=1 / 16))
+    [before, _] = seams.lines(video, None, (), borders, ())
+    assert before.word == "ok"
+    structure[800] = 1.2 * structure.max()
+    [after, _] = seams.lines(video, None, (), borders, ())
+    assert (after.word, after.places) == ("fail", (50.0,))
 
 
 def test_chunks_inside_shots_are_borders_and_shots_are_cuts() -> None:

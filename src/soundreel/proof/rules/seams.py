@@ -29,8 +29,8 @@ SETTLES_S = 0.25
 """A look builds up from nothing as the sound sets in: no jump is told so near the beginning."""
 
 BY_CHANCE = 0.1
-"""So many borders of a whole video may be as strong as a seam by chance: an hour has 720 of them, and
-beats fall on some."""
+"""So many borders of a whole video may be as strong as a seam by chance: an hour has 720 of them,
+and beats fall on some."""
 
 AT_ONCE = 4096
 """Pictures whose surroundings are sorted at a time: each one's are copied for it."""
