@@ -11,6 +11,7 @@ from typing import cast
 import numpy as np
 import pytest
 
+from media_factory import write_audio
 from proof.clean import by_name, sound_file
 from proof.faults import Film, jump, later, read, slower, write
 from soundreel.events import RunControl
@@ -51,6 +52,15 @@ def test_a_jump_where_the_record_says_that_a_chunk_begins_is_a_seam(
     assert list(line(broken, "seams").places) == pytest.approx([face.second(int(at))], abs=0.01)
     whole = check(write(replace(face, tags=told), tmp_path / "whole.mp4"))
     assert line(whole, "seams").word == "ok"
+
+
+def test_the_level_of_the_last_minute_is_at_its_own_time(tmp_path: Path) -> None:
+    """A twentieth of a second has no whole number of samples at 22050 Hz: 1.6 s in an hour."""
+    sound = np.zeros((1, 22050 * 60), np.float32)
+    sound[0, 22050 * 59 :] = 0.5
+    heard = listen(write_audio(tmp_path / "late.wav", sound, 22050), RunControl())
+    assert len(heard.level) == 20 * 60
+    assert int(np.flatnonzero(heard.level > 0.1)[0]) == 20 * 59
 
 
 def test_beats_on_some_of_an_hours_borders_are_no_seams() -> None:

@@ -115,7 +115,6 @@ class _Taken:
         self.clipped, self.level = array("d"), array("d")
         self.loud = self.samples = 0
         self._rate, self._position = rate, 0
-        self._span = int(rate * LEVEL_S)
         self._rest = np.zeros(0)
 
     def each(self, blocks: Iterator[Samples]) -> Iterator[Samples]:
@@ -143,10 +142,18 @@ class _Taken:
 
     def _note_level(self, power: Floats) -> None:
         power = np.concatenate([self._rest, power])
-        whole = len(power) // self._span * self._span
-        rows = power[:whole].reshape(-1, self._span)
-        self.level.extend(np.sqrt(rows.mean(axis=1)).tolist())
-        self._rest = power[whole:]
+        done = len(self.level)
+        first = self._edge(done)
+        whole = (first + len(power)) * LEVEL_S.denominator // (self._rate * LEVEL_S.numerator)
+        edges = np.array([self._edge(k) - first for k in range(done, whole + 1)])
+        if whole > done:
+            sums = np.add.reduceat(power[: edges[-1]], edges[:-1])
+            self.level.extend(np.sqrt(sums / np.diff(edges)).tolist())
+        self._rest = power[edges[-1] :]
+
+    def _edge(self, number: int) -> int:
+        """The sample with which a value begins: at 22050 Hz they are 1102 or 1103 long."""
+        return int(number * self._rate * LEVEL_S)
 
 
 class Bands:
