@@ -29,7 +29,7 @@ SETTLES_S = 0.25
 """A look builds up from nothing as the sound sets in: no jump is told so near the beginning."""
 
 BY_CHANCE = 0.1
-"""So many borders of a whole video may be as strong as a seam by chance: an hour has 720 of them,
+"""So many borders of a whole video may be as strong as a seam by chance: an hour has 359 of them,
 and beats fall on some."""
 
 AT_ONCE = 4096
