@@ -5,13 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-import pytest
 from PIL import Image
 from playwright.sync_api import BrowserContext, Page, expect
 
 from web.page.conftest import Server, give, opened
-
-pytestmark = pytest.mark.xdist_group("page")
 
 
 def jobs(server: Server) -> list[dict[str, object]]:

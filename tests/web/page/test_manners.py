@@ -15,7 +15,6 @@ from soundreel.web.studio.service import Studio
 from web.conftest import serving
 from web.page.conftest import give
 
-pytestmark = pytest.mark.xdist_group("page")
 KEY = "a-key-of-this-test"
 
 

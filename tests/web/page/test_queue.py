@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from playwright.sync_api import BrowserContext, expect
 
 from soundreel.web.studio.service import Studio
 from web.page.conftest import begun, opened
 
-pytestmark = pytest.mark.xdist_group("page")
 MANY = 60
 """More than a page of the list holds."""
 

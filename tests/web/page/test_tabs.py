@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from soundreel.web.studio.service import Studio
 from web.page.conftest import begun, opened
 
-pytestmark = pytest.mark.xdist_group("page")
 TABS = 10
 ANSWERS = (
     "() => Promise.race([fetch('/v1/models').then(answer => answer.status),"

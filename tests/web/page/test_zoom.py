@@ -5,12 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import httpx
-import pytest
 from playwright.sync_api import Page, expect
 
 from web.page.conftest import Server
-
-pytestmark = pytest.mark.xdist_group("page")
 
 
 def seen(page: Page) -> str:
