@@ -270,7 +270,7 @@ def test_models_shows_what_is_there_and_what_is_not(
     shown = capsys.readouterr().out
     assert "ok      transformer" in shown
     assert "Wan 2.2 S2V transformer, fp8_scaled, 16.4 GB, models_dir" in shown
-    assert "missing vae            Wan 2.1 VAE" in shown
+    assert "missing vae            both   Wan 2.1 VAE" in shown
     assert "put wan_2.1_vae.safetensors into models/vae" in shown
 
 

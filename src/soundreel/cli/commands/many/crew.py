@@ -114,16 +114,18 @@ class Crew:
         self, control: RunControl, screen: Screen, tell: Callable[[Job, Event], None]
     ) -> Iterator[Outcome]:
         """Each job's, as soon as it ends. Raises Cancelled."""
+        word: _Said | _Ended | _Looked | None = None
         running = 0
         while running or self._waiting:
             control.raise_if_cancelled()
-            for one, share in self._dealt():
-                running += 1
-                self._start(one, share, screen, tell)
+            if not isinstance(word, _Said):  # a picture more changes nothing
+                for one, share in self._dealt():
+                    running += 1
+                    self._start(one, share, screen, tell)
             try:
                 word = self._words.get(timeout=_LOOK_S)
             except Empty:
-                continue
+                word = None
             match word:
                 case _Said(job, event):
                     tell(job, event)
