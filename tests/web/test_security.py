@@ -241,6 +241,7 @@ class TestTooMuch:
         assert answers[0].status_code == 200
         assert answers[-1].status_code == 429
         assert int(answers[-1].headers["retry-after"]) > 0
+        assert client.get("/").status_code == 200, "another tab of the page opens"
 
     def test_the_rate_refills_and_forgets(self) -> None:
         now = [0.0]
