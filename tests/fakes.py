@@ -21,7 +21,7 @@ from soundreel.audio.segment import read_clip
 from soundreel.config import Settings
 from soundreel.engines.base import shot_options
 from soundreel.errors import EngineError, EngineUnavailable
-from soundreel.events import Event, FrameDone, RunControl, StepDone
+from soundreel.events import ChunkSealed, Event, FrameDone, RunControl, StepDone
 from soundreel.post.picture import given_picture
 from soundreel.types import (
     Check,
@@ -234,6 +234,18 @@ def cancel_after(frames: int) -> RunControl:
 
     def watch(event: Event) -> None:
         if isinstance(event, FrameDone) and event.done >= frames:
+            control.cancel()
+
+    control.on_event = watch
+    return control
+
+
+def cancel_when_sealed() -> RunControl:
+    """A control that cancels as soon as a part is sealed, whoever made it."""
+    control = RunControl()
+
+    def watch(event: Event) -> None:
+        if isinstance(event, ChunkSealed):
             control.cancel()
 
     control.on_event = watch

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+import fakes
 from media_factory import sine, write_audio
 from soundreel.api import generate
 from soundreel.cli.app import run
@@ -100,15 +101,8 @@ def test_the_bytes_are_those_of_one_hand_though_a_node_dies(
 def test_a_stopped_job_goes_on_without_the_cluster(
     shared: Settings, settings: Settings, request_: Request
 ) -> None:
-    control = RunControl()
-
-    def stop(event: Event) -> None:
-        if isinstance(event, ChunkSealed):
-            control.cancel()
-
-    control = replace(control, on_event=stop)
     with pytest.raises(Cancelled):
-        generate(request_, shared, control=control)
+        generate(request_, shared, control=fakes.cancel_when_sealed())
     assert len(list_jobs(settings.work_dir)) == 1
     assert generate(request_, settings).resumed_chunks > 0
     assert not list(settings.work_dir.rglob("*.part"))

@@ -292,7 +292,7 @@ def test_servers_of_other_releases_share_a_job_and_a_later_run_keeps_to_them(
         server.stats = {"system": {"comfyui_version": version}}
     begun = at(settings, *three[:2])
     with pytest.raises(Cancelled):
-        generate(request_for, begun, control=fakes.cancel_after(9))
+        generate(request_for, begun, control=fakes.cancel_when_sealed())
     with pytest.raises(WorkError, match="another plan"):
         generate(request_for, at(settings, three[2]))
     events: list[Event] = []
