@@ -161,7 +161,7 @@ def test_what_nobody_foresaw_costs_one_job(
 def test_a_stop_reaches_all_jobs(fake: type[FakeChild], tmp_path: Path) -> None:
     def stop() -> None:
         until = time.monotonic() + 20
-        while len(fake.at_work) < 3 and time.monotonic() < until:
+        while len(fake.at_work) < 5 and time.monotonic() < until:
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGINT)
 
